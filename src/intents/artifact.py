@@ -1,0 +1,213 @@
+"""The model directory: one layout for both families, written here and verified here. No other module knows a file.
+
+`model.safetensors`, `config.json`, the tokenizer and `intent_mapping.json` are the model; the rest tells a person
+about it. `manifest.json`, written last, names every file with its size and sha256: a directory without it is
+unfinished, one that disagrees with it is damaged.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from intents.errors import ArtifactError
+
+FORMAT_VERSION = 1
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+MAPPING = "intent_mapping.json"
+MANIFEST = "manifest.json"
+EVALUATION_METRICS = "evaluation_metrics.json"
+CLASSIFICATION_REPORT = "classification_report.csv"
+TRAINING_SUMMARY = "training_summary.json"
+CONFUSION_MATRIX = "confusion_matrix.png"
+INTENT_DISTRIBUTION = "intent_distribution.png"
+LENGTH_DISTRIBUTION = "length_distribution.png"
+PER_INTENT_F1 = "per_intent_f1.png"
+HARDEST_SAMPLES = "hardest_samples.csv"
+SANITY_PREDICTIONS = "sanity_predictions.csv"
+MODEL_FILES = (CONFIG, WEIGHTS, MAPPING, "tokenizer.json", "tokenizer_config.json")
+ALLOWED_FILES = frozenset(
+    {
+        *MODEL_FILES,
+        "special_tokens_map.json",
+        "added_tokens.json",
+        "vocab.txt",
+        "vocab.json",
+        "merges.txt",
+        EVALUATION_METRICS,
+        CLASSIFICATION_REPORT,
+        TRAINING_SUMMARY,
+        CONFUSION_MATRIX,
+        INTENT_DISTRIBUTION,
+        LENGTH_DISTRIBUTION,
+        PER_INTENT_F1,
+        HARDEST_SAMPLES,
+        SANITY_PREDICTIONS,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """When an utterance is `unknown_intent`: when its energy exceeds the threshold. It belongs to the model."""
+
+    energy_threshold: float
+    target: str
+    unknown_intent: str
+    fitted_temperature: float
+    """Already folded into the head; kept as provenance only."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A verified model directory, loaded."""
+
+    module: Any
+    tokenizer: Any
+    intents: tuple[str, ...]
+    rejection: Rejection
+
+    @property
+    def max_length(self) -> int:
+        """Longest utterance, in tokens."""
+        return int(self.tokenizer.model_max_length)
+
+
+def save(directory: Path, module: Any, tokenizer: Any, intents: tuple[str, ...], rejection: Rejection) -> None:
+    """Writes the model itself. `seal` the directory once everything else is in it."""
+    module.config.rejection = asdict(rejection)
+    module.config.format_version = FORMAT_VERSION
+    # Where the weights once came from is a path of the machine they were trained on.
+    module.config.name_or_path = ""
+    module.save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+    id2intent = {str(i): intent for i, intent in enumerate(intents)}
+    mapping = {"intent2id": {intent: i for i, intent in enumerate(intents)}, "id2intent": id2intent}
+    _write_json(directory / MAPPING, mapping)
+
+
+def write_json(directory: Path, name: str, content: Mapping[str, Any]) -> None:
+    """Writes one of the directory's JSON files."""
+    _write_json(directory / name, content)
+
+
+def seal(directory: Path) -> None:
+    """Writes the manifest: the directory is complete, and any later change to it shows."""
+    unexpected = sorted({path.name for path in directory.iterdir()} - ALLOWED_FILES - {MANIFEST})
+    if unexpected:
+        raise ArtifactError(f"{directory} holds files that no model has: {unexpected}. Remove them.")
+    files = {
+        path.name: {"sha256": _sha256(path), "bytes": path.stat().st_size}
+        for path in sorted(directory.iterdir())
+        if path.name != MANIFEST
+    }
+    _write_json(directory / MANIFEST, {"format_version": FORMAT_VERSION, "files": files})
+
+
+def verify(directory: Path) -> None:
+    """Checks every file, name, size, hash and the mapping, without loading anything. Raises ArtifactError."""
+    manifest = _read_json(directory / MANIFEST)
+    files = manifest.get("files")
+    if manifest.get("format_version") != FORMAT_VERSION or not isinstance(files, dict):
+        raise ArtifactError(
+            f"{directory / MANIFEST}: format_version is {manifest.get('format_version')!r}, expected "
+            f"{FORMAT_VERSION}. Train the model again with this version of the project."
+        )
+    present = {path.name for path in directory.iterdir()} - {MANIFEST}
+    _check_names(directory, present, set(files))
+    for name, entry in files.items():
+        _check_file(directory / name, entry)
+    _check_mapping(directory)
+
+
+def load(directory: Path) -> Artifact:
+    """The verified model, in evaluation mode. Raises ArtifactError."""
+    verify(directory)
+    config = _read_json(directory / CONFIG)
+    try:
+        rejection = Rejection(**config["rejection"])
+        tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
+        module = AutoModelForSequenceClassification.from_pretrained(
+            directory, use_safetensors=True, trust_remote_code=False
+        )
+    except (KeyError, TypeError, OSError, ValueError, RuntimeError) as error:
+        raise ArtifactError(
+            f"{directory} can't be loaded: {type(error).__name__}: {str(error)[:200]}. "
+            "Its files match its manifest, so it was written wrongly: train the model again."
+        ) from error
+    return Artifact(module.eval(), tokenizer, read_intents(directory), rejection)
+
+
+def read_intents(directory: Path) -> tuple[str, ...]:
+    """The intents in the order of their ids."""
+    id2intent = _read_json(directory / MAPPING)["id2intent"]
+    return tuple(id2intent[str(i)] for i in range(len(id2intent)))
+
+
+def _check_names(directory: Path, present: set[str], listed: set[str]) -> None:
+    problems = [f"{name} is missing" for name in sorted((listed | set(MODEL_FILES)) - present)]
+    problems += [f"{name} is not in the manifest" for name in sorted(present - listed)]
+    problems += [f"{name} is not a file that a model has" for name in sorted((listed | present) - ALLOWED_FILES)]
+    if problems:
+        raise ArtifactError(f"{directory}: {'; '.join(problems)}. Take the directory from its run again.")
+
+
+def _check_file(path: Path, entry: Mapping[str, Any]) -> None:
+    if path.is_symlink() or not path.is_file():
+        raise ArtifactError(f"{path}: expected a regular file. Take the directory from its run again.")
+    size = path.stat().st_size
+    if size != entry["bytes"]:
+        raise ArtifactError(f"{path}: {size} bytes, expected {entry['bytes']}: truncated or changed.")
+    if _sha256(path) != entry["sha256"]:
+        raise ArtifactError(f"{path}: its sha256 is not the manifest's: damaged or changed.")
+
+
+def _check_mapping(directory: Path) -> None:
+    """Both directions agree, ids run from 0, and config.json says the same."""
+    mapping, config = _read_json(directory / MAPPING), _read_json(directory / CONFIG)
+    intent2id, id2intent = mapping.get("intent2id"), mapping.get("id2intent")
+    is_sound = (
+        isinstance(intent2id, dict)
+        and isinstance(id2intent, dict)
+        and sorted(intent2id.values()) == list(range(len(intent2id)))
+        and id2intent == {str(i): intent for intent, i in intent2id.items()}
+    )
+    if not is_sound:
+        raise ArtifactError(f"{directory / MAPPING}: the two directions disagree, or ids don't run from 0.")
+    if config.get("id2label") != id2intent:
+        size = len(config.get("id2label") or ())
+        raise ArtifactError(
+            f"{directory / MAPPING} names {len(id2intent)} intents and {CONFIG} {size}, or others: they must agree."
+        )
+    if "auto_map" in config:
+        raise ArtifactError(f"{directory / CONFIG}: auto_map would run code of the model's; that is never loaded.")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ArtifactError(
+            f"{path} is missing: {path.parent} is no finished model directory. Name one, or train the model again."
+        ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArtifactError(f"{path}: can't be read as JSON ({error}).") from error
+    if not isinstance(content, dict):
+        raise ArtifactError(f"{path}: expected a JSON object, found a {type(content).__name__}.")
+    return content
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    text = json.dumps(content, ensure_ascii=False, indent=2)
+    path.write_text(text + os.linesep, encoding="utf-8")

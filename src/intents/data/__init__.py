@@ -1,0 +1,1 @@
+"""Utterances and intents: reading, cleaning and splitting a corpus."""

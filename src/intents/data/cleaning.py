@@ -1,0 +1,82 @@
+"""Cleaning: what is dropped from a raw corpus, why, and what becomes of it."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from intents.errors import DataError
+
+BLACKLISTED = "intent is blacklisted"
+RARE = "intent has too few rows"
+OVER_CAP = "intent has enough rows without it"
+
+
+@dataclass(frozen=True)
+class CleanCorpus:
+    """`rows`: what is trained and tested on, with `text_length` in characters, shuffled.
+
+    `ledger`: every dropped row with its `reason`. `set_aside`: the dropped rows whose intent is not supported
+    (blacklisted or rare) as out-of-scope material; `kind` is "near" where an intent of the same stem is
+    supported (肯定(没问题) beside 肯定(好的)), else "far".
+    """
+
+    rows: pd.DataFrame
+    ledger: pd.DataFrame
+    set_aside: pd.DataFrame
+
+
+def read_blacklist(path: Path) -> frozenset[str]:
+    """The intents a file names, one a line; lines that begin with # are remarks. Raises DataError."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path}: the blacklist can't be read ({error}). Expected a UTF-8 file with one intent a line; "
+            "an empty file blacklists nothing."
+        ) from error
+    return frozenset(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+
+
+def clean(
+    rows: pd.DataFrame,
+    blacklist: Collection[str],
+    *,
+    min_per_intent: int,
+    max_per_intent: int,
+    seed: int,
+) -> CleanCorpus:
+    """Drops blacklisted and rare intents, caps the others, shuffles. `rows` needs text and label."""
+    is_blacklisted = rows["label"].isin(list(blacklist))
+    counts = rows.loc[~is_blacklisted, "label"].value_counts()
+    is_rare = ~is_blacklisted & rows["label"].isin(counts.index[counts < min_per_intent])
+    supported = rows[~is_blacklisted & ~is_rare]
+    if supported.empty:
+        raise DataError(
+            f"cleaning leaves no row: {int(is_blacklisted.sum())} of {len(rows)} rows are of blacklisted intents "
+            f"and {int(is_rare.sum())} of intents with fewer than {min_per_intent} rows. "
+            "Lower min_per_intent or shorten the blacklist."
+        )
+    capped = pd.concat(
+        group.sample(n=max_per_intent, random_state=seed) if len(group) > max_per_intent else group
+        for _, group in supported.groupby("label", sort=True)
+    )
+    reasons = pd.Series(OVER_CAP, index=rows.index, dtype=object)
+    reasons[is_rare], reasons[is_blacklisted] = RARE, BLACKLISTED
+    ledger = rows.assign(reason=reasons).drop(index=capped.index)
+    shuffled = capped.sample(frac=1.0, random_state=seed).reset_index(drop=True)
+    shuffled["text_length"] = shuffled["text"].str.len()
+    set_aside = _set_aside(ledger, supported_intents=set(counts.index[counts >= min_per_intent]))
+    return CleanCorpus(shuffled, ledger.reset_index(drop=True), set_aside)
+
+
+def _stem(intent: str) -> str:
+    return intent.split("(")[0].split("（")[0]
+
+
+def _set_aside(ledger: pd.DataFrame, *, supported_intents: set[str]) -> pd.DataFrame:
+    stems = {_stem(intent) for intent in supported_intents}
+    aside = ledger[ledger["reason"] != OVER_CAP]
+    kinds = aside["label"].map(lambda intent: "near" if _stem(intent) in stems else "far")
+    return aside.assign(kind=kinds.astype(object)).drop(columns=["label", "reason"]).reset_index(drop=True)

@@ -1,0 +1,231 @@
+"""A corpus ready for training: read, cleaned, split, with its ledger and its leaks counted."""
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from intents.config import DataConfig
+from intents.data import cleaning, reading, splitting
+from intents.data.reading import RawCorpus
+from intents.data.splitting import TEST, TRAIN, VALIDATION
+from intents.errors import DataError
+
+CLEAN_FILE = "clean_wechat_intents.parquet"
+LEDGER_FILE = "cleaning_ledger.parquet"
+SET_ASIDE_FILE = "set_aside.parquet"
+CACHE_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """In-scope rows (text, label, text_length, part, …), out-of-scope rows (text, kind, part, …), and the ledger.
+
+    `intents` is sorted; an intent's place in it is its label id. `notes` are findings a person should read.
+    `digest` changes when any row, label or part does. `rows_read` counts in-scope rows before cleaning.
+    """
+
+    name: str
+    rows: pd.DataFrame
+    out_of_scope: pd.DataFrame
+    ledger: pd.DataFrame
+    intents: tuple[str, ...]
+    notes: tuple[str, ...]
+    files: tuple[Path, ...]
+    rows_read: int
+    digest: str
+
+    def part(self, name: str) -> pd.DataFrame:
+        """The in-scope rows of one part, in corpus order."""
+        return self.rows[self.rows["part"] == name]
+
+    def out_of_scope_part(self, name: str) -> pd.DataFrame:
+        """The out-of-scope rows of one part, in corpus order."""
+        return self.out_of_scope[self.out_of_scope["part"] == name]
+
+    def summary(self) -> str:
+        """One line: what was read, what remains, how it is split."""
+        sizes = ", ".join(f"{len(self.part(name)):,} {name}" for name in (TRAIN, VALIDATION, TEST))
+        return (
+            f"{self.name}: {self.rows_read:,} rows read, {len(self.rows):,} kept in {len(self.intents)} intents "
+            f"({sizes}), {len(self.out_of_scope):,} out-of-scope"
+        )
+
+
+def load(config: DataConfig, *, workspace: Path, selects_on_test: bool = False) -> Corpus:
+    """The corpus that `config` describes. Raises DataError.
+
+    With `selects_on_test` no validation part is carved: the caller uses the test part in its place, and says so.
+    """
+    raw = reading.read(config)
+    if raw.arrives_split:
+        rows = raw.rows.assign(text_length=raw.rows["text"].str.len())
+        cleaned = cleaning.CleanCorpus(rows, _empty_ledger(raw.rows), raw.out_of_scope.iloc[:0])
+    else:
+        cleaned = _clean_cached(raw, config, workspace)
+    validation_size = 0.0 if selects_on_test else config.validation_size
+    rows = cleaned.rows.assign(part=_parts(raw, cleaned.rows, config, validation_size=validation_size))
+    out_of_scope = pd.concat([raw.out_of_scope, cleaned.set_aside], ignore_index=True)
+    out_of_scope["part"] = _out_of_scope_parts(out_of_scope, config, validation_size=validation_size)
+    corpus = Corpus(
+        name=raw.name,
+        rows=rows,
+        out_of_scope=out_of_scope,
+        ledger=cleaned.ledger,
+        intents=tuple(sorted(rows["label"].unique())),
+        notes=(*_split_notes(rows), *_leak_notes(rows)),
+        files=raw.files,
+        rows_read=len(raw.rows),
+        digest=_digest(rows, out_of_scope),
+    )
+    _check_trainable(corpus)
+    return corpus
+
+
+def _parts(
+    raw: RawCorpus, rows: pd.DataFrame, config: DataConfig, *, validation_size: float
+) -> "pd.Series[str]":
+    sizes = {"test_size": config.test_size, "validation_size": validation_size, "seed": config.split_seed}
+    if raw.arrives_split or config.split == "given":
+        return _given_parts(rows, config, validation_size=validation_size)
+    if config.split == "grouped":
+        return splitting.grouped_parts(rows["text"], **sizes)  # type: ignore[arg-type]
+    return splitting.stratified_parts(rows["label"], **sizes)  # type: ignore[arg-type]
+
+
+def _given_parts(rows: pd.DataFrame, config: DataConfig, *, validation_size: float) -> "pd.Series[str]":
+    """Each row's own part; validation is carved from train (by hash) where none is given."""
+    parts = rows["split"].map(reading.PARTS)
+    if parts.isna().any():
+        row = rows[parts.isna()].iloc[0]
+        raise DataError(
+            f"split=given, but line {row['line']} of {row['dataset']} says split={row['split']!r}; expected one "
+            f"of {', '.join(reading.PARTS)}. Name a part in every row, or use split=grouped."
+        )
+    if validation_size and not (parts == VALIDATION).any():
+        is_train = parts == TRAIN
+        carved = splitting.grouped_parts(
+            rows.loc[is_train, "text"], test_size=0.0, validation_size=validation_size, seed=config.split_seed
+        )
+        parts[is_train] = carved.to_numpy()
+    return parts
+
+
+def _out_of_scope_parts(
+    out_of_scope: pd.DataFrame, config: DataConfig, *, validation_size: float
+) -> "pd.Series[str]":
+    """Files that arrive split stay so; everything else is split by hash, whatever `split` says."""
+    hashed = splitting.grouped_parts(
+        out_of_scope["text"],
+        test_size=config.test_size,
+        validation_size=validation_size,
+        seed=config.split_seed,
+    )
+    given = out_of_scope["split"].where(out_of_scope["split"].isin([TRAIN, VALIDATION, TEST]))
+    is_given = given.notna() & out_of_scope["dataset"].str.startswith("oos_")
+    return hashed.mask(is_given, given)
+
+
+def _split_notes(rows: pd.DataFrame) -> list[str]:
+    notes = []
+    for part in (VALIDATION, TEST):
+        if not (rows["part"] == part).any():
+            continue
+        missing = sorted(set(rows["label"]) - set(rows.loc[rows["part"] == part, "label"]))
+        if missing:
+            named = ", ".join(missing[:10]) + (" …" if len(missing) > 10 else "")
+            notes.append(f"{len(missing)} intent(s) have no {part} row: {named}")
+    return notes
+
+
+def _leak_notes(rows: pd.DataFrame) -> list[str]:
+    forms = rows["text"].map(splitting.normal_form)
+    trained = set(forms[rows["part"] == TRAIN])
+    notes = []
+    for part in (VALIDATION, TEST):
+        here = rows["part"] == part
+        leaked = int(forms[here].isin(trained).sum())
+        if leaked:
+            notes.append(
+                f"{leaked} of {int(here.sum())} {part} rows repeat a training row (case and punctuation aside)"
+            )
+    return notes
+
+
+def _check_trainable(corpus: Corpus) -> None:
+    if len(corpus.intents) < 2:
+        raise DataError(
+            f"{corpus.name} holds one intent only, {corpus.intents[0]!r} ({len(corpus.rows)} rows); a classifier "
+            "needs at least two. Add utterances of other intents, or lower min_per_intent."
+        )
+    untrained = sorted(set(corpus.intents) - set(corpus.part(TRAIN)["label"]))
+    if untrained:
+        counts = corpus.rows["label"].value_counts()
+        named = ", ".join(f"{intent!r} {counts[intent]}" for intent in untrained[:10])
+        raise DataError(
+            f"{len(untrained)} intent(s) have no training row (rows in all: {named}). "
+            "Add rows of these intents, or raise min_per_intent so that they are set aside."
+        )
+    for part in (VALIDATION, TEST):
+        needed = part == TEST or corpus.part(VALIDATION).shape[0] > 0
+        if needed and corpus.part(part).empty:
+            raise DataError(f"{corpus.name} has no {part} row among {len(corpus.rows)}. Gather more rows.")
+
+
+def _empty_ledger(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.iloc[:0].assign(reason=pd.Series(dtype=object))
+
+
+def _digest(rows: pd.DataFrame, out_of_scope: pd.DataFrame) -> str:
+    """16 hex digits over every text, label or kind, and part."""
+    hasher = hashlib.sha256()
+    for table, name in ((rows, "label"), (out_of_scope, "kind")):
+        lines = table[["text", name, "part"]].to_csv(index=False)
+        hasher.update(lines.encode("utf-8"))
+    return hasher.hexdigest()[:16]
+
+
+def _clean_cached(raw: RawCorpus, config: DataConfig, workspace: Path) -> cleaning.CleanCorpus:
+    """`cleaning.clean`, or its earlier result for the same bytes and settings."""
+    blacklist = cleaning.read_blacklist(Path(config.blacklist))
+    settings = {name: asdict(config)[name] for name in ("min_per_intent", "max_per_intent", "split_seed")}
+    key = hashlib.sha256(json.dumps([CACHE_FORMAT, settings, sorted(blacklist)]).encode())
+    for file in raw.files:
+        key.update(file.stem.encode() + hashlib.sha256(file.read_bytes()).digest())
+    folder = workspace / "clean" / key.hexdigest()[:32]
+    if (folder / CLEAN_FILE).is_file():
+        tables = [pd.read_parquet(folder / name) for name in (CLEAN_FILE, LEDGER_FILE, SET_ASIDE_FILE)]
+        return cleaning.CleanCorpus(*tables)
+    cleaned = cleaning.clean(
+        raw.rows,
+        blacklist,
+        min_per_intent=config.min_per_intent,
+        max_per_intent=config.max_per_intent,
+        seed=config.split_seed,
+    )
+    _write_cache(cleaned, folder)
+    return cleaned
+
+
+def _write_cache(cleaned: cleaning.CleanCorpus, folder: Path) -> None:
+    """All three files or none: they are written aside and put in place by one rename."""
+    aside = folder.with_name(f"{folder.name}.{os.getpid()}")
+    try:
+        aside.mkdir(parents=True, exist_ok=True)
+        cleaned.rows.to_parquet(aside / CLEAN_FILE)
+        cleaned.ledger.to_parquet(aside / LEDGER_FILE)
+        cleaned.set_aside.to_parquet(aside / SET_ASIDE_FILE)
+        aside.rename(folder)
+    except FileExistsError:
+        shutil.rmtree(aside)
+    except OSError as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        if not (folder / CLEAN_FILE).is_file():
+            raise DataError(
+                f"{folder}: the cleaned corpus can't be written ({error.strerror}). "
+                "Free some space, or name another folder with -P workspace=<path>."
+            ) from error

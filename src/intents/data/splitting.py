@@ -1,0 +1,77 @@
+"""Splitting: which rows are trained on, which choose the epoch, which are tested on, once."""
+
+import hashlib
+import unicodedata
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import train_test_split
+
+from intents.errors import DataError
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+
+
+def normal_form(text: str) -> str:
+    """What makes two utterances the same: NFKC, casefold, no spaces, no punctuation, no symbols.
+
+    An utterance of nothing but punctuation or symbols keeps them.
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    kept = "".join(c for c in folded if unicodedata.category(c)[0] not in "PSZC")
+    return kept or "".join(folded.split())
+
+
+def grouped_parts(
+    texts: Iterable[str], *, test_size: float, validation_size: float, seed: int
+) -> "pd.Series[str]":
+    """The part of each utterance, by a keyed hash of its normal form alone.
+
+    So the same utterance never stands in two parts, and no row ever moves because others were added.
+    `validation_size` is a share of what is not tested on.
+    """
+    key = str(seed).encode()
+    fractions = np.array([_fraction(normal_form(text), key) for text in texts])
+    validation_ends = test_size + (1 - test_size) * validation_size
+    parts = np.select([fractions < test_size, fractions < validation_ends], [TEST, VALIDATION], TRAIN)
+    return pd.Series(parts, dtype=object)
+
+
+def stratified_parts(
+    labels: "pd.Series[str]", *, test_size: float, validation_size: float, seed: int
+) -> "pd.Series[str]":
+    """The part of each row, drawn intent by intent with scikit-learn's `train_test_split`.
+
+    Raises DataError when an intent has too few rows for that.
+    """
+    label_ids = labels.map({intent: i for i, intent in enumerate(sorted(labels.unique()))})
+    parts = pd.Series(TRAIN, index=labels.index, dtype=object)
+    train, test = _stratify(label_ids, share=test_size, seed=seed, labels=labels)
+    parts[test] = TEST
+    if validation_size:
+        _, validation = _stratify(label_ids[train], share=validation_size, seed=seed, labels=labels)
+        parts[validation] = VALIDATION
+    return parts
+
+
+def _fraction(text: str, key: bytes) -> float:
+    digest = hashlib.blake2b(text.encode("utf-8"), key=key, digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+def _stratify(
+    label_ids: "pd.Series[int]", *, share: float, seed: int, labels: "pd.Series[str]"
+) -> tuple["pd.Index[int]", "pd.Index[int]"]:
+    try:
+        first, second = train_test_split(
+            label_ids.index, test_size=share, random_state=seed, stratify=label_ids.to_numpy()
+        )
+    except ValueError as error:
+        counts = labels[label_ids.index].value_counts()
+        rarest = ", ".join(f"{intent!r} {count}" for intent, count in counts.tail(5).items())
+        raise DataError(
+            f"{len(label_ids)} rows of {len(counts)} intents can't be split {share:g} by intent ({error}) "
+            f"The rarest: {rarest}. Use split=grouped, or gather more rows of these intents."
+        ) from error
+    return first, second

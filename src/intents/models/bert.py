@@ -1,0 +1,84 @@
+"""Transformer encoders with a classification head: pretrained, or a small one that begins at random."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForSequenceClassification
+from transformers.utils import logging as transformers_logging
+
+from intents.config import BertHyperparams
+from intents.encoders import Encoder
+from intents.errors import EncoderError
+from intents.models.network import Network
+
+# The default encoder, chosen by measurement (docs/encoders.md): two narrow windows, as an n-gram model
+# has, then attention over the whole utterance; the mean of its tokens is classified.
+CHARACTER_ENCODER = {
+    "hidden_size": 256,
+    "intermediate_size": 384,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "layer_types": ["sliding_attention", "sliding_attention", "full_attention", "full_attention"],
+    "local_attention": 4,
+    "classifier_pooling": "mean",
+    "embedding_dropout": 0.2,
+    "attention_dropout": 0.1,
+    "mlp_dropout": 0.1,
+    "classifier_dropout": 0.3,
+}
+
+
+def build(hyperparams: BertHyperparams, intent2id: dict[str, int], encoder: Encoder) -> Network:
+    """A network of `encoder` with one logit an intent, in the mapping's order. Raises EncoderError."""
+    labels = {"label2id": dict(intent2id), "id2label": {i: intent for intent, i in intent2id.items()}}
+    if not encoder.weights:
+        module = AutoModelForSequenceClassification.from_config(_character_config(encoder.tokenizer, labels))
+        return Network(module, new_weights=frozenset(name for name, _ in module.named_parameters()))
+    with _quiet():
+        try:
+            module, loading = AutoModelForSequenceClassification.from_pretrained(
+                encoder.weights,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+                dtype=torch.float32,
+                **labels,
+            )
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise EncoderError(
+                f"model_name={hyperparams.model_name!r}: its weights can't be loaded: {reason} "
+                "Only safetensors are read, never pickled weights, and no code of the encoder's is run."
+            ) from error
+        if encoder.added_tokens:
+            module.resize_token_embeddings(len(encoder.tokenizer), mean_resizing=False)
+    return Network(module, new_weights=frozenset(loading["missing_keys"]))
+
+
+def _character_config(tokenizer: Any, labels: dict[str, Any]) -> Any:
+    return AutoConfig.for_model(
+        "modernbert",
+        **CHARACTER_ENCODER,
+        **labels,
+        vocab_size=len(tokenizer),
+        max_position_embeddings=tokenizer.model_max_length,
+        pad_token_id=tokenizer.pad_token_id,
+        cls_token_id=tokenizer.cls_token_id,
+        sep_token_id=tokenizer.sep_token_id,
+        bos_token_id=tokenizer.cls_token_id,
+        eos_token_id=tokenizer.sep_token_id,
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the library's warning that the head is new: here it always is."""
+    before = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(before)

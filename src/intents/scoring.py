@@ -1,0 +1,55 @@
+"""Scores of logits: energy, temperature, threshold. Pure functions; the sign is stated once, here."""
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, logsumexp
+
+Floats = npt.NDArray[np.floating]
+Integers = npt.NDArray[np.integer]
+
+# Outside these bounds a temperature says that the model is broken, not that it is over- or underconfident.
+TEMPERATURE_BOUNDS = (0.05, 20.0)
+
+
+def energy(logits_BC: Floats, temperature: float = 1.0) -> Floats:
+    """Free energy of each utterance, shape (B,). Lower is more in-scope.
+
+    E = -T * logsumexp(logits / T), from Liu et al. 2020, arXiv:2010.03759.
+    """
+    scores: Floats = -temperature * logsumexp(np.asarray(logits_BC, dtype=np.float64) / temperature, axis=-1)
+    return scores
+
+
+def negative_log_likelihood(logits_BC: Floats, labels_B: Integers) -> float:
+    """Mean -log softmax(logits)[label], in nats. Lower is better."""
+    log_probabilities_BC = log_softmax(np.asarray(logits_BC, dtype=np.float64), axis=-1)
+    return float(-log_probabilities_BC[np.arange(len(labels_B)), labels_B].mean())
+
+
+def fit_temperature(logits_BC: Floats, labels_B: Integers) -> float:
+    """The T that minimises the negative log-likelihood of logits / T (Guo et al. 2017, arXiv:1706.04599).
+
+    T above 1 makes the softmax less confident.
+    """
+    found = minimize_scalar(
+        lambda log_t: negative_log_likelihood(np.asarray(logits_BC) / np.exp(log_t), labels_B),
+        bounds=tuple(np.log(TEMPERATURE_BOUNDS)),
+        method="bounded",
+        options={"xatol": 1e-4},
+    )
+    return float(np.exp(found.x))
+
+
+def fit_threshold(in_scope_energies_B: Floats, *, target_acceptance: float) -> float:
+    """The smallest energy threshold that accepts at least `target_acceptance` of these utterances.
+
+    An utterance is accepted when its energy <= threshold.
+    """
+    accepted = int(np.ceil(target_acceptance * len(in_scope_energies_B)))
+    return float(np.sort(in_scope_energies_B)[max(accepted, 1) - 1])
+
+
+def is_in_scope(energies_B: Floats, threshold: float) -> npt.NDArray[np.bool_]:
+    """Whether each utterance is accepted, shape (B,)."""
+    return np.asarray(energies_B) <= threshold
