@@ -79,7 +79,9 @@ class Artifact:
         return int(self.tokenizer.model_max_length)
 
 
-def save(directory: Path, module: Any, tokenizer: Any, intents: tuple[str, ...], rejection: Rejection) -> None:
+def save(
+    directory: Path, module: Any, tokenizer: Any, intents: tuple[str, ...], rejection: Rejection
+) -> None:
     """Writes the model itself. `seal` the directory once everything else is in it."""
     module.config.rejection = asdict(rejection)
     module.config.format_version = FORMAT_VERSION
@@ -108,6 +110,9 @@ def seal(directory: Path) -> None:
         if path.name != MANIFEST
     }
     _write_json(directory / MANIFEST, {"format_version": FORMAT_VERSION, "files": files})
+    for path in directory.iterdir():
+        # safetensors writes its file for its owner alone; the service that reads it may be someone else.
+        path.chmod(0o644)
 
 
 def verify(directory: Path) -> None:
@@ -153,7 +158,9 @@ def read_intents(directory: Path) -> tuple[str, ...]:
 def _check_names(directory: Path, present: set[str], listed: set[str]) -> None:
     problems = [f"{name} is missing" for name in sorted((listed | set(MODEL_FILES)) - present)]
     problems += [f"{name} is not in the manifest" for name in sorted(present - listed)]
-    problems += [f"{name} is not a file that a model has" for name in sorted((listed | present) - ALLOWED_FILES)]
+    problems += [
+        f"{name} is not a file that a model has" for name in sorted((listed | present) - ALLOWED_FILES)
+    ]
     if problems:
         raise ArtifactError(f"{directory}: {'; '.join(problems)}. Take the directory from its run again.")
 
@@ -186,7 +193,9 @@ def _check_mapping(directory: Path) -> None:
             f"{directory / MAPPING} names {len(id2intent)} intents and {CONFIG} {size}, or others: they must agree."
         )
     if "auto_map" in config:
-        raise ArtifactError(f"{directory / CONFIG}: auto_map would run code of the model's; that is never loaded.")
+        raise ArtifactError(
+            f"{directory / CONFIG}: auto_map would run code of the model's; that is never loaded."
+        )
 
 
 def _sha256(path: Path) -> str:

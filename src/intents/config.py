@@ -58,7 +58,9 @@ class DataConfig:
             self.max_per_intent,
             f"at least min_per_intent ({self.min_per_intent})",
         )
-        _require(0 < self.test_size < 1, "test_size", self.test_size, "a share between 0 and 1, both excluded")
+        _require(
+            0 < self.test_size < 1, "test_size", self.test_size, "a share between 0 and 1, both excluded"
+        )
         _require(
             0 < self.validation_size < 1,
             "validation_size",
@@ -117,7 +119,9 @@ class Hyperparams:
     """Share of in-scope validation rows that the energy threshold accepts."""
 
     def __post_init__(self) -> None:
-        _require(bool(self.model_name.strip()), "model_name", self.model_name, "an encoder's name, path or hub id")
+        _require(
+            bool(self.model_name.strip()), "model_name", self.model_name, "an encoder's name, path or hub id"
+        )
         _require(2 < self.max_length <= 8192, "max_length", self.max_length, "3 to 8192 tokens")
         for name in ("batch_size", "evaluation_batch_size"):
             _require(1 <= getattr(self, name) <= 65536, name, getattr(self, name), "1 to 65536 utterances")
@@ -133,7 +137,9 @@ class Hyperparams:
         _require(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
         _require(bool(self.unknown_intent.strip()), "unknown_intent", self.unknown_intent, "a name")
         accepts = 0 < self.target_acceptance < 1
-        _require(accepts, "target_acceptance", self.target_acceptance, "a share between 0 and 1, both excluded")
+        _require(
+            accepts, "target_acceptance", self.target_acceptance, "a share between 0 and 1, both excluded"
+        )
 
     @property
     def selects_on_test(self) -> bool:
@@ -197,6 +203,28 @@ class RunConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PromoteConfig:
+    """Which registered version is published, and where."""
+
+    name: str = "intent_predictor"
+    """Registered model."""
+    version: str = ""
+    """Version to mark Production and publish; empty: the one that is marked already."""
+    target: str = PUBLISHED_MODEL_DIR
+    """Directory that the chat service reads; it becomes a link to the published version."""
+
+    def __post_init__(self) -> None:
+        _require(bool(self.name.strip()), "name", self.name, "a registered model's name")
+        _require(
+            not self.version or self.version.isdecimal(),
+            "version",
+            self.version,
+            "a version number, such as 3",
+        )
+        _require(bool(self.target.strip()), "target", self.target, "a directory's path")
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """One training run, whole."""
 
@@ -213,7 +241,14 @@ FAMILIES: dict[str, type[Hyperparams]] = {"bert": BertHyperparams}
 
 ENTRY_POINTS: dict[str, tuple[type, ...]] = {
     **{f"train_{family}": (DataConfig, hyperparams, RunConfig) for family, hyperparams in FAMILIES.items()},
-    "check_data": (DataConfig,),
+    "check_data": (DataConfig, RunConfig),
+    "promote": (PromoteConfig,),
+}
+
+ENTRY_POINT_MEANINGS: dict[str, str] = {
+    "train_bert": "fine-tune a transformer encoder, evaluate it, log and register it",
+    "check_data": "read, clean and split a corpus without training, and print the ledger",
+    "promote": "publish the registered version marked Production to where the chat service reads it",
 }
 
 
@@ -237,7 +272,9 @@ class Parameter:
             return self.type(text)
         except ValueError as error:
             kind = {int: "a whole number", float: "a number"}[self.type]
-            raise ConfigError(f"{self.name}={text!r}: expected {kind}. Pass -P {self.name}=<value>.") from error
+            raise ConfigError(
+                f"{self.name}={text!r}: expected {kind}. Pass -P {self.name}=<value>."
+            ) from error
 
 
 @cache

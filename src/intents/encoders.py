@@ -66,14 +66,21 @@ def locate(model_name: str) -> str:
     looks_like_path = path.is_absolute() or model_name.startswith((".", "~")) or model_name.count("/") != 1
     if path.exists() or looks_like_path:
         found = "a file" if path.exists() else "nothing"
-        raise EncoderError(f"model_name={model_name!r}: expected an encoder, found {found} there. {ALTERNATIVES}")
+        raise EncoderError(
+            f"model_name={model_name!r}: expected an encoder, found {found} there. {ALTERNATIVES}"
+        )
     return model_name
 
 
 def character_tokenizer(texts: Iterable[str], *, max_length: int) -> PreTrainedTokenizerFast:
     """One token a character (NFKC, lower case, white space dropped), over the characters of `texts`."""
     normalizer = normalizers.Sequence(
-        [normalizers.NFKC(), normalizers.Lowercase(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
+        [
+            normalizers.NFKC(),
+            normalizers.Lowercase(),
+            normalizers.Replace(Regex(r"\s+"), " "),
+            normalizers.Strip(),
+        ]
     )
     characters = sorted({character for text in texts for character in normalizer.normalize_str(text)})
     vocabulary = {token: i for i, token in enumerate([*SPECIAL_TOKENS.values(), *characters])}

@@ -102,7 +102,9 @@ def _per_intent(confusion_CC: Integers) -> tuple[Floats, Floats, Floats, Integer
     return precision_C, recall_C, f1_C, support_C
 
 
-def _intervals(labels_B: Integers, predicted_B: Integers, number_of_intents: int, seed: int) -> dict[str, float]:
+def _intervals(
+    labels_B: Integers, predicted_B: Integers, number_of_intents: int, seed: int
+) -> dict[str, float]:
     """95 % percentile bootstrap intervals over rows."""
     generator = np.random.default_rng(seed)
     samples = []

@@ -44,7 +44,9 @@ class Labelled:
 class TokenDataset(torch.utils.data.Dataset[dict[str, Any]]):
     """Encoded utterances with their labels; with `token_dropout` some tokens are masked anew at each reading."""
 
-    def __init__(self, tokenizer: Any, rows: Labelled, *, max_length: int, token_dropout: float = 0.0) -> None:
+    def __init__(
+        self, tokenizer: Any, rows: Labelled, *, max_length: int, token_dropout: float = 0.0
+    ) -> None:
         encoded = tokenizer(list(rows.texts), truncation=True, max_length=max_length)
         self.input_ids = [torch.tensor(ids) for ids in encoded["input_ids"]]
         self.labels_B = rows.labels_B
@@ -198,7 +200,7 @@ class _EpochReport(transformers.TrainerCallback):  # type: ignore[misc]
     def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, float], **_: Any) -> None:  # noqa: ARG002
         self.train_loss = logs.get("loss", self.train_loss)
 
-    def on_evaluate(  # noqa: D102
+    def on_evaluate(
         self,
         args: Any,  # noqa: ARG002
         state: Any,

@@ -54,9 +54,7 @@ class IntentModel(PythonModel):  # type: ignore[misc]
         """One prediction an utterance, in order."""
         loaded = self.artifact
         top_k = _top_k(params)
-        logits_BC = predict_logits(
-            loaded.module, loaded.tokenizer, model_input, max_length=loaded.max_length
-        )
+        logits_BC = predict_logits(loaded.module, loaded.tokenizer, model_input, max_length=loaded.max_length)
         probabilities_BC = softmax(logits_BC.astype(np.float64), axis=-1)
         energies_B = scoring.energy(logits_BC)
         accepted_B = scoring.is_in_scope(energies_B, loaded.rejection.energy_threshold)

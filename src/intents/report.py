@@ -69,19 +69,25 @@ def plot_confusion_matrix(path: Path, counts_CC: np.ndarray, *, intents: Sequenc
     shares_CC = row_shares(counts_CC)
     with _picture(path, width_in=side_in, height_in=side_in) as axes:
         colours = matplotlib.colormaps["Blues"].with_extremes(bad=EMPTY_ROW_COLOUR)
-        image = axes.imshow(shares_CC, cmap=colours, norm=PowerNorm(0.5, vmin=0, vmax=1), interpolation="nearest")
+        image = axes.imshow(
+            shares_CC, cmap=colours, norm=PowerNorm(0.5, vmin=0, vmax=1), interpolation="nearest"
+        )
         note = _label_cells(axes, intents, cell_pt=cell_pt)
         empty = " (grey: no test rows)" if np.isnan(shares_CC).any() else ""
         axes.set_xlabel(f"predicted intent{note}", size=heading_size)
         axes.set_ylabel(f"true intent{note}{empty}", size=heading_size)
         rows = int(counts_CC.sum())
-        axes.set_title(f"Confusion matrix: {len(intents):,} intents, {rows:,} test rows", size=heading_size + 2)
+        axes.set_title(
+            f"Confusion matrix: {len(intents):,} intents, {rows:,} test rows", size=heading_size + 2
+        )
         _draw_colour_bar(image, side_in=side_in, font_size=heading_size)
         if len(intents) <= MAX_INTENTS_WITH_COUNTS:
             _write_counts(axes, counts_CC, shares_CC=shares_CC, cell_pt=cell_pt)
 
 
-def plot_per_intent_f1(path: Path, f1_C: np.ndarray, *, intents: Sequence[str], support_C: np.ndarray) -> None:
+def plot_per_intent_f1(
+    path: Path, f1_C: np.ndarray, *, intents: Sequence[str], support_C: np.ndarray
+) -> None:
     """Draw the F1 of each intent, worst at the top, with its number of test rows; at most the 300 worst."""
     worst_first = np.argsort(f1_C, kind="stable")[:MAX_F1_BARS]
     mean = float(f1_C.mean())
@@ -129,9 +135,13 @@ def plot_length_distribution(path: Path, lengths_N: np.ndarray, *, bins: int = 4
     drawn = lengths_N[lengths_N <= HISTOGRAM_END * percentile_95]
     width_in, height_in = HISTOGRAM_IN
     with _picture(path, width_in=width_in, height_in=height_in) as axes:
-        axes.hist(drawn, bins=length_bins(drawn, bins=bins), color=BAR_COLOUR, edgecolor="white", linewidth=0.5)
+        axes.hist(
+            drawn, bins=length_bins(drawn, bins=bins), color=BAR_COLOUR, edgecolor="white", linewidth=0.5
+        )
         axes.axvline(median, color=MARK_COLOURS[0], label=f"median: {median:g}")
-        axes.axvline(percentile_95, color=MARK_COLOURS[1], linestyle="--", label=f"95th percentile: {percentile_95:g}")
+        axes.axvline(
+            percentile_95, color=MARK_COLOURS[1], linestyle="--", label=f"95th percentile: {percentile_95:g}"
+        )
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.spines[["top", "right"]].set_visible(False)
@@ -226,8 +236,14 @@ def _label_cells(axes: Axes, intents: Sequence[str], *, cell_pt: float) -> str:
     ticks = range(0, len(intents), step)
     labels = [shorten_label(intents[tick]) for tick in ticks]
     axes.set_yticks(ticks, labels, size=font_size)
-    slanted = {"rotation": 45, "ha": "right"} if len(intents) <= MAX_INTENTS_WITH_SLANTED_LABELS else {"rotation": 90}
-    axes.set_xticks(ticks, labels, size=font_size, rotation_mode="anchor" if "ha" in slanted else None, **slanted)
+    slanted = (
+        {"rotation": 45, "ha": "right"}
+        if len(intents) <= MAX_INTENTS_WITH_SLANTED_LABELS
+        else {"rotation": 90}
+    )
+    axes.set_xticks(
+        ticks, labels, size=font_size, rotation_mode="anchor" if "ha" in slanted else None, **slanted
+    )
     edges = np.arange(len(intents) + 1) - 0.5
     if step == 1:
         axes.set_xticks(edges, minor=True)

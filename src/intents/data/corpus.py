@@ -55,6 +55,16 @@ class Corpus:
             f"({sizes}), {len(self.out_of_scope):,} out-of-scope"
         )
 
+    def description(self) -> str:
+        """The summary, the ledger by reason, each part's rows, lengths, and the notes, a line each."""
+        lines = [self.summary()]
+        lines += [f"dropped {n:,}: {reason}" for reason, n in self.ledger["reason"].value_counts().items()]
+        kinds = self.out_of_scope.groupby(["part", "kind"]).size()
+        lines += [f"out-of-scope {part} {kind}: {n:,}" for (part, kind), n in kinds.items()]
+        lengths = self.rows["text_length"].quantile([0.5, 0.95, 1.0])
+        lines.append("characters: median {:.0f}, 95 % within {:.0f}, longest {:.0f}".format(*lengths))
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+
 
 def load(config: DataConfig, *, workspace: Path, selects_on_test: bool = False) -> Corpus:
     """The corpus that `config` describes. Raises DataError.
@@ -80,7 +90,7 @@ def load(config: DataConfig, *, workspace: Path, selects_on_test: bool = False) 
         notes=(*_split_notes(rows), *_leak_notes(rows)),
         files=raw.files,
         rows_read=len(raw.rows),
-        digest=_digest(rows, out_of_scope),
+        digest=digest(rows, out_of_scope),
     )
     _check_trainable(corpus)
     return corpus
@@ -180,12 +190,12 @@ def _empty_ledger(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.iloc[:0].assign(reason=pd.Series(dtype=object))
 
 
-def _digest(rows: pd.DataFrame, out_of_scope: pd.DataFrame) -> str:
-    """16 hex digits over every text, label or kind, and part."""
+def digest(*tables: pd.DataFrame) -> str:
+    """16 hex digits over every row's text, label or kind, and part, in order."""
     hasher = hashlib.sha256()
-    for table, name in ((rows, "label"), (out_of_scope, "kind")):
-        lines = table[["text", name, "part"]].to_csv(index=False)
-        hasher.update(lines.encode("utf-8"))
+    for table in tables:
+        columns = [name for name in ("text", "label", "kind", "part") if name in table]
+        hasher.update(table[columns].to_csv(index=False).encode("utf-8"))
     return hasher.hexdigest()[:16]
 
 

