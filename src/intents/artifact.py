@@ -188,9 +188,9 @@ def _check_mapping(directory: Path) -> None:
     if not is_sound:
         raise ArtifactError(f"{directory / MAPPING}: the two directions disagree, or ids don't run from 0.")
     if config.get("id2label") != id2intent:
-        size = len(config.get("id2label") or ())
         raise ArtifactError(
-            f"{directory / MAPPING} names {len(id2intent)} intents and {CONFIG} {size}, or others: they must agree."
+            f"{directory / MAPPING} names {len(id2intent or {})} intents, {CONFIG} has "
+            f"{len(config.get('id2label') or {})}, or other ones: they must agree."
         )
     if "auto_map" in config:
         raise ArtifactError(

@@ -12,7 +12,6 @@ import textwrap
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, ClassVar, Literal, Self
 
 from intents.errors import ConfigError
@@ -277,8 +276,7 @@ class Parameter:
             ) from error
 
 
-@cache
-def parameters(declaration: type) -> tuple[Parameter, ...]:
+def parameters(declaration: type[Any]) -> tuple[Parameter, ...]:
     """The parameters that a configuration dataclass declares, in order."""
     meanings = _meanings(declaration)
     hints = typing.get_type_hints(declaration)
@@ -314,7 +312,7 @@ def train_config(family: str, texts: Mapping[str, str]) -> TrainConfig:
     )
 
 
-def _meanings(declaration: type) -> dict[str, str]:
+def _meanings(declaration: type[Any]) -> dict[str, str]:
     """The line beneath each field, by field name; a subclass's line wins."""
     meanings: dict[str, str] = {}
     for cls in reversed(declaration.__mro__):

@@ -112,7 +112,7 @@ def _intervals(
         rows = generator.integers(0, len(labels_B), len(labels_B))
         drawn = confusion(labels_B[rows], predicted_B[rows], number_of_intents=number_of_intents)
         samples.append(classification_metrics(drawn))
-    intervals = {}
+    intervals: dict[str, float] = {}
     for name in samples[0]:
         low, high = np.percentile([sample[name] for sample in samples], INTERVAL)
         intervals |= {f"{name}_ci_low": float(low), f"{name}_ci_high": float(high)}

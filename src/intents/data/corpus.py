@@ -59,8 +59,8 @@ class Corpus:
         """The summary, the ledger by reason, each part's rows, lengths, and the notes, a line each."""
         lines = [self.summary()]
         lines += [f"dropped {n:,}: {reason}" for reason, n in self.ledger["reason"].value_counts().items()]
-        kinds = self.out_of_scope.groupby(["part", "kind"]).size()
-        lines += [f"out-of-scope {part} {kind}: {n:,}" for (part, kind), n in kinds.items()]
+        kinds = self.out_of_scope.value_counts(["part", "kind"], sort=False).reset_index(name="rows")
+        lines += [f"out-of-scope {row.part} {row.kind}: {row.rows:,}" for row in kinds.itertuples()]
         lengths = self.rows["text_length"].quantile([0.5, 0.95, 1.0])
         lines.append("characters: median {:.0f}, 95 % within {:.0f}, longest {:.0f}".format(*lengths))
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])

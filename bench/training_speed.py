@@ -1,0 +1,122 @@
+"""Training speed: the default recipe against the notebook's, same weights, interleaved slices in one run.
+
+    python bench/training_speed.py            # CLINC150 with minilm, 60-second slices
+    python bench/training_speed.py --seconds 10 --rounds 1
+
+Each slice is a real `fit` of one epoch over as many rows as that recipe trains in the slice's time: loading,
+steps, one small validation and the checkpoint included. Slices alternate, so that what else the machine does
+falls on both. Prints a table and writes bench/results/training_speed.json.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import transformers
+from machine import machine
+from transformers.utils import logging as transformers_logging
+
+from intents import config as declarations
+from intents import encoders, models
+from intents.config import Hyperparams
+from intents.data import corpus as corpora
+from intents.data.corpus import Corpus
+from intents.data.splitting import TRAIN, VALIDATION
+from intents.fitting import Fit, Labelled, fit
+from intents.training import labelled
+
+RESULTS = Path(__file__).parent / "results" / "training_speed.json"
+PROBE_SECONDS_AIM, VALIDATION_ROWS = 6.0, 64
+FIRST_GUESS = {"notebook": 8.0, "default": 100.0}
+
+
+def main() -> int:
+    arguments = _arguments()
+    transformers_logging.disable_progress_bar()
+    options = {"data": arguments.data, "model_name": arguments.model_name}
+    recipes = {
+        recipe: declarations.train_config("bert", {**options, "recipe": recipe}).hyperparams
+        for recipe in ("notebook", "default")
+    }
+    config = declarations.train_config("bert", options)
+    corpus = corpora.load(config.data, workspace=Path(config.run.workspace))
+    rates = {
+        recipe: _slice(corpus, hyperparams, rows=int(FIRST_GUESS[recipe] * PROBE_SECONDS_AIM)).samples_per_second
+        for recipe, hyperparams in recipes.items()
+    }
+    measured: dict[str, list[float]] = {recipe: [] for recipe in recipes}
+    for number in range(arguments.rounds):
+        for recipe, hyperparams in recipes.items():
+            outcome = _slice(corpus, hyperparams, rows=int(rates[recipe] * arguments.seconds))
+            measured[recipe].append(outcome.samples_per_second)
+            print(
+                f"round {number + 1} {recipe:9} {outcome.samples_per_second:8.1f} samples/s in "
+                f"{outcome.seconds:5.1f} s ({outcome.precision})",
+                flush=True,
+            )
+    _report(measured, options, arguments.seconds)
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="../shared/data/clinc150", help="corpus (default: %(default)s)")
+    parser.add_argument("--model_name", default="minilm", help="encoder (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="length of a slice (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=2, help="slices of each recipe (default: %(default)s)")
+    return parser.parse_args()
+
+
+def _slice(corpus: Corpus, hyperparams: Hyperparams, *, rows: int) -> Fit:
+    """One epoch of this recipe over `rows` rows, drawn again and again where the corpus has fewer."""
+    transformers.set_seed(hyperparams.seed)
+    train, validation = labelled(corpus, TRAIN), labelled(corpus, VALIDATION)
+    encoder = encoders.load(
+        hyperparams.model_name, train.texts, max_length=hyperparams.max_length, extend_vocabulary="never"
+    )
+    intent2id = {intent: i for i, intent in enumerate(corpus.intents)}
+    network = models.build(hyperparams, intent2id, encoder)
+    with tempfile.TemporaryDirectory() as checkpoints:
+        return fit(
+            network,
+            encoder.tokenizer,
+            replace(hyperparams, epochs=1),
+            train=_drawn(train, rows),
+            validation=_drawn(validation, VALIDATION_ROWS),
+            checkpoints=Path(checkpoints),
+            on_epoch=lambda _epoch, _metrics: None,
+        )
+
+
+def _drawn(part: Labelled, rows: int) -> Labelled:
+    generator = np.random.default_rng(0)
+    order = [i for _ in range(rows // len(part.texts) + 1) for i in generator.permutation(len(part.texts))]
+    places = order[:rows]
+    return Labelled([part.texts[i] for i in places], part.labels_B[places])
+
+
+def _report(measured: dict[str, list[float]], options: dict[str, Any], seconds: float) -> None:
+    medians = {recipe: statistics.median(rates) for recipe, rates in measured.items()}
+    ratio = medians["default"] / medians["notebook"]
+    print(f"\n{'recipe':10} {'samples/s':>10}\n" + "\n".join(f"{r:10} {m:10.1f}" for r, m in medians.items()))
+    print(f"\nthe default recipe trains {ratio:.1f} times as many samples a second")
+    result = {
+        "benchmark": "training_speed",
+        **options,
+        "slice_seconds": seconds,
+        "samples_per_second": measured,
+        "ratio_of_medians": ratio,
+        "machine": machine(),
+    }
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

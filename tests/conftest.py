@@ -1,0 +1,210 @@
+"""Fixtures for many tests: a tiny corpus, a tiny random encoder, and one model of each kind, trained once.
+
+Everything is made here, so no test needs a network or a GPU. Torch keeps to one thread.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+import torch
+import transformers
+
+from intents import config as declarations
+from intents import tracking, training
+from intents.config import TrainConfig
+from intents.data import corpus as corpora
+from intents.data.corpus import Corpus
+from intents.training import TrainingResult
+
+torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+INTENTS = {
+    "问候": ("你好", "早上好", "晚上好", "哈喽"),
+    "还款": ("我还钱", "按时还款", "马上还款", "准备还款"),
+    "拒绝": ("不需要", "都不要", "不用谢", "别打来"),
+    "询问时间": ("几点钟", "什么时间", "哪一天", "多久前"),
+}
+ENDINGS = ("", "呀", "啊老师", "吧朋友", "，谢谢", "的，今天", "了，明天", "呢")
+BLACKLISTED, RARE = "转人工", "投诉建议"
+NOISE = ("附近宾馆", "天气下雨", "播放音乐", "订购机票", "翻译英文", "足球比赛")
+UNSPELLABLE = "呢"
+"""In the corpus, but not in the tiny encoder's vocabulary."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model trained in this session, before MLflow has heard of it."""
+
+    config: TrainConfig
+    corpus: Corpus
+    result: TrainingResult
+    directory: Path
+    epochs: Mapping[int, Mapping[str, float]]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A run that really ran: its store, and what it said."""
+
+    uri: str
+    config: TrainConfig
+    run_id: str
+    version: str
+    verdict: str
+    said: tuple[str, ...]
+
+    @property
+    def model_uri(self) -> str:
+        return f"models:/{self.config.run.register}/{self.version}"
+
+
+def write_jsonl(path: Path, rows: list[dict[str, str]]) -> None:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four intents of 32 rows, one rare and one blacklisted intent, 48 out-of-scope rows, and a blacklist."""
+    folder = tmp_path_factory.mktemp("corpus")
+    rows = [
+        {"text": start + ending, "label": intent}
+        for intent, starts in INTENTS.items()
+        for start in starts
+        for ending in ENDINGS
+    ]
+    rows += [{"text": f"我要投诉{ending}", "label": RARE} for ending in ENDINGS[:3]]
+    rows += [{"text": f"转人工{ending}", "label": BLACKLISTED} for ending in ENDINGS]
+    (folder / "rows").mkdir()
+    write_jsonl(folder / "rows" / "tiny.jsonl", rows)
+    write_jsonl(folder / "rows" / "noise.jsonl", [{"text": s + e} for s in NOISE for e in ENDINGS])
+    (folder / "blacklist.txt").write_text(f"{BLACKLISTED}\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random two-layer BERT with a WordPiece vocabulary, as a directory."""
+    folder = tmp_path_factory.mktemp("encoder")
+    spelled = {c for starts in INTENTS.values() for text in (*starts, *ENDINGS) for c in text}
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted(spelled - {UNSPELLABLE})]
+    (folder / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf-8")
+    transformers.BertTokenizerFast.from_pretrained(folder).save_pretrained(folder)
+    torch.manual_seed(7)
+    transformers.BertModel(
+        transformers.BertConfig(
+            vocab_size=len(vocabulary),
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=64,
+            max_position_embeddings=128,
+            initializer_range=0.3,  # so that ten steps teach it something
+        )
+    ).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_settings(
+    tiny_corpus: Path, tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """What a user would type for a run of a second or two."""
+    return {
+        "data": str(tiny_corpus / "rows"),
+        "blacklist": str(tiny_corpus / "blacklist.txt"),
+        "test_size": "0.25",
+        "validation_size": "0.25",
+        "model_name": str(tiny_bert),
+        "max_length": "32",
+        "batch_size": "8",
+        "epochs": "2",
+        "learning_rate": "0.003",
+        "new_weights_factor": "1",
+        "warmup_ratio": "0",
+        "token_dropout": "0",
+        "precision": "float32",
+        "workspace": str(tmp_path_factory.mktemp("workspace")),
+    }
+
+
+@pytest.fixture(scope="session")
+def train_tiny(
+    tiny_settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Trained]:
+    """Trains and saves a tiny model, other settings given by name."""
+
+    def train(**changes: str) -> Trained:
+        config = declarations.train_config("bert", tiny_settings | changes)
+        folder = tmp_path_factory.mktemp("trained")
+        corpus = corpora.load(
+            config.data, workspace=folder, selects_on_test=config.hyperparams.selects_on_test
+        )
+        epochs: dict[int, Mapping[str, float]] = {}
+        notes: list[str] = []
+        result = training.train(
+            config, corpus, folder / "checkpoints", on_epoch=epochs.__setitem__, on_note=notes.append
+        )
+        training.save(result, config, corpus, folder / "model")
+        return Trained(config, corpus, result, folder / "model", epochs, tuple(notes))
+
+    return train
+
+
+@pytest.fixture(scope="session")
+def trained(train_tiny: Callable[..., Trained]) -> Trained:
+    """A BERT fine-tuned from the tiny encoder."""
+    return train_tiny()
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A SQLite tracking store for the whole session, named by MLFLOW_TRACKING_URI."""
+    folder = tmp_path_factory.mktemp("store")
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", uri)
+        patch.chdir(folder)  # artifacts of a SQLite store go below the folder it is first opened from
+        tracking.connect()
+    yield uri
+    mlflow.set_tracking_uri("")
+
+
+@pytest.fixture
+def in_store(store: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """This test, and the processes it starts, use the session's store."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    mlflow.set_tracking_uri(store)
+    return store
+
+
+@pytest.fixture(scope="session")
+def logged(store: str, tiny_settings: dict[str, str]) -> Logged:
+    """A finished run of the default encoder, registered as `tiny` version 1."""
+    settings = tiny_settings | {"model_name": "char", "register": "tiny", "learning_rate": "5e-4"}
+    return run_tracked(store, settings)
+
+
+def run_tracked(uri: str, settings: Mapping[str, str]) -> Logged:
+    """Trains under MLflow as the command does."""
+    config = declarations.train_config("bert", settings)
+    said: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", uri)
+        outcome = tracking.train(config, say=said.append)
+    return Logged(uri, config, outcome.run_id, outcome.version, outcome.verdict, tuple(said))
+
+
+@pytest.fixture(scope="session")
+def subprocess_environment() -> dict[str, str]:
+    """One torch thread, the source on the path, no user's MLflow settings."""
+    kept: dict[str, Any] = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+    root = Path(__file__).parents[1]
+    return kept | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(root / "src"), str(root)])}
