@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from intents.errors import ArtifactError
@@ -141,7 +142,7 @@ def load(directory: Path) -> Artifact:
         module = AutoModelForSequenceClassification.from_pretrained(
             directory, use_safetensors=True, trust_remote_code=False
         )
-    except (KeyError, TypeError, OSError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ArtifactError(
             f"{directory} can't be loaded: {type(error).__name__}: {str(error)[:200]}. "
             "Its files match its manifest, so it was written wrongly: train the model again."

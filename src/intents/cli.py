@@ -83,7 +83,7 @@ def _quieten() -> None:
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()
-    for name in ("alembic", "mlflow.store.db.utils", "mlflow.types.type_hints"):
+    for name in ("alembic", "mlflow.store.db.utils", "mlflow.types.type_hints", "mlflow.models.signature"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

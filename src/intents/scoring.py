@@ -46,8 +46,8 @@ def fit_threshold(in_scope_energies_B: Floats, *, target_acceptance: float) -> f
 
     An utterance is accepted when its energy <= threshold.
     """
-    accepted = int(np.ceil(target_acceptance * len(in_scope_energies_B)))
-    return float(np.sort(in_scope_energies_B)[max(accepted, 1) - 1])
+    accepted_share_B = np.arange(1, len(in_scope_energies_B) + 1) / len(in_scope_energies_B)
+    return float(np.sort(in_scope_energies_B)[np.searchsorted(accepted_share_B, target_acceptance)])
 
 
 def is_in_scope(energies_B: Floats, threshold: float) -> npt.NDArray[np.bool_]:

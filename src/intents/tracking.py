@@ -20,6 +20,7 @@ import filelock
 import mlflow
 import pandas as pd
 import torch
+from mlflow.data.sources import LocalArtifactDatasetSource
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -144,7 +145,8 @@ def verdict(name: str, candidate: str, run_id: str) -> str:
     change = ours.metrics["test_f1_weighted"] - theirs.metrics["test_f1_weighted"]
     margin = math.hypot(_half_width(ours.metrics), _half_width(theirs.metrics))
     word = "no different" if abs(change) <= margin else "better" if change > 0 else "worse"
-    return f"{against}; {word}: {change * 100:+.1f} ± {margin * 100:.1f} points of weighted F1; {publish}"
+    advice = "keep what is published" if word == "worse" else publish
+    return f"{against}; {word}: {change * 100:+.1f} ± {margin * 100:.1f} points of weighted F1; {advice}"
 
 
 def _half_width(metrics: dict[str, float]) -> float:
@@ -256,7 +258,7 @@ def _log_corpus(corpus: Corpus, config: TrainConfig) -> None:
     for part in (TRAIN, VALIDATION, TEST):
         rows = corpus.part(part)
         if not rows.empty:
-            source = ",".join(str(file) for file in corpus.files)
+            source = LocalArtifactDatasetSource(",".join(str(file) for file in corpus.files))
             dataset = mlflow.data.from_pandas(
                 rows[["text", "label"]], source=source, targets="label", name=corpus.name
             )

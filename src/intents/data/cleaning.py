@@ -30,6 +30,8 @@ class CleanCorpus:
 def read_blacklist(path: Path) -> frozenset[str]:
     """The intents a file names, one a line; lines that begin with # are remarks. Raises DataError."""
     try:
+        if path.exists() and not path.is_file():
+            raise OSError("not a regular file")  # opening a FIFO would wait for ever
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(

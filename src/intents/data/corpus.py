@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from intents.config import DataConfig
-from intents.data import cleaning, reading, splitting
+from intents.data import cleaning, findings, reading, splitting
 from intents.data.reading import RawCorpus
 from intents.data.splitting import TEST, TRAIN, VALIDATION
 from intents.errors import DataError
@@ -50,8 +50,9 @@ class Corpus:
     def summary(self) -> str:
         """One line: what was read, what remains, how it is split."""
         sizes = ", ".join(f"{len(self.part(name)):,} {name}" for name in (TRAIN, VALIDATION, TEST))
+        folder = self.files[0].parent
         return (
-            f"{self.name}: {self.rows_read:,} rows read, {len(self.rows):,} kept in {len(self.intents)} intents "
+            f"corpus {self.name} ({folder}): {self.rows_read:,} rows read, {len(self.rows):,} kept in {len(self.intents)} intents "
             f"({sizes}), {len(self.out_of_scope):,} out-of-scope"
         )
 
@@ -79,7 +80,7 @@ def load(config: DataConfig, *, workspace: Path, selects_on_test: bool = False) 
         cleaned = _clean_cached(raw, config, workspace)
     validation_size = 0.0 if selects_on_test else config.validation_size
     rows = cleaned.rows.assign(part=_parts(raw, cleaned.rows, config, validation_size=validation_size))
-    out_of_scope = pd.concat([raw.out_of_scope, cleaned.set_aside], ignore_index=True)
+    out_of_scope = pd.concat([raw.out_of_scope, cleaned.set_aside.assign(split="")], ignore_index=True)
     out_of_scope["part"] = _out_of_scope_parts(out_of_scope, config, validation_size=validation_size)
     corpus = Corpus(
         name=raw.name,
@@ -87,12 +88,12 @@ def load(config: DataConfig, *, workspace: Path, selects_on_test: bool = False) 
         out_of_scope=out_of_scope,
         ledger=cleaned.ledger,
         intents=tuple(sorted(rows["label"].unique())),
-        notes=(*_split_notes(rows), *_leak_notes(rows)),
+        notes=findings.notes(rows),
         files=raw.files,
         rows_read=len(raw.rows),
         digest=digest(rows, out_of_scope),
     )
-    _check_trainable(corpus)
+    _check_trainable(corpus, measured=(TEST,) if selects_on_test else (VALIDATION, TEST))
     return corpus
 
 
@@ -128,45 +129,17 @@ def _given_parts(rows: pd.DataFrame, config: DataConfig, *, validation_size: flo
 def _out_of_scope_parts(
     out_of_scope: pd.DataFrame, config: DataConfig, *, validation_size: float
 ) -> "pd.Series[str]":
-    """Files that arrive split stay so; everything else is split by hash, whatever `split` says."""
+    """Files that arrive split stay so; everything else (`split` is "") is split by hash."""
     hashed = splitting.grouped_parts(
         out_of_scope["text"],
         test_size=config.test_size,
         validation_size=validation_size,
         seed=config.split_seed,
     )
-    given = out_of_scope["split"].where(out_of_scope["split"].isin([TRAIN, VALIDATION, TEST]))
-    is_given = given.notna() & out_of_scope["dataset"].str.startswith("oos_")
-    return hashed.mask(is_given, given)
+    return hashed.where(out_of_scope["split"] == "", out_of_scope["split"])
 
 
-def _split_notes(rows: pd.DataFrame) -> list[str]:
-    notes = []
-    for part in (VALIDATION, TEST):
-        if not (rows["part"] == part).any():
-            continue
-        missing = sorted(set(rows["label"]) - set(rows.loc[rows["part"] == part, "label"]))
-        if missing:
-            named = ", ".join(missing[:10]) + (" …" if len(missing) > 10 else "")
-            notes.append(f"{len(missing)} intent(s) have no {part} row: {named}")
-    return notes
-
-
-def _leak_notes(rows: pd.DataFrame) -> list[str]:
-    forms = rows["text"].map(splitting.normal_form)
-    trained = set(forms[rows["part"] == TRAIN])
-    notes = []
-    for part in (VALIDATION, TEST):
-        here = rows["part"] == part
-        leaked = int(forms[here].isin(trained).sum())
-        if leaked:
-            notes.append(
-                f"{leaked} of {int(here.sum())} {part} rows repeat a training row (case and punctuation aside)"
-            )
-    return notes
-
-
-def _check_trainable(corpus: Corpus) -> None:
+def _check_trainable(corpus: Corpus, *, measured: tuple[str, ...]) -> None:
     if len(corpus.intents) < 2:
         raise DataError(
             f"{corpus.name} holds one intent only, {corpus.intents[0]!r} ({len(corpus.rows)} rows); a classifier "
@@ -180,9 +153,8 @@ def _check_trainable(corpus: Corpus) -> None:
             f"{len(untrained)} intent(s) have no training row (rows in all: {named}). "
             "Add rows of these intents, or raise min_per_intent so that they are set aside."
         )
-    for part in (VALIDATION, TEST):
-        needed = part == TEST or corpus.part(VALIDATION).shape[0] > 0
-        if needed and corpus.part(part).empty:
+    for part in measured:
+        if corpus.part(part).empty:
             raise DataError(f"{corpus.name} has no {part} row among {len(corpus.rows)}. Gather more rows.")
 
 

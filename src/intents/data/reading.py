@@ -196,13 +196,14 @@ def _lines(path: Path, problems: Problems) -> Iterator[tuple[int, bytes]]:
             if number == 1 and line.startswith((b"\xff\xfe", b"\xfe\xff")):
                 problems.add(path, number, "the file is UTF-16", "save it as UTF-8")
                 return
-            if number == 1:
-                line = line.removeprefix(b"\xef\xbb\xbf")
             if len(line) > MAX_LINE_BYTES:
                 problems.add(path, number, "line too long", f"over {MAX_LINE_BYTES} bytes")
                 while line and not line.endswith(b"\n"):
                     line = handle.readline(MAX_LINE_BYTES)
-            elif line.strip():
+                continue
+            if number == 1:
+                line = line.removeprefix(b"\xef\xbb\xbf")
+            if line.strip():
                 yield number, line
 
 
@@ -224,12 +225,18 @@ def _parse_row(line: bytes, *, needs_label: bool) -> tuple[str, str, str, str] |
         return _Rejected("not one JSON object", str(error)[:120])
     if not isinstance(row, dict):
         return _Rejected("not a JSON object", f"a {type(row).__name__}")
-    text, label = row.get("text"), row.get("label", "")
-    for name, value, is_needed in (("text", text, True), ("label", label, needs_label)):
+    text, label = row.get("text"), row.get("label")
+    split, kind = (str(row.get(name) or "").strip() for name in ("split", "kind"))
+    for name, value, is_needed in (
+        ("text", text, True),
+        ("label", label, needs_label),
+        ("split", split, False),
+        ("kind", kind, False),
+    ):
         rejected = _check_string(name, value) if is_needed or value else None
         if rejected:
             return rejected
-    return text, label.strip() if label else "", str(row.get("split") or ""), str(row.get("kind") or "")  # type: ignore[return-value]
+    return text, label.strip() if label else "", split, kind  # type: ignore[return-value]
 
 
 def _check_string(name: str, value: object) -> _Rejected | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForSequenceClassification
 from transformers.utils import logging as transformers_logging
 
@@ -47,7 +48,7 @@ def build(hyperparams: BertHyperparams, intent2id: dict[str, int], encoder: Enco
                 dtype=torch.float32,
                 **labels,
             )
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             reason = str(error).strip().splitlines()[0]
             raise EncoderError(
                 f"model_name={hyperparams.model_name!r}: its weights can't be loaded: {reason} "

@@ -1,0 +1,57 @@
+"""Fixtures of the data tests: files of rows, and corpora loaded from them without a blacklist."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from intents.config import DataConfig
+from intents.data import corpus as corpora
+from intents.data.corpus import Corpus
+
+
+@pytest.fixture
+def write_rows(tmp_path: Path) -> Callable[..., Path]:
+    """Writes (text, label) pairs to a .jsonl file below `tmp_path`; keywords go into every row."""
+
+    def write(name: str, pairs: list[tuple[str, str]], **fields: str) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows = [{"text": text, "label": label, **fields} for text, label in pairs]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def fifo(tmp_path: Path) -> Iterator[Path]:
+    """A FIFO. A process waits to open and close its other end, so that reading it fails a test, not hangs it."""
+    path = tmp_path / "pipe.jsonl"
+    os.mkfifo(path)
+    with subprocess.Popen(["sh", "-c", ': > "$0"', str(path)]) as writer:
+        yield path
+        writer.kill()
+
+
+@pytest.fixture
+def no_blacklist(tmp_path: Path) -> str:
+    """A blacklist that names no intent."""
+    path = tmp_path / "no_blacklist.txt"
+    path.write_text("")
+    return str(path)
+
+
+@pytest.fixture
+def load(tmp_path: Path, no_blacklist: str) -> Callable[..., Corpus]:
+    """Loads a corpus with a workspace of this test's own, keeping rare intents unless told otherwise."""
+
+    def load_corpus(data: Path | str, *, selects_on_test: bool = False, **settings: object) -> Corpus:
+        defaults = {"blacklist": no_blacklist, "min_per_intent": 1}
+        config = DataConfig(data=str(data), **(defaults | settings))
+        return corpora.load(config, workspace=tmp_path / "workspace", selects_on_test=selects_on_test)
+
+    return load_corpus

@@ -1,0 +1,247 @@
+"""The model directory: what is saved comes back the same, and what was changed is refused before it is loaded."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import UNSPELLABLE, Trained
+from scipy.special import softmax
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from intents import artifact
+from intents.errors import ArtifactError
+from intents.models.network import predict_logits
+from intents.scoring import energy, fit_temperature
+
+TEXTS = ["你好呀", f"几点钟{UNSPELLABLE}", "别打来", "龘", "马上还款，谢谢"]
+
+
+@pytest.fixture
+def copy(trained: Trained, tmp_path: Path) -> Path:
+    """A sealed model directory that a test may damage."""
+    return shutil.copytree(trained.directory, tmp_path / "model")
+
+
+def edit(path: Path, change: Callable[[dict], None]) -> None:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    change(content)
+    path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+
+
+def test_an_untouched_directory_is_accepted(copy: Path):
+    artifact.verify(copy)
+
+
+def test_a_saved_model_gives_the_same_logits_when_loaded(trained: Trained):
+    loaded = artifact.load(trained.directory)
+    before = predict_logits(trained.result.module, trained.result.tokenizer, TEXTS, max_length=32)
+    after = predict_logits(loaded.module, loaded.tokenizer, TEXTS, max_length=loaded.max_length)
+    assert np.abs(before - after).max() <= 1e-6
+    assert loaded.max_length == 32
+
+
+def test_a_loaded_model_is_in_evaluation_mode_and_knows_its_intents_and_rule(trained: Trained):
+    loaded = artifact.load(trained.directory)
+    assert not loaded.module.training
+    assert loaded.intents == trained.corpus.intents == ("询问时间", "还款", "拒绝", "问候")[::1] or sorted(
+        loaded.intents
+    ) == list(trained.corpus.intents)
+    assert loaded.rejection == trained.result.rejection
+
+
+def test_the_plain_softmax_of_the_saved_model_is_the_calibrated_one(trained: Trained):
+    """Undoing the fold by hand gives logits whose best temperature is the one that was folded in."""
+    temperature = trained.result.rejection.fitted_temperature
+    assert abs(temperature - 1) > 0.01  # otherwise this test could not tell a fold from none
+    rows = trained.corpus.part("validation")
+    labels = np.array([trained.corpus.intents.index(label) for label in rows["label"]])
+    tokenizer = AutoTokenizer.from_pretrained(trained.directory)
+    model = AutoModelForSequenceClassification.from_pretrained(trained.directory).eval()
+    with torch.inference_mode():
+        logits = model(**tokenizer(rows["text"].tolist(), padding=True, return_tensors="pt")).logits.numpy()
+    assert fit_temperature(logits, labels) == pytest.approx(1, abs=0.01)
+    assert fit_temperature(logits * temperature, labels) == pytest.approx(temperature, rel=0.01)
+
+
+def test_the_saved_threshold_accepts_the_target_share_of_validation_rows(trained: Trained):
+    loaded = artifact.load(trained.directory)
+    texts = trained.corpus.part("validation")["text"].tolist()
+    energies = energy(predict_logits(loaded.module, loaded.tokenizer, texts, max_length=32))
+    accepted = np.mean(energies <= loaded.rejection.energy_threshold + 1e-5)
+    # 95 % of 21 rows is 19.95: twenty accepted, one rejected
+    assert (len(texts), accepted) == (21, pytest.approx(20 / 21))
+
+
+def test_the_head_of_the_saved_model_sums_to_one_as_a_softmax(trained: Trained):
+    loaded = artifact.load(trained.directory)
+    logits = predict_logits(loaded.module, loaded.tokenizer, TEXTS, max_length=32)
+    assert softmax(logits, axis=-1).sum(axis=-1) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", artifact.MODEL_FILES)
+def test_a_flipped_bit_in_any_file_of_the_model_is_refused_by_name(name: str, copy: Path):
+    content = bytearray((copy / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / name).write_bytes(content)
+    with pytest.raises(ArtifactError, match=rf"{name}.*sha256"):
+        artifact.load(copy)
+
+
+def test_a_truncated_file_is_refused_with_both_sizes(copy: Path):
+    weights = copy / artifact.WEIGHTS
+    size = weights.stat().st_size
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(ArtifactError, match=rf"{size - 1} bytes, expected {size}"):
+        artifact.load(copy)
+
+
+@pytest.mark.parametrize("name", [artifact.WEIGHTS, artifact.MAPPING, artifact.SANITY_PREDICTIONS])
+def test_a_missing_file_is_refused_by_name(name: str, copy: Path):
+    (copy / name).unlink()
+    with pytest.raises(ArtifactError, match=rf"{name} is missing"):
+        artifact.load(copy)
+
+
+def test_a_file_that_the_manifest_does_not_know_is_refused(copy: Path):
+    (copy / "vocab.txt").write_text("an allowed name, but not this model's file")
+    with pytest.raises(ArtifactError, match=r"vocab.txt is not in the manifest"):
+        artifact.load(copy)
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "modeling_evil.py", "training_dataset_snapshot.parquet"])
+def test_a_file_that_no_model_has_is_refused_even_if_the_manifest_lists_it(name: str, copy: Path):
+    (copy / name).write_bytes(b"x")
+    digest = artifact._sha256(copy / name)
+    edit(copy / artifact.MANIFEST, lambda m: m["files"].update({name: {"sha256": digest, "bytes": 1}}))
+    with pytest.raises(ArtifactError, match=rf"{name} is not a file that a model has"):
+        artifact.load(copy)
+
+
+def test_sealing_refuses_a_file_that_no_model_has(copy: Path):
+    (copy / "notes.txt").write_text("user text")
+    with pytest.raises(ArtifactError, match=r"notes\.txt"):
+        artifact.seal(copy)
+
+
+def test_a_link_in_place_of_a_file_is_refused_though_its_content_is_the_same(copy: Path, tmp_path: Path):
+    elsewhere = tmp_path / "elsewhere"
+    shutil.move(copy / artifact.WEIGHTS, elsewhere)
+    (copy / artifact.WEIGHTS).symlink_to(elsewhere)
+    with pytest.raises(ArtifactError, match="expected a regular file"):
+        artifact.load(copy)
+
+
+def test_a_manifest_cannot_name_a_file_outside_the_directory(copy: Path):
+    edit(copy / artifact.MANIFEST, lambda m: m["files"].update({"../x": {"sha256": "", "bytes": 0}}))
+    with pytest.raises(ArtifactError, match=r"\.\./x"):
+        artifact.load(copy)
+
+
+def test_a_directory_without_a_manifest_is_unfinished(copy: Path):
+    (copy / artifact.MANIFEST).unlink()
+    with pytest.raises(ArtifactError, match="no finished model directory"):
+        artifact.load(copy)
+
+
+def test_a_directory_that_does_not_exist_is_named(tmp_path: Path):
+    with pytest.raises(ArtifactError, match="nowhere"):
+        artifact.load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000, '{"format_version": 1, "files": []}'])
+def test_a_manifest_that_is_no_manifest_is_one_clear_error(text: str, copy: Path):
+    (copy / artifact.MANIFEST).write_text(text)
+    with pytest.raises(ArtifactError, match=artifact.MANIFEST):
+        artifact.load(copy)
+
+
+def test_a_directory_of_a_later_format_is_refused_by_its_version(copy: Path):
+    edit(copy / artifact.MANIFEST, lambda manifest: manifest.update(format_version=99))
+    with pytest.raises(ArtifactError, match="format_version is 99"):
+        artifact.load(copy)
+
+
+def _swap(mapping: dict) -> None:
+    ids = mapping["id2intent"]
+    ids["0"], ids["1"] = ids["1"], ids["0"]
+
+
+def _swap_both(mapping: dict) -> None:
+    _swap(mapping)
+    mapping["intent2id"] = {intent: int(i) for i, intent in mapping["id2intent"].items()}
+
+
+def _skip_an_id(mapping: dict) -> None:
+    mapping["id2intent"]["9"] = mapping["id2intent"].pop("0")
+    mapping["intent2id"][mapping["id2intent"]["9"]] = 9
+
+
+def _drop_a_direction(mapping: dict) -> None:
+    del mapping["id2intent"]
+
+
+def _ids_as_lists(mapping: dict) -> None:
+    mapping["intent2id"] = {intent: [i] for intent, i in mapping["intent2id"].items()}
+
+
+def _ids_of_two_kinds(mapping: dict) -> None:
+    mapping["intent2id"][next(iter(mapping["intent2id"]))] = "0"
+
+
+@pytest.mark.parametrize(
+    "damage", [_swap, _swap_both, _skip_an_id, _drop_a_direction, _ids_as_lists, _ids_of_two_kinds]
+)
+def test_a_mapping_that_disagrees_is_refused_though_the_manifest_agrees(
+    damage: Callable[[dict], None], copy: Path
+):
+    edit(copy / artifact.MAPPING, damage)
+    artifact.seal(copy)
+    with pytest.raises(ArtifactError, match=artifact.MAPPING):
+        artifact.load(copy)
+
+
+def test_a_config_that_names_code_to_run_is_refused_though_the_manifest_agrees(copy: Path):
+    edit(copy / artifact.CONFIG, lambda config: config.update(auto_map={"AutoConfig": "evil.Config"}))
+    artifact.seal(copy)
+    with pytest.raises(ArtifactError, match="auto_map"):
+        artifact.load(copy)
+
+
+def test_a_tokenizer_that_names_code_to_run_is_refused_though_the_manifest_agrees(copy: Path):
+    edit(
+        copy / "tokenizer_config.json",
+        lambda config: config.update(auto_map={"AutoTokenizer": ["evil.Tokenizer", None]}),
+    )
+    artifact.seal(copy)
+    with pytest.raises(ArtifactError, match="auto_map"):
+        artifact.load(copy)
+
+
+@pytest.mark.parametrize("rejection", [None, {}, {"energy_threshold": -3.0}])
+def test_a_model_without_its_rejection_rule_is_refused(rejection: object, copy: Path):
+    edit(copy / artifact.CONFIG, lambda config: config.update(rejection=rejection))
+    artifact.seal(copy)
+    with pytest.raises(ArtifactError, match="can't be loaded"):
+        artifact.load(copy)
+
+
+def test_weights_that_were_written_wrongly_are_one_clear_error(copy: Path):
+    (copy / artifact.WEIGHTS).write_bytes(b"not safetensors")
+    artifact.seal(copy)
+    with pytest.raises(ArtifactError, match="can't be loaded"):
+        artifact.load(copy)
+
+
+def test_a_sealed_directory_is_readable_by_another_user(trained: Trained):
+    assert {path.stat().st_mode & 0o777 for path in trained.directory.iterdir()} == {0o644}
+
+
+def test_no_file_of_the_model_tells_where_it_was_trained(trained: Trained):
+    encoder = trained.config.hyperparams.model_name.encode()
+    texts = [file.read_bytes() for file in trained.directory.iterdir() if file.name in artifact.MODEL_FILES]
+    assert len(texts) == len(artifact.MODEL_FILES)
+    assert not any(encoder in text for text in texts)

@@ -1,0 +1,155 @@
+"""Encoders: what a name stands for, what a tokenizer can spell, and what is refused."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+from conftest import UNSPELLABLE
+
+from intents import encoders
+from intents.errors import EncoderError
+
+TEXTS = ["你好 呀", "ABC!", "几点钟？"]
+
+
+def load(model_name: str, texts: list[str] = TEXTS, extend_vocabulary: str = "auto") -> encoders.Encoder:
+    return encoders.load(model_name, texts, max_length=16, extend_vocabulary=extend_vocabulary)
+
+
+def tokens(tokenizer: transformers.PreTrainedTokenizerFast, text: str) -> list[str]:
+    return tokenizer.convert_ids_to_tokens(tokenizer(text)["input_ids"])
+
+
+def test_the_character_tokenizer_makes_one_token_a_character_between_cls_and_sep():
+    tokenizer = encoders.character_tokenizer(TEXTS, max_length=16)
+    assert tokens(tokenizer, "你好") == ["[CLS]", "你", "好", "[SEP]"]
+
+
+def test_the_character_tokenizer_reads_wide_and_upper_case_forms_as_the_plain_ones():
+    tokenizer = encoders.character_tokenizer(TEXTS, max_length=16)
+    assert tokens(tokenizer, "ＡｂＣ！") == tokens(tokenizer, "abc!") == ["[CLS]", *"abc!", "[SEP]"]
+
+
+def test_the_character_tokenizer_ignores_white_space_around_and_counts_inner_runs_once():
+    tokenizer = encoders.character_tokenizer(TEXTS, max_length=16)
+    assert tokens(tokenizer, "\t 你 \n\u3000 好 ") == tokens(tokenizer, "你 好")
+
+
+def test_a_character_never_seen_in_training_is_the_unknown_token():
+    tokenizer = encoders.character_tokenizer(TEXTS, max_length=16)
+    assert tokens(tokenizer, "你龘") == ["[CLS]", "你", "[UNK]", "[SEP]"]
+
+
+def test_the_character_vocabulary_does_not_depend_on_the_order_of_the_corpus():
+    forward = encoders.character_tokenizer(TEXTS, max_length=16)
+    backward = encoders.character_tokenizer(TEXTS[::-1], max_length=16)
+    assert forward.get_vocab() == backward.get_vocab()
+
+
+def test_the_character_tokenizer_reloads_from_disk_as_it_was(tmp_path: Path):
+    tokenizer = encoders.character_tokenizer(TEXTS, max_length=16)
+    tokenizer.save_pretrained(tmp_path)
+    reloaded = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    assert tokens(reloaded, "ＡＢ 你龘") == tokens(tokenizer, "ＡＢ 你龘")
+    assert reloaded.model_max_length == 16
+
+
+def test_unknown_share_counts_tokens_not_utterances():
+    tokenizer = encoders.character_tokenizer(["ab"], max_length=16)
+    # 8 characters, of which x, y and z can't be spelled
+    assert encoders.unknown_share(tokenizer, ["abab", "axyz"]) == pytest.approx(3 / 8)
+
+
+def test_unknown_share_of_utterances_without_a_token_is_zero():
+    assert encoders.unknown_share(encoders.character_tokenizer(["ab"], max_length=16), [" "]) == 0
+
+
+def test_the_char_encoder_begins_at_random_and_spells_its_whole_corpus():
+    encoder = load("char")
+    assert (encoder.weights, encoder.added_tokens, encoder.unknown_share) == ("", 0, 0)
+
+
+def test_characters_a_pretrained_encoder_lacks_are_added_and_then_spelled(tiny_bert: Path):
+    encoder = load(str(tiny_bert), [f"你好{UNSPELLABLE}", "你好"])
+    assert encoder.added_tokens == 1
+    assert encoder.unknown_share == pytest.approx(1 / 5)
+    ids = encoder.tokenizer(f"你{UNSPELLABLE}", add_special_tokens=False)["input_ids"]
+    assert len(ids) == 2
+    assert encoder.tokenizer.unk_token_id not in ids
+
+
+def test_added_characters_keep_their_ids_through_disk(tiny_bert: Path, tmp_path: Path):
+    encoder = load(str(tiny_bert), ["你好龘靐呢"])
+    encoder.tokenizer.save_pretrained(tmp_path)
+    reloaded = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    assert encoder.added_tokens == 3
+    assert reloaded("靐你龘呢")["input_ids"] == encoder.tokenizer("靐你龘呢")["input_ids"]
+
+
+def test_nothing_is_added_where_the_user_says_never(tiny_bert: Path):
+    encoder = load(str(tiny_bert), [f"你好{UNSPELLABLE}"], extend_vocabulary="never")
+    assert encoder.added_tokens == 0
+    assert tokens(encoder.tokenizer, UNSPELLABLE) == ["[CLS]", "[UNK]", "[SEP]"]
+
+
+def test_missing_characters_are_named_once_and_sorted(tiny_bert: Path):
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_bert)
+    assert encoders.missing_characters(tokenizer, ["龘你 龘", "靐好"]) == ["靐", "龘"]
+
+
+def test_a_local_directory_is_its_own_weights(tiny_bert: Path):
+    assert encoders.locate(str(tiny_bert)) == str(tiny_bert)
+
+
+def test_a_hub_id_is_left_for_the_hub():
+    assert encoders.locate("hfl/chinese-bert-wwm-ext") == "hfl/chinese-bert-wwm-ext"
+
+
+@pytest.mark.parametrize("name", ["/nowhere/model", "./nowhere", "~/nowhere-at-all", "bert", "a/b/c"])
+def test_a_name_that_is_no_encoder_is_refused_with_what_could_be_used_instead(name: str):
+    with pytest.raises(EncoderError, match=r"found nothing.*model_name=char"):
+        encoders.locate(name)
+
+
+def test_a_file_is_no_encoder(tmp_path: Path):
+    (tmp_path / "model").write_text("")
+    with pytest.raises(EncoderError, match="found a file"):
+        encoders.locate(str(tmp_path / "model"))
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_directory_without_config_or_weights_is_refused_by_the_missing_name(
+    name: str, tiny_bert: Path, tmp_path: Path
+):
+    copy = shutil.copytree(tiny_bert, tmp_path / "encoder")
+    (copy / name).unlink()
+    with pytest.raises(EncoderError, match=name):
+        load(str(copy))
+
+
+def test_pickled_weights_alone_are_never_enough(tiny_bert: Path, tmp_path: Path):
+    copy = shutil.copytree(tiny_bert, tmp_path / "encoder")
+    (copy / "model.safetensors").unlink()
+    torch.save({}, copy / "pytorch_model.bin")
+    with pytest.raises(EncoderError, match="pickled weights are never loaded"):
+        load(str(copy))
+
+
+def test_an_encoder_that_brings_its_own_code_is_refused_and_the_code_not_run(tiny_bert: Path, tmp_path: Path):
+    copy = shutil.copytree(tiny_bert, tmp_path / "encoder")
+    trace = tmp_path / "trace"
+    (copy / "evil.py").write_text(f"open({str(trace)!r}, 'w')\nclass Config: pass\n")
+    config = '{"model_type": "evil", "auto_map": {"AutoConfig": "evil.Config"}}'
+    (copy / "config.json").write_text(config)
+    with pytest.raises(EncoderError, match="can't be loaded"):
+        load(str(copy))
+    assert not trace.exists()
+
+
+def test_a_damaged_config_is_one_clear_error(tiny_bert: Path, tmp_path: Path):
+    copy = shutil.copytree(tiny_bert, tmp_path / "encoder")
+    (copy / "config.json").write_text("{")
+    with pytest.raises(EncoderError, match="can't be loaded"):
+        load(str(copy))
