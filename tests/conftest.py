@@ -31,7 +31,7 @@ INTENTS = {
     "拒绝": ("不需要", "都不要", "不用谢", "别打来"),
     "询问时间": ("几点钟", "什么时间", "哪一天", "多久前"),
 }
-ENDINGS = ("", "呀", "啊老师", "吧朋友", "，谢谢", "的，今天", "了，明天", "呢")
+ENDINGS = ("", "呀", "啊老师", "吧朋友", "，谢谢", "的，今天", "了，明天", "呢呢")
 BLACKLISTED, RARE = "转人工", "投诉建议"
 NOISE = ("附近宾馆", "天气下雨", "播放音乐", "订购机票", "翻译英文", "足球比赛")
 UNSPELLABLE = "呢"
@@ -208,3 +208,13 @@ def subprocess_environment() -> dict[str, str]:
     kept: dict[str, Any] = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
     root = Path(__file__).parents[1]
     return kept | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(root / "src"), str(root)])}
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The real corpora: beside the repository, or where INTENTS_SHARED_DATA says. Skips where they are absent."""
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("INTENTS_SHARED_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip(f"the real corpora are not in {folder}; INTENTS_SHARED_DATA names another folder")
+    return folder

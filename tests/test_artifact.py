@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import UNSPELLABLE, Trained
-from scipy.special import softmax
+from conftest import INTENTS, UNSPELLABLE, Trained
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from intents import artifact
@@ -47,9 +47,7 @@ def test_a_saved_model_gives_the_same_logits_when_loaded(trained: Trained):
 def test_a_loaded_model_is_in_evaluation_mode_and_knows_its_intents_and_rule(trained: Trained):
     loaded = artifact.load(trained.directory)
     assert not loaded.module.training
-    assert loaded.intents == trained.corpus.intents == ("询问时间", "还款", "拒绝", "问候")[::1] or sorted(
-        loaded.intents
-    ) == list(trained.corpus.intents)
+    assert loaded.intents == tuple(sorted(INTENTS))
     assert loaded.rejection == trained.result.rejection
 
 
@@ -74,12 +72,6 @@ def test_the_saved_threshold_accepts_the_target_share_of_validation_rows(trained
     accepted = np.mean(energies <= loaded.rejection.energy_threshold + 1e-5)
     # 95 % of 21 rows is 19.95: twenty accepted, one rejected
     assert (len(texts), accepted) == (21, pytest.approx(20 / 21))
-
-
-def test_the_head_of_the_saved_model_sums_to_one_as_a_softmax(trained: Trained):
-    loaded = artifact.load(trained.directory)
-    logits = predict_logits(loaded.module, loaded.tokenizer, TEXTS, max_length=32)
-    assert softmax(logits, axis=-1).sum(axis=-1) == pytest.approx(1, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", artifact.MODEL_FILES)
@@ -112,7 +104,9 @@ def test_a_file_that_the_manifest_does_not_know_is_refused(copy: Path):
         artifact.load(copy)
 
 
-@pytest.mark.parametrize("name", ["pytorch_model.bin", "modeling_evil.py", "training_dataset_snapshot.parquet"])
+@pytest.mark.parametrize(
+    "name", ["pytorch_model.bin", "modeling_evil.py", "training_dataset_snapshot.parquet"]
+)
 def test_a_file_that_no_model_has_is_refused_even_if_the_manifest_lists_it(name: str, copy: Path):
     (copy / name).write_bytes(b"x")
     digest = artifact._sha256(copy / name)
@@ -233,6 +227,22 @@ def test_weights_that_were_written_wrongly_are_one_clear_error(copy: Path):
     (copy / artifact.WEIGHTS).write_bytes(b"not safetensors")
     artifact.seal(copy)
     with pytest.raises(ArtifactError, match="can't be loaded"):
+        artifact.load(copy)
+
+
+def test_weights_without_a_head_are_refused_instead_of_a_random_head(copy: Path):
+    weights = load_file(copy / artifact.WEIGHTS)
+    del weights["classifier.weight"]
+    save_file(weights, copy / artifact.WEIGHTS, metadata={"format": "pt"})
+    artifact.seal(copy)
+    with pytest.raises(ArtifactError, match=r"classifier\.weight"):
+        artifact.load(copy)
+
+
+@pytest.mark.parametrize("entry", [None, {}, {"bytes": 1}, ["sha256", "bytes"]])
+def test_a_manifest_with_a_strange_entry_is_one_clear_error(entry: object, copy: Path):
+    edit(copy / artifact.MANIFEST, lambda manifest: manifest["files"].update({artifact.WEIGHTS: entry}))
+    with pytest.raises(ArtifactError, match=artifact.MANIFEST):
         artifact.load(copy)
 
 

@@ -32,7 +32,8 @@ LENGTH_DISTRIBUTION = "length_distribution.png"
 PER_INTENT_F1 = "per_intent_f1.png"
 HARDEST_SAMPLES = "hardest_samples.csv"
 SANITY_PREDICTIONS = "sanity_predictions.csv"
-MODEL_FILES = (CONFIG, WEIGHTS, MAPPING, "tokenizer.json", "tokenizer_config.json")
+TOKENIZER_CONFIG = "tokenizer_config.json"
+MODEL_FILES = (CONFIG, WEIGHTS, MAPPING, "tokenizer.json", TOKENIZER_CONFIG)
 ALLOWED_FILES = frozenset(
     {
         *MODEL_FILES,
@@ -139,14 +140,19 @@ def load(directory: Path) -> Artifact:
     try:
         rejection = Rejection(**config["rejection"])
         tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
-        module = AutoModelForSequenceClassification.from_pretrained(
-            directory, use_safetensors=True, trust_remote_code=False
+        module, loading = AutoModelForSequenceClassification.from_pretrained(
+            directory, use_safetensors=True, trust_remote_code=False, output_loading_info=True
         )
     except (KeyError, TypeError, OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ArtifactError(
             f"{directory} can't be loaded: {type(error).__name__}: {str(error)[:200]}. "
             "Its files match its manifest, so it was written wrongly: train the model again."
         ) from error
+    if loading["missing_keys"]:
+        raise ArtifactError(
+            f"{directory / WEIGHTS} lacks {sorted(loading['missing_keys'])[:5]}, which would be random. "
+            "Take the directory from its run again."
+        )
     return Artifact(module.eval(), tokenizer, read_intents(directory), rejection)
 
 
@@ -166,9 +172,11 @@ def _check_names(directory: Path, present: set[str], listed: set[str]) -> None:
         raise ArtifactError(f"{directory}: {'; '.join(problems)}. Take the directory from its run again.")
 
 
-def _check_file(path: Path, entry: Mapping[str, Any]) -> None:
+def _check_file(path: Path, entry: object) -> None:
     if path.is_symlink() or not path.is_file():
         raise ArtifactError(f"{path}: expected a regular file. Take the directory from its run again.")
+    if not isinstance(entry, dict) or entry.keys() != {"sha256", "bytes"}:
+        raise ArtifactError(f"{path.with_name(MANIFEST)}: expected sha256 and bytes of {path.name}.")
     size = path.stat().st_size
     if size != entry["bytes"]:
         raise ArtifactError(f"{path}: {size} bytes, expected {entry['bytes']}: truncated or changed.")
@@ -183,6 +191,7 @@ def _check_mapping(directory: Path) -> None:
     is_sound = (
         isinstance(intent2id, dict)
         and isinstance(id2intent, dict)
+        and all(type(i) is int for i in intent2id.values())
         and sorted(intent2id.values()) == list(range(len(intent2id)))
         and id2intent == {str(i): intent for intent, i in intent2id.items()}
     )
@@ -193,10 +202,11 @@ def _check_mapping(directory: Path) -> None:
             f"{directory / MAPPING} names {len(id2intent or {})} intents, {CONFIG} has "
             f"{len(config.get('id2label') or {})}, or other ones: they must agree."
         )
-    if "auto_map" in config:
-        raise ArtifactError(
-            f"{directory / CONFIG}: auto_map would run code of the model's; that is never loaded."
-        )
+    for name, content in ((CONFIG, config), (TOKENIZER_CONFIG, _read_json(directory / TOKENIZER_CONFIG))):
+        if "auto_map" in content:
+            raise ArtifactError(
+                f"{directory / name}: auto_map would run code of the model's; that is never loaded."
+            )
 
 
 def _sha256(path: Path) -> str:

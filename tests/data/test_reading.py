@@ -29,7 +29,9 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_rows_keep_their_text_and_lose_the_spaces_around_their_label(path: Path) -> None:
-    path.write_text('{"text": " 在 吗 ", "label": " 问候 ", "split": "val"}\n\n{"text": "早", "label": "问候"}\n')
+    path.write_text(
+        '{"text": " 在 吗 ", "label": " 问候 ", "split": "val"}\n\n{"text": "早", "label": "问候"}\n'
+    )
     rows = read(path).rows
     assert rows.to_dict("records") == [
         {"text": " 在 吗 ", "label": "问候", "dataset": "corpus", "split": "val", "line": 1},
@@ -181,7 +183,7 @@ def test_without_data_the_raw_corpora_come_first_then_the_sample_then_an_explana
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataError, match="telemarketing_intent_cn.jsonl nor crosswoz.jsonl"):
+    with pytest.raises(DataError, match=r"telemarketing_intent_cn\.jsonl nor crosswoz\.jsonl"):
         reading.read(DataConfig())
     sample = tmp_path / "assets/samples/chat_zh"
     sample.mkdir(parents=True)

@@ -104,9 +104,7 @@ def test_an_empty_utterance_has_finite_logits(logits: Callable[..., np.ndarray])
 
 @pytest.mark.parametrize("model_name", ["char", "pretrained"])
 @pytest.mark.parametrize("temperature", [0.5, 2.5])
-def test_folding_a_temperature_divides_the_logits_by_it(
-    model_name: str, temperature: float, tiny_bert: Path
-):
+def test_folding_a_temperature_divides_the_logits_by_it(model_name: str, temperature: float, tiny_bert: Path):
     network, encoder = make("char" if model_name == "char" else str(tiny_bert))
     before = predict_logits(network.module, encoder.tokenizer, TEXTS[:8], max_length=MAX_LENGTH)
     fold_temperature(network.module, temperature)

@@ -1,0 +1,220 @@
+"""A corpus ready for training: its parts, its ledger, its findings, its cache, and the ones that are refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+
+from intents.data.corpus import Corpus
+from intents.data.splitting import normal_form
+from intents.errors import DataError
+
+Write, Load = Callable[..., Path], Callable[..., Corpus]
+PARTS = ("train", "validation", "test")
+
+
+def utterances(intent: str, count: int) -> list[tuple[str, str]]:
+    return [(f"{intent}{i}", intent) for i in range(count)]
+
+
+TWO_INTENTS = utterances("a", 60) + utterances("b", 40)
+
+
+@pytest.fixture
+def split_directory(write_rows: Write) -> Path:
+    """A corpus that arrives split; test row Hi! and validation row lo repeat training rows."""
+    write_rows("mine/train.jsonl", [("hi", "a"), ("lo", "b"), ("yo", "a")])
+    write_rows("mine/val.jsonl", [("lo", "b"), ("ho", "a")])
+    write_rows("mine/test.jsonl", [("Hi!", "a"), ("so", "b"), ("no", "b"), ("go", "a")])
+    write_rows("mine/oos_train.jsonl", [("moo", "oos")])
+    return write_rows("mine/oos_test.jsonl", [("baa", "oos"), ("tweet", "oos")], kind="animal").parent
+
+
+def test_every_row_read_is_kept_or_in_the_ledger(write_rows: Write, load: Load, tmp_path: Path) -> None:
+    (tmp_path / "blacklist.txt").write_text("banned\n")
+    pairs = TWO_INTENTS + utterances("rare", 4) + utterances("banned", 30)
+    corpus = load(
+        write_rows("c.jsonl", pairs),
+        blacklist=str(tmp_path / "blacklist.txt"),
+        min_per_intent=5,
+        max_per_intent=50,
+    )
+    assert corpus.intents == ("a", "b")
+    assert corpus.rows_read == 134
+    assert corpus.ledger["reason"].value_counts().to_dict() == {
+        "intent is blacklisted": 30,
+        "intent has enough rows without it": 10,
+        "intent has too few rows": 4,
+    }
+    accounted = pd.concat([corpus.rows, corpus.ledger])
+    assert sorted(zip(accounted["text"], accounted["label"], strict=True)) == sorted(pairs)
+    assert len(corpus.out_of_scope) == 34
+    assert "134 rows read, 90 kept in 2 intents" in corpus.summary()
+    assert "dropped 30: intent is blacklisted" in corpus.description()
+
+
+def test_the_parts_are_all_the_rows_and_no_utterance_stands_in_two(write_rows: Write, load: Load) -> None:
+    pairs = [*TWO_INTENTS, *((f"{text.upper()}!", label) for text, label in TWO_INTENTS)]
+    corpus = load(write_rows("c.jsonl", pairs))
+    forms = {part: set(corpus.part(part)["text"].map(normal_form)) for part in PARTS}
+    assert sum(len(corpus.part(part)) for part in PARTS) == len(corpus.rows) == 200
+    assert all(forms.values())
+    assert sum(len(form) for form in forms.values()) == 100
+    assert not any("repeat a training row" in note for note in corpus.notes)
+
+
+def test_an_out_of_scope_utterance_is_split_by_hash_even_if_its_raw_row_names_a_part(
+    write_rows: Write, load: Load, tmp_path: Path
+) -> None:
+    (tmp_path / "blacklist.txt").write_text("banned\n")
+    path = write_rows("oos_calls.jsonl", TWO_INTENTS + utterances("banned", 100), split="train")
+    corpus = load(path, blacklist=str(tmp_path / "blacklist.txt"))
+    assert {part: len(corpus.out_of_scope_part(part)) > 0 for part in PARTS} == dict.fromkeys(PARTS, True)
+
+
+def test_a_run_that_selects_on_test_has_no_validation_part(write_rows: Write, load: Load) -> None:
+    path = write_rows("c.jsonl", TWO_INTENTS)
+    without, usual = load(path, selects_on_test=True), load(path)
+    assert without.part("validation").empty
+    assert not usual.part("validation").empty
+    assert set(without.part("test")["text"]) == set(usual.part("test")["text"])
+
+
+def test_a_directory_that_arrives_split_is_used_as_split(split_directory: Path, load: Load) -> None:
+    corpus = load(split_directory)
+    assert corpus.name == "mine"
+    assert [corpus.part(part)["text"].tolist() for part in PARTS] == [
+        ["hi", "lo", "yo"],
+        ["lo", "ho"],
+        ["Hi!", "so", "no", "go"],
+    ]
+    assert corpus.out_of_scope[["text", "kind", "part"]].values.tolist() == [
+        ["moo", "given", "train"],
+        ["baa", "animal", "test"],
+        ["tweet", "animal", "test"],
+    ]
+    assert corpus.ledger.empty
+    assert corpus.rows["text_length"].tolist() == [2, 2, 2, 2, 2, 3, 2, 2, 2]
+
+
+def test_leaks_are_counted_and_shown(split_directory: Path, load: Load) -> None:
+    leaks = [note for note in load(split_directory).notes if "repeat" in note]
+    assert len(leaks) == 2
+    assert leaks[0].startswith("1 of 2 validation rows repeat a training row")
+    assert leaks[0].endswith("such as 'lo'")
+    assert leaks[1].startswith("1 of 4 test rows repeat a training row")
+    assert leaks[1].endswith("such as 'Hi!'")
+
+
+def test_validation_is_carved_from_the_training_part_where_a_split_corpus_has_none(
+    write_rows: Write, load: Load
+) -> None:
+    folder = write_rows("mine/train.jsonl", TWO_INTENTS).parent
+    write_rows("mine/test.jsonl", [("x", "a"), ("y", "b")])
+    corpus = load(folder, validation_size=0.3)
+    carved = set(corpus.part("validation")["text"])
+    assert 10 < len(carved) < 50
+    assert carved | set(corpus.part("train")["text"]) == {text for text, _ in TWO_INTENTS}
+    assert corpus.part("test")["text"].tolist() == ["x", "y"]
+
+
+def test_split_given_follows_each_rows_own_part_and_names_a_row_without_one(
+    write_rows: Write, load: Load, tmp_path: Path
+) -> None:
+    for part, start in (("train", 0), ("validation", 10), ("test", 20)):
+        write_rows(f"raw/{part}_rows.jsonl", TWO_INTENTS[start::10], split=part)
+    corpus = load(tmp_path / "raw", split="given")
+    assert corpus.part("test")["dataset"].unique().tolist() == ["test_rows"]
+    assert corpus.part("validation")["dataset"].unique().tolist() == ["validation_rows"]
+    write_rows("raw/z.jsonl", [("p", "a")], split="dev")
+    with pytest.raises(DataError, match="line 1 of z says split='dev'; expected one of train, val"):
+        load(tmp_path / "raw", split="given")
+
+
+def test_an_utterance_under_two_intents_is_reported_with_its_intents(write_rows: Write, load: Load) -> None:
+    path = write_rows("c.jsonl", [*TWO_INTENTS, ("Same", "a"), ("same!", "b"), ("same", "a")])
+    (note,) = (note for note in load(path).notes if "more than one intent" in note)
+    assert note.startswith("1 utterance(s) stand under more than one intent, such as ")
+    assert "a / b" in note or "b / a" in note
+
+
+def test_intents_without_a_test_row_are_named(write_rows: Write, load: Load) -> None:
+    folder = write_rows("mine/train.jsonl", utterances("a", 9) + utterances("b", 9)).parent
+    write_rows("mine/val.jsonl", [("p", "a"), ("q", "b")])
+    write_rows("mine/test.jsonl", [("x", "a")])
+    assert load(folder).notes == ("1 intent(s) have no test row: b",)
+
+
+def test_one_intent_only_is_refused_with_its_name_and_count(write_rows: Write, load: Load) -> None:
+    with pytest.raises(DataError, match=r"one intent only, 'a' \(30 rows\)"):
+        load(write_rows("c.jsonl", utterances("a", 30)))
+
+
+def test_an_intent_whose_only_row_is_tested_on_is_refused_by_name(write_rows: Write, load: Load) -> None:
+    folder = write_rows("mine/train.jsonl", TWO_INTENTS).parent
+    write_rows("mine/test.jsonl", [("x", "lonely"), ("y", "a")])
+    with pytest.raises(DataError, match=r"1 intent\(s\) have no training row \(rows in all: 'lonely' 1\)"):
+        load(folder)
+
+
+def test_a_corpus_too_small_to_measure_on_is_refused(write_rows: Write, load: Load) -> None:
+    path = write_rows("c.jsonl", TWO_INTENTS)
+    with pytest.raises(DataError, match="no validation row among 100"):
+        load(path, validation_size=1e-9)
+    with pytest.raises(DataError, match="no test row among 100"):
+        load(path, test_size=1e-9)
+    assert load(path, validation_size=1e-9, selects_on_test=True).part("validation").empty
+
+
+def test_the_cache_gives_the_same_corpus_as_the_first_reading(write_rows: Write, load: Load) -> None:
+    path = write_rows("c.jsonl", TWO_INTENTS + utterances("rare", 3))
+    first, second = (load(path, min_per_intent=5, max_per_intent=50) for _ in range(2))
+    for name in ("rows", "ledger", "out_of_scope"):
+        assert len(getattr(first, name)) > 0
+        assert_frame_equal(getattr(first, name), getattr(second, name), check_dtype=False)
+    assert first.digest == second.digest
+    assert first.notes == second.notes
+
+
+def test_a_second_reading_of_the_same_bytes_and_settings_uses_the_cache(
+    write_rows: Write, load: Load, tmp_path: Path
+) -> None:
+    path = write_rows("c.jsonl", TWO_INTENTS)
+    load(path)
+    (cached,) = tmp_path.glob("workspace/clean/*/clean_wechat_intents.parquet")
+    marked = pd.read_parquet(cached).assign(text_length=-1)
+    marked.to_parquet(cached)
+    assert set(load(path).rows["text_length"]) == {-1}
+
+
+@pytest.mark.parametrize(
+    "change", [{"min_per_intent": 2}, {"max_per_intent": 299}, {"split_seed": 43}, {"blacklist": "other.txt"}]
+)
+def test_another_setting_does_not_read_the_cache(
+    write_rows: Write, load: Load, tmp_path: Path, change: dict[str, object]
+) -> None:
+    (tmp_path / "other.txt").write_text("nothing of that name\n")
+    if "blacklist" in change:
+        change = {"blacklist": str(tmp_path / "other.txt")}
+    path = write_rows("c.jsonl", TWO_INTENTS)
+    load(path)
+    load(path, **change)
+    assert len(list((tmp_path / "workspace" / "clean").iterdir())) == 2
+
+
+def test_one_changed_byte_or_another_file_name_does_not_read_the_cache(write_rows: Write, load: Load) -> None:
+    path = write_rows("c.jsonl", TWO_INTENTS)
+    first = load(path)
+    path.write_text(path.read_text().replace('"a59"', '"a5X"'))
+    second = load(path)
+    assert set(second.rows["text"]) - set(first.rows["text"]) == {"a5X"}
+    assert second.digest != first.digest
+    assert set(load(path.rename(path.with_name("renamed.jsonl"))).rows["dataset"]) == {"renamed"}
+
+
+def test_a_workspace_that_can_not_be_written_is_named(write_rows: Write, load: Load, tmp_path: Path) -> None:
+    (tmp_path / "workspace").write_text("a file where a folder is meant")
+    with pytest.raises(DataError, match=r"workspace.*can't be written .*-P workspace="):
+        load(write_rows("c.jsonl", TWO_INTENTS))

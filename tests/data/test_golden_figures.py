@@ -1,0 +1,78 @@
+"""The published figures of the real corpora, row for row (DESIGN.md, section 3)."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.model_selection import train_test_split
+
+from intents.config import DataConfig
+from intents.data import cleaning
+from intents.data import corpus as corpora
+from intents.data.corpus import Corpus
+
+BLACKLIST = Path(__file__).parents[2] / "assets" / "blacklist.txt"
+
+
+@pytest.fixture(scope="module")
+def chinese(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """The two raw corpora, split by intent, without a validation part."""
+    files = [
+        shared_data / "telemarketing_intent_cn" / "telemarketing_intent_cn.jsonl",
+        shared_data / "crosswoz" / "crosswoz.jsonl",
+    ]
+    config = DataConfig(data=",".join(map(str, files)), blacklist=str(BLACKLIST), split="stratified")
+    return corpora.load(config, workspace=tmp_path_factory.mktemp("workspace"), selects_on_test=True)
+
+
+@pytest.fixture(scope="module")
+def clinc150(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    config = DataConfig(data=str(shared_data / "clinc150"))
+    return corpora.load(config, workspace=tmp_path_factory.mktemp("workspace"))
+
+
+def test_cleaning_leaves_the_published_numbers_of_rows(chinese: Corpus) -> None:
+    dropped = chinese.ledger["reason"].value_counts()
+    assert chinese.rows_read == 20_279
+    assert chinese.rows_read - dropped[cleaning.BLACKLISTED] == 19_287
+    assert chinese.rows_read - dropped[cleaning.BLACKLISTED] - dropped[cleaning.RARE] == 19_149
+    assert len(chinese.intents) == 73
+    assert len(chinese.rows) == 10_140
+    assert len(chinese.rows) + len(chinese.ledger) == 20_279
+
+
+def test_the_first_cleaned_rows_are_the_published_ones(chinese: Corpus) -> None:
+    assert chinese.rows[["text", "label"]].head().values.tolist() == [
+        ["晚点马上还", "会按时处理"],
+        ["都不要", "否定(不需要)"],
+        ["到底多少钱", "疑问(数值)"],
+        ["下个月再还", "答时间"],
+        ["还在嘛", "你还在吗"],
+    ]
+
+
+def test_the_stratified_split_has_the_published_rows(chinese: Corpus) -> None:
+    label_ids = chinese.rows["label"].map(chinese.intents.index)
+    train, test = train_test_split(
+        np.arange(10_140), test_size=0.2, random_state=42, stratify=label_ids.to_numpy()
+    )
+    assert train[:5].tolist() == [3275, 8567, 7719, 4428, 4113]
+    assert sorted(train) == chinese.part("train").index.tolist()
+    assert sorted(test) == chinese.part("test").index.tolist()
+    assert (len(train), len(test)) == (8_112, 2_028)
+
+
+def test_rows_set_aside_for_their_intent_are_kept_as_out_of_scope(chinese: Corpus) -> None:
+    # 20,279 - 19,287 blacklisted and 19,287 - 19,149 rare.
+    assert len(chinese.out_of_scope) == 992 + 138
+    assert set(chinese.out_of_scope["kind"]) == {"near", "far"}
+
+
+def test_clinc150_arrives_split_and_its_leaks_are_counted(clinc150: Corpus) -> None:
+    sizes = {part: len(clinc150.part(part)) for part in ("train", "validation", "test")}
+    assert sizes == {"train": 15_000, "validation": 3_000, "test": 4_500}
+    assert clinc150.rows_read == len(clinc150.rows) == 22_500
+    assert len(clinc150.intents) == 150
+    assert len(clinc150.out_of_scope) == 1_200
+    leaks = [note.split(" repeat")[0] for note in clinc150.notes if "repeat a training row" in note]
+    assert leaks == ["24 of 3000 validation rows", "33 of 4500 test rows"]

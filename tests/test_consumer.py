@@ -1,0 +1,75 @@
+"""The chat service's five lines, in a process that has never heard of this project."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Logged, Trained
+from mlflow.artifacts import download_artifacts
+from mlflow.pyfunc import PythonModelContext
+
+from intents.pyfunc import IntentModel
+
+UTTERANCES = ["你好呀", "几点钟", "我还钱", "别打来，谢谢", "龘龘", "播放音乐"]
+
+# `-I` keeps the checkout off the path; the first line keeps out a copy that pip installed.
+CONSUMER = """
+import sys; sys.modules["intents"] = sys.modules["registry"] = None
+import json, torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+directory, texts = sys.argv[1], json.loads(sys.argv[2])
+tokenizer = AutoTokenizer.from_pretrained(directory)
+model = AutoModelForSequenceClassification.from_pretrained(directory)
+id2intent = {int(i): intent for i, intent in json.load(open(directory + "/intent_mapping.json"))["id2intent"].items()}
+rows = []
+for text in texts:
+    inputs = tokenizer(text, return_tensors="pt", truncation=True, max_length=128)
+    confidence, label = torch.softmax(model(**inputs).logits, -1).max(-1)
+    rows.append([id2intent[int(label)], float(confidence)])
+try:
+    import intents
+except ImportError:
+    print(json.dumps(rows))
+"""
+
+
+def consume(directory: Path, elsewhere: Path) -> list[tuple[str, float]]:
+    process = subprocess.run(
+        [sys.executable, "-I", "-c", CONSUMER, str(directory), json.dumps(UTTERANCES)],
+        cwd=elsewhere,
+        env={"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    return [(intent, confidence) for intent, confidence in json.loads(process.stdout)]
+
+
+@pytest.fixture(params=["fine-tuned", "char, from the registry"])
+def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A model directory of each encoder: as training leaves it, and as it comes out of MLflow."""
+    if request.param == "fine-tuned":
+        trained: Trained = request.getfixturevalue("trained")
+        return trained.directory
+    request.getfixturevalue("in_store")
+    logged: Logged = request.getfixturevalue("logged")
+    return (
+        Path(download_artifacts(logged.model_uri, dst_path=str(tmp_path / "model"))) / "artifacts" / "model"
+    )
+
+
+def test_five_lines_without_this_project_say_what_the_pyfunc_says(directory: Path, tmp_path: Path):
+    model = IntentModel()
+    model.load_context(PythonModelContext({"model": str(directory)}, model_config=None))
+    ours = model.predict(None, UTTERANCES)
+    theirs = consume(directory, tmp_path)
+    assert [intent for intent, _ in theirs] == [row.best_intent for row in ours]
+    assert [confidence for _, confidence in theirs] == pytest.approx(
+        [row.confidence for row in ours], abs=1e-4
+    )
+    # not because the model says one thing of everything
+    assert len({intent for intent, _ in theirs}) > 1

@@ -1,0 +1,51 @@
+"""conda.yaml, constraints.txt and pyproject.toml name the same packages at the same versions."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CONDA = yaml.safe_load((ROOT / "conda.yaml").read_text())["dependencies"]
+
+
+def pins(lines: list[str]) -> dict[str, Version]:
+    """Version by canonical name; every line must pin exactly one version."""
+    found = {}
+    for requirement in map(Requirement, lines):
+        (pin,) = requirement.specifier
+        assert pin.operator == "=="
+        found[canonicalize_name(requirement.name)] = Version(pin.version)
+    assert len(found) == len(lines)
+    return found
+
+
+CONSTRAINTS = pins((ROOT / "constraints.txt").read_text().split())
+RUNTIME = [Requirement(line) for line in PROJECT["dependencies"]]
+OPTIONAL = [Requirement(line) for lines in PROJECT["optional-dependencies"].values() for line in lines]
+
+
+def test_conda_yaml_pins_exactly_the_runtime_dependencies_at_the_constrained_versions() -> None:
+    (pip,) = (entry["pip"] for entry in CONDA if isinstance(entry, dict))
+    assert pins(pip) == {name: CONSTRAINTS[name] for name in (canonicalize_name(r.name) for r in RUNTIME)}
+
+
+@pytest.mark.parametrize("requirement", RUNTIME + OPTIONAL, ids=str)
+def test_a_constraint_lies_in_the_range_that_pyproject_allows(requirement: Requirement) -> None:
+    assert CONSTRAINTS[canonicalize_name(requirement.name)] in requirement.specifier
+
+
+def test_conda_yaml_has_only_what_uv_and_virtualenv_can_convert_too() -> None:
+    assert [entry for entry in CONDA if isinstance(entry, str)] == ["python=3.11", "pip"]
+    assert Version("3.11") in Requirement(f"python{PROJECT['requires-python']}").specifier
+
+
+def test_mlproject_names_conda_yaml_and_no_other_environment() -> None:
+    project = yaml.safe_load((ROOT / "MLproject").read_text(encoding="utf-8"))
+    assert project["conda_env"] == "conda.yaml"
+    assert not project.keys() & {"python_env", "docker_env"}

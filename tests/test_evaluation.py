@@ -1,0 +1,170 @@
+"""Metrics, against scikit-learn and arithmetic done by hand. Rows are true intents, columns predicted ones."""
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from intents import evaluation
+from intents.evaluation import EvaluationReport, evaluate
+
+INTENTS = ("a", "b", "c", "never tested", "never seen")
+
+
+def predictions(count: int = 300, seed: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    """Logits and labels of five intents, about 60 % right; the fourth has no row, the fifth is never predicted."""
+    generator = np.random.default_rng(seed)
+    labels_B = generator.choice([0, 1, 2], p=[0.6, 0.3, 0.1], size=count)
+    logits_BC = generator.normal(size=(count, 5))
+    logits_BC[np.arange(count), labels_B] += 1.5
+    logits_BC[:, 4] = -9.0
+    return logits_BC, labels_B
+
+
+LOGITS, LABELS = predictions()
+PREDICTED = LOGITS.argmax(axis=1)
+OUT_OF_SCOPE = np.random.default_rng(6).normal(size=(120, 5)) * 0.8
+THRESHOLD = -2.0
+# ln(e + 1): the energy of logits (1, 0) is minus this.
+IN, OUT = np.array([[5.0, 0.0], [4.0, 0.0], [0.0, 3.0], [1.0, 0.0]]), np.array([[3.5, 0.0], [0.0, 0.0]])
+
+
+@pytest.fixture(scope="module")
+def report() -> EvaluationReport:
+    return evaluate(
+        LOGITS, LABELS, intents=INTENTS, threshold=THRESHOLD, out_of_scope_logits_NC=OUT_OF_SCOPE, seed=1
+    )
+
+
+def test_the_fixture_has_an_untested_intent_that_is_predicted_and_one_that_never_occurs() -> None:
+    assert set(LABELS) == {0, 1, 2}
+    assert set(PREDICTED) == {0, 1, 2, 3}
+
+
+def test_accuracy_and_f1_are_scikit_learns(report: EvaluationReport) -> None:
+    assert report.metrics["accuracy"] == pytest.approx(reference.accuracy_score(LABELS, PREDICTED))
+    for average in ("weighted", "macro"):
+        expected = reference.f1_score(LABELS, PREDICTED, average=average, zero_division=0)
+        assert report.metrics[f"f1_{average}"] == pytest.approx(expected)
+
+
+def test_confusion_rows_are_true_intents_and_columns_predicted_ones(report: EvaluationReport) -> None:
+    expected = reference.confusion_matrix(LABELS, PREDICTED, labels=range(5))
+    assert (expected != expected.T).any()
+    assert report.confusion_CC.tolist() == expected.tolist()
+
+
+def test_the_table_is_scikit_learns_report_row_for_row(report: EvaluationReport) -> None:
+    expected = reference.classification_report(
+        LABELS, PREDICTED, labels=range(5), target_names=INTENTS, output_dict=True, zero_division=0
+    )
+    accuracy = expected.pop("accuracy")
+    table = report.as_table()
+    assert table.index.tolist() == [*INTENTS, "accuracy", "macro avg", "weighted avg"]
+    for name, row in expected.items():
+        assert table.loc[name].to_dict() == pytest.approx(row), name
+    assert table.loc["accuracy"].tolist() == pytest.approx([accuracy, accuracy, accuracy, 300])
+
+
+def test_ranking_metrics_are_scikit_learns_with_in_scope_as_the_lower_energy(
+    report: EvaluationReport,
+) -> None:
+    energies = -np.log(np.exp(np.concatenate([LOGITS, OUT_OF_SCOPE])).sum(axis=1))
+    is_out = np.repeat([0, 1], [300, 120])
+    assert report.metrics["auroc"] == pytest.approx(reference.roc_auc_score(is_out, energies))
+    assert 0.5 < report.metrics["auroc"] < 1
+    aupr_in = reference.average_precision_score(1 - is_out, -energies)
+    assert report.metrics["aupr_in"] == pytest.approx(aupr_in)
+    assert report.metrics["aupr_out"] == pytest.approx(reference.average_precision_score(is_out, energies))
+    assert report.metrics["aupr_in"] != pytest.approx(report.metrics["aupr_out"], abs=0.05)
+
+
+def test_accepting_and_rejecting_are_scikit_learns_with_in_scope_as_the_positive_class(
+    report: EvaluationReport,
+) -> None:
+    accepted = np.log(np.exp(np.concatenate([LOGITS, OUT_OF_SCOPE])).sum(axis=1)) >= -THRESHOLD
+    is_in = np.repeat([1, 0], [300, 120])
+    for name in ("accuracy", "precision", "recall", "f1"):
+        expected = getattr(reference, f"{name}_score")(is_in, accepted)
+        assert report.metrics[f"osr_{name}"] == pytest.approx(expected), name
+    oos_recall = reference.recall_score(is_in, accepted, pos_label=0)
+    assert report.metrics["oos_recall"] == pytest.approx(oos_recall)
+    assert 0 < oos_recall < 1
+
+
+def test_open_set_metrics_of_six_utterances_are_those_counted_by_hand() -> None:
+    # Accepted at -3.3: the in-scope energies near -5.01 and -4.02, the out-of-scope one near -3.53; the third
+    # in-scope one (-3.05) and the fourth (-1.31) are rejected, and so is the other out-of-scope one (-0.69).
+    labels_B = np.array([0, 1, 1, 0])
+    metrics = evaluation.open_set_metrics(IN, labels_B, OUT, threshold=-3.3)
+    assert metrics["osr_recall"] == 2 / 4
+    assert metrics["osr_precision"] == pytest.approx(2 / 3)
+    assert metrics["osr_f1"] == pytest.approx(4 / 7)
+    assert metrics["osr_accuracy"] == 3 / 6
+    assert metrics["oos_recall"] == 1 / 2
+    assert metrics["accepted_accuracy"] == 1 / 2  # of the first two, the second is wrong
+    # Of 4 x 2 pairs the out-of-scope one has the higher energy in all but two: -3.53 lies below -3.05 and -1.31.
+    assert metrics["auroc"] == 6 / 8
+    # Accepting 95 % of four means accepting all four, at -1.31: only the -3.53 comes in too.
+    assert metrics["fpr95"] == 1 / 2
+
+
+def test_fpr95_allows_5_percent_of_in_scope_to_be_rejected() -> None:
+    in_scope = np.arange(20.0)  # 19 of 20 are accepted at 18
+    out_of_scope = np.array([17.5, 18.0, 18.5, 30.0])
+    assert evaluation.false_positive_rate_at_recall(in_scope, out_of_scope, recall=0.95) == 2 / 4
+
+
+def test_without_out_of_scope_rows_only_what_in_scope_rows_tell_is_measured() -> None:
+    for nothing in (None, np.empty((0, 2))):
+        metrics = evaluation.open_set_metrics(IN, np.array([0, 0, 1, 0]), nothing, threshold=-3.3)
+        assert metrics == {"osr_recall": 0.5, "accepted_accuracy": 1.0}
+
+
+def test_a_threshold_that_accepts_nothing_gives_zeros_not_errors() -> None:
+    metrics = evaluation.open_set_metrics(IN, np.array([0, 0, 1, 0]), OUT, threshold=-99.0)
+    assert [metrics[f"osr_{name}"] for name in ("recall", "precision", "f1")] == [0, 0, 0]
+    assert metrics["accepted_accuracy"] == 0
+    assert metrics["oos_recall"] == 1
+
+
+def test_calibration_of_four_utterances_is_that_worked_out_by_hand() -> None:
+    # Confidences 0.9, 0.9 (one right of two), 0.6 (wrong), 0.8 (right), in three of the 15 bins.
+    probabilities_BC = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
+    metrics = evaluation.calibration_metrics(np.log(probabilities_BC), np.array([0, 1, 1, 1]))
+    assert metrics["ece"] == pytest.approx((abs(1 - 1.8) + abs(0 - 0.6) + abs(1 - 0.8)) / 4)
+    assert metrics["brier"] == pytest.approx((2 * 0.01 + 2 * 0.81 + 2 * 0.36 + 2 * 0.04) / 4)
+    assert metrics["nll"] == pytest.approx(-np.log([0.9, 0.1, 0.4, 0.8]).mean())
+
+
+def test_calibration_is_scikit_learns_where_it_has_it(report: EvaluationReport) -> None:
+    probabilities_BC = np.exp(LOGITS) / np.exp(LOGITS).sum(axis=1, keepdims=True)
+    nll = reference.log_loss(LABELS, probabilities_BC, labels=range(5))
+    assert report.metrics["nll"] == pytest.approx(nll)
+    brier = ((probabilities_BC - np.eye(5)[LABELS]) ** 2).sum(axis=1).mean()
+    assert report.metrics["brier"] == pytest.approx(brier)
+
+
+def test_full_confidence_falls_into_the_last_bin_of_calibration() -> None:
+    metrics = evaluation.calibration_metrics(np.array([[99.0, 0.0], [0.0, 99.0]]), np.array([0, 0]))
+    assert metrics["ece"] == pytest.approx(0.5)
+
+
+def test_bootstrap_intervals_have_the_width_that_the_binomial_gives(report: EvaluationReport) -> None:
+    accuracy = report.metrics["accuracy"]
+    margin = 1.96 * np.sqrt(accuracy * (1 - accuracy) / 300)
+    assert report.metrics["accuracy_ci_low"] == pytest.approx(accuracy - margin, abs=0.01)
+    assert report.metrics["accuracy_ci_high"] == pytest.approx(accuracy + margin, abs=0.01)
+    for name in ("f1_weighted", "f1_macro"):
+        assert report.metrics[f"{name}_ci_low"] < report.metrics[name] < report.metrics[f"{name}_ci_high"]
+
+
+def test_a_report_is_the_same_every_time_for_the_same_seed(report: EvaluationReport) -> None:
+    arguments = {"intents": INTENTS, "threshold": THRESHOLD, "out_of_scope_logits_NC": OUT_OF_SCOPE}
+    assert evaluate(LOGITS, LABELS, **arguments, seed=1).metrics == report.metrics
+    assert evaluate(LOGITS, LABELS, **arguments, seed=2).metrics != report.metrics
+
+
+def test_metrics_are_named_after_the_part_they_were_measured_on(report: EvaluationReport) -> None:
+    named = report.as_metrics("test")
+    assert len(named) == len(report.metrics)
+    assert named["test_auroc"] == report.metrics["auroc"]

@@ -1,0 +1,89 @@
+"""The loop's parts: which tokens are dropped, and which weights learn how fast."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from intents import encoders, fitting, models
+from intents.config import BertHyperparams
+from intents.fitting import Labelled, TokenDataset
+
+TEXTS = ["你好呀朋友", "几点钟", "马上还款，谢谢"] * 20
+ROWS = Labelled(TEXTS, np.array([0, 1, 2] * 20))
+
+
+@pytest.fixture
+def encoder() -> encoders.Encoder:
+    return encoders.load("char", TEXTS, max_length=8, extend_vocabulary="auto")
+
+
+def test_without_token_dropout_every_reading_is_the_utterance_itself(encoder: encoders.Encoder):
+    rows = TokenDataset(encoder.tokenizer, ROWS, max_length=8)
+    assert rows[1]["input_ids"].tolist() == encoder.tokenizer("几点钟")["input_ids"]
+    assert (rows[1]["labels"], len(rows)) == (1, 60)
+
+
+def test_an_utterance_is_cut_at_the_longest_length(encoder: encoders.Encoder):
+    assert len(TokenDataset(encoder.tokenizer, ROWS, max_length=5)[0]["input_ids"]) == 5
+
+
+def test_token_dropout_masks_its_share_of_characters_and_never_a_special_token(encoder: encoders.Encoder):
+    torch.manual_seed(0)
+    rows = TokenDataset(encoder.tokenizer, ROWS, max_length=8, token_dropout=0.3)
+    plain = TokenDataset(encoder.tokenizer, ROWS, max_length=8)
+    pairs = [(rows[i]["input_ids"], plain[i]["input_ids"]) for i in range(60) for _ in range(20)]
+    assert all((after[[0, -1]] == before[[0, -1]]).all() for after, before in pairs)
+    changed = torch.cat([(after != before)[1:-1] for after, before in pairs])
+    became = {int(i) for after, before in pairs for i in after[after != before]}
+    assert became == {encoder.tokenizer.mask_token_id}
+    # 6,000 characters at 0.3: one standard error is 0.006
+    assert changed.float().mean().item() == pytest.approx(0.3, abs=0.03)
+
+
+def test_token_dropout_draws_anew_at_each_reading(encoder: encoders.Encoder):
+    torch.manual_seed(0)
+    rows = TokenDataset(encoder.tokenizer, ROWS, max_length=8, token_dropout=0.5)
+    assert len({tuple(rows[0]["input_ids"].tolist()) for _ in range(30)}) > 1
+
+
+def test_only_matrices_decay_and_new_weights_learn_faster_by_their_factor(tiny_bert: Path):
+    hyperparams = BertHyperparams(
+        model_name=str(tiny_bert), learning_rate=1e-3, new_weights_factor=5.0, weight_decay=0.02
+    )
+    encoder = encoders.load(str(tiny_bert), TEXTS, max_length=8, extend_vocabulary="never")
+    network = models.build(hyperparams, {"a": 0, "b": 1}, encoder)
+    optimizer, _ = fitting._optimizer(network, hyperparams, steps=10)
+    of = {
+        id(weight): (group["initial_lr"], group["weight_decay"])
+        for group in optimizer.param_groups
+        for weight in group["params"]
+    }
+    named = {name: of[id(weight)] for name, weight in network.module.named_parameters()}
+    assert named["classifier.weight"] == (5e-3, 0.02)
+    assert named["classifier.bias"] == (5e-3, 0.0)
+    assert named["bert.embeddings.LayerNorm.weight"] == (1e-3, 0.0)
+    assert named["bert.encoder.layer.0.attention.self.query.weight"] == (1e-3, 0.02)
+
+
+def test_the_learning_rate_rises_through_the_warm_up_then_falls_in_a_line_to_zero(tiny_bert: Path):
+    hyperparams = BertHyperparams(
+        model_name=str(tiny_bert), learning_rate=1e-3, new_weights_factor=1.0, warmup_ratio=0.2
+    )
+    encoder = encoders.load(str(tiny_bert), TEXTS, max_length=8, extend_vocabulary="never")
+    network = models.build(hyperparams, {"a": 0, "b": 1}, encoder)
+    optimizer, schedule = fitting._optimizer(network, hyperparams, steps=10)
+    rates = []
+    for _ in range(10):
+        rates.append(schedule.get_last_lr()[0] * 1e3)
+        optimizer.step()
+        schedule.step()
+    # two steps up, then eight down
+    assert rates == pytest.approx([0, 0.5, 1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8])
+    assert schedule.get_last_lr()[0] == 0
+
+
+@pytest.mark.parametrize("wanted", ["bfloat16", "float32"])
+def test_a_precision_that_is_asked_for_is_the_one_used(wanted: str):
+    assert fitting._precision(wanted) == wanted

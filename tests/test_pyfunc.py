@@ -1,0 +1,147 @@
+"""The logged model, loaded as MLflow loads it: strings in, typed rows out, the project not needed."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import INTENTS, Logged
+from mlflow.artifacts import download_artifacts
+from mlflow.exceptions import MlflowException
+
+from intents import artifact
+from intents.models.network import predict_logits
+
+FIELDS = ["intent", "confidence", "energy", "in_scope", "best_intent", "alternatives"]
+UTTERANCES = ["你好呀", "几点钟", "我还钱", "别打来，谢谢", "龘龘龘", "播放音乐的，今天"]
+
+SERVER = """
+import sys; sys.modules["registry"] = None
+import json, mlflow
+rows = mlflow.pyfunc.load_model(sys.argv[1]).predict(json.loads(sys.argv[2]), params={"top_k": 1})
+import intents
+print(json.dumps({"code": intents.__path__[0], "rows": [row.model_dump() for row in rows]}))
+"""
+
+
+@pytest.fixture(scope="module")
+def downloaded(store: str, logged: Logged, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The logged model's own folder, as a server downloads it."""
+    mlflow.set_tracking_uri(store)
+    return Path(download_artifacts(logged.model_uri, dst_path=str(tmp_path_factory.mktemp("model"))))
+
+
+@pytest.fixture(scope="module")
+def model(downloaded: Path) -> Any:
+    return mlflow.pyfunc.load_model(str(downloaded))
+
+
+@pytest.fixture(scope="module")
+def rows(model: Any) -> list[Any]:
+    return model.predict(UTTERANCES)
+
+
+def test_each_utterance_gives_one_row_with_the_agreed_fields_in_order(rows: list[Any]):
+    assert len(rows) == len(UTTERANCES)
+    assert all(list(row.model_dump()) == FIELDS for row in rows)
+    assert {row.best_intent for row in rows} <= set(INTENTS)
+
+
+def test_the_numbers_are_those_of_the_model_directory(downloaded: Path, rows: list[Any]):
+    loaded = artifact.load(downloaded / "artifacts" / "model")
+    logits = predict_logits(loaded.module, loaded.tokenizer, UTTERANCES, max_length=32).astype(float)
+    sums = np.exp(logits).sum(axis=1)
+    assert [row.energy for row in rows] == pytest.approx(list(-np.log(sums)), abs=1e-4)
+    assert [row.confidence for row in rows] == pytest.approx(list(np.exp(logits.max(1)) / sums), abs=1e-4)
+
+
+def test_an_utterance_is_unknown_exactly_when_its_energy_exceeds_the_threshold(
+    model: Any, downloaded: Path, logged: Logged
+):
+    threshold = artifact.load(downloaded / "artifacts" / "model").rejection.energy_threshold
+    found = model.predict([*UTTERANCES, *(start for starts in INTENTS.values() for start in starts)])
+    assert {row.in_scope for row in found} == {True, False}  # both kinds are here
+    for row in found:
+        assert row.in_scope == (row.energy <= threshold)
+        assert row.intent == (row.best_intent if row.in_scope else "Unknown")
+
+
+def test_top_k_adds_the_runners_up_the_likelier_first(model: Any, rows: list[Any]):
+    for row, plain in zip(model.predict(UTTERANCES, params={"top_k": 2}), rows, strict=True):
+        confidences = [row.confidence, *(other.confidence for other in row.alternatives)]
+        assert len(row.alternatives) == 2
+        assert confidences == sorted(confidences, reverse=True)
+        assert len({row.best_intent, *(other.intent for other in row.alternatives)}) == 3
+        assert plain.alternatives == []
+
+
+def test_a_top_k_beyond_the_intents_gives_them_all(model: Any):
+    (row,) = model.predict(["你好"], params={"top_k": 1000})
+    confidences = [row.confidence, *(other.confidence for other in row.alternatives)]
+    assert (len(confidences), sum(confidences)) == (len(INTENTS), pytest.approx(1, abs=1e-6))
+
+
+@pytest.mark.parametrize("top_k", [-1, 1001])
+def test_a_top_k_out_of_range_is_refused_with_the_range(model: Any, top_k: int):
+    with pytest.raises(Exception, match=rf"top_k={top_k}, expected a whole number from 0 to 1000"):
+        model.predict(["你好"], params={"top_k": top_k})
+
+
+def test_no_utterance_gives_no_row(model: Any):
+    assert model.predict([]) == []
+
+
+def test_a_one_column_table_is_read_as_a_list(model: Any, rows: list[Any]):
+    assert model.predict(pd.DataFrame({"text": UTTERANCES})) == rows
+
+
+@pytest.mark.parametrize("wrong", [[None], [1], [["你好"]], [float("nan")]])
+def test_what_is_not_a_string_is_refused(model: Any, wrong: list[Any]):
+    with pytest.raises(MlflowException):
+        model.predict(wrong)
+
+
+def test_the_signature_names_every_field_and_top_k(model: Any):
+    signature = model.metadata.signature
+    fields = {field.name for field in signature.outputs.inputs[0].type.properties}
+    assert fields == set(FIELDS)
+    assert [param.name for param in signature.params] == ["top_k"]
+
+
+def test_the_logged_model_holds_no_pickle(downloaded: Path):
+    names = [path.name for path in downloaded.rglob("*")]
+    assert "model.safetensors" in names
+    assert [name for name in names if name.endswith((".pkl", ".pickle", ".bin", ".pt", ".pth"))] == []
+
+
+def test_the_logged_model_tells_nothing_of_the_machine_it_was_trained_on(downloaded: Path):
+    here = str(Path(__file__).parents[1])
+    texts = {path.name: path.read_bytes() for path in downloaded.rglob("*") if path.is_file()}
+    assert "MLmodel" in texts
+    assert [name for name, text in texts.items() if here.encode() in text] == []
+
+
+def test_the_logged_model_brings_its_code_and_runs_it_where_no_checkout_is(
+    downloaded: Path, rows: list[Any], tmp_path: Path
+):
+    environment = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "MLFLOW_TRACKING_URI"}}
+    process = subprocess.run(
+        [sys.executable, "-I", "-c", SERVER, str(downloaded), json.dumps(UTTERANCES)],
+        cwd=tmp_path,
+        env=environment | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    found = json.loads(process.stdout)
+    assert Path(found["code"]).is_relative_to(downloaded)
+    assert [row["intent"] for row in found["rows"]] == [row.intent for row in rows]
+    assert [row["energy"] for row in found["rows"]] == pytest.approx([row.energy for row in rows], abs=1e-4)

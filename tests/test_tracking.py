@@ -1,0 +1,282 @@
+"""What a run leaves in MLflow, whether it ends well, badly, or is stopped."""
+
+import json
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import mlflow
+import pytest
+from conftest import Logged, run_tracked
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+from intents import config as declarations
+from intents import tracking
+from intents.errors import DataError, TrackingError
+
+FINAL_METRICS = {
+    *("test_accuracy", "test_f1_weighted", "test_f1_macro", "test_ece", "test_brier", "test_nll"),
+    *("test_osr_accuracy", "test_osr_precision", "test_osr_recall", "test_osr_f1"),
+    *("test_auroc", "test_aupr_in", "test_aupr_out", "test_fpr95", "test_oos_recall"),
+    *("test_accepted_accuracy", "test_accuracy_ci_low", "test_accuracy_ci_high"),
+    *("test_f1_weighted_ci_low", "test_f1_weighted_ci_high", "unk_share"),
+    *("train_samples_per_second", "train_seconds", "model_bytes"),
+}
+CLOSED_PORT = "127.0.0.1:9"  # discard: nothing listens there
+
+
+@pytest.fixture
+def run(logged: Logged, in_store: str) -> Run:
+    """The session's finished run, as the store has it."""
+    assert in_store == logged.uri
+    return MlflowClient().get_run(logged.run_id)
+
+
+def pre_logged(settings: Mapping[str, str]) -> str:
+    """A run as `mlflow run` hands it over: every parameter logged as the shell would be given it."""
+    texts = {p.name: str(p.default) for p in declarations.entry_point_parameters("train_bert")}
+    texts |= settings
+    client = MlflowClient()
+    run = client.create_run("0")
+    for name, text in texts.items():
+        client.log_param(run.info.run_id, name, shlex.quote(text))
+    return run.info.run_id
+
+
+def start_training(
+    settings: Mapping[str, str], environment: Mapping[str, str], cwd: Path
+) -> subprocess.Popen:
+    flags = [word for name, text in settings.items() for word in (f"--{name}", text)]
+    command = [sys.executable, "-m", "intents.cli", "train_bert", *flags]
+    return subprocess.Popen(
+        command, cwd=cwd, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_a_run_logs_every_parameter_defaults_included_as_it_took_effect(run: Run, logged: Logged):
+    declared = {p.name for p in declarations.entry_point_parameters("train_bert")}
+    assert set(run.data.params) == declared
+    effective = logged.config.as_parameters()
+    assert run.data.params == {name: str(value) for name, value in effective.items()}
+    assert float(run.data.params["learning_rate"]) == 5e-4
+    assert run.data.params["patience"] == "5"  # nobody typed this one
+
+
+def test_a_run_that_went_well_is_finished_and_has_no_failure(run: Run):
+    assert (run.info.status, tracking.FAILURE_TAG in run.data.tags) == ("FINISHED", False)
+    assert (run.data.tags["family"], run.data.tags["encoder"]) == ("bert", "char")
+    assert (run.data.tags["recipe"], run.data.tags["selected_on"]) == ("default", "validation")
+
+
+@pytest.mark.parametrize("name", ["train_loss", "val_accuracy", "val_f1_weighted", "val_f1_macro", "val_nll"])
+def test_each_epoch_has_its_metrics_at_its_own_step(name: str, run: Run):
+    history = MlflowClient().get_metric_history(run.info.run_id, name)
+    assert [metric.step for metric in history] == [1, 2]
+
+
+def test_the_final_metrics_have_the_agreed_names_and_belong_to_the_model_too(run: Run, logged: Logged):
+    assert set(run.data.metrics) >= FINAL_METRICS
+    version = MlflowClient().get_model_version("tiny", logged.version)
+    model = mlflow.get_logged_model(version.model_id)
+    assert {metric.key for metric in model.metrics} >= FINAL_METRICS
+
+
+def test_an_interval_holds_its_figure(run: Run):
+    for name in ("test_accuracy", "test_f1_weighted", "test_f1_macro"):
+        low, high = run.data.metrics[f"{name}_ci_low"], run.data.metrics[f"{name}_ci_high"]
+        assert 0 <= low <= run.data.metrics[name] <= high <= 1
+        assert low < high
+
+
+def test_each_part_is_a_dataset_of_the_run_with_a_digest_of_its_own(run: Run):
+    inputs = {entry.tags[0].value: entry.dataset for entry in run.inputs.dataset_inputs}
+    assert set(inputs) == {"train", "validation", "test"}
+    assert len({dataset.digest for dataset in inputs.values()}) == 3
+    rows = {context: json.loads(dataset.profile)["num_rows"] for context, dataset in inputs.items()}
+    assert sum(rows.values()) == 128
+
+
+def test_the_run_keeps_the_report_the_data_and_what_it_ran_on(run: Run, tmp_path: Path):
+    root = Path(download_artifacts(run_id=run.info.run_id, dst_path=str(tmp_path)))
+    found = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+    assert found >= {
+        "data/cleaning_ledger.csv",
+        "data/training_dataset_snapshot.parquet",
+        "data/clean_wechat_intents.parquet",
+        "data/summary.json",
+        "predictions.parquet",
+        "environment.json",
+        "report/confusion_matrix.png",
+        "report/hardest_samples.csv",
+        "report/classification_report.csv",
+        "report/evaluation_metrics.json",
+    }
+    summary = json.loads((root / "data/summary.json").read_text("utf-8"))
+    # 8 blacklisted and 3 rare rows of 139; both become out-of-scope beside the 48 of the noise file
+    assert (summary["rows_read"], summary["rows_kept"], sum(summary["dropped"].values())) == (139, 128, 11)
+    assert sum(summary["out_of_scope"].values()) == 48 + 11
+
+
+def test_the_model_is_registered_and_the_run_says_how_to_publish_it(logged: Logged, in_store: str):
+    version = MlflowClient().get_model_version("tiny", "1")
+    assert (logged.version, version.run_id, in_store) == ("1", logged.run_id, logged.uri)
+    assert "python -m registry.promote --version 1" in logged.verdict
+
+
+def test_a_finished_run_leaves_nothing_in_the_workspace_but_the_cleaned_corpus(logged: Logged):
+    workspace = Path(logged.config.run.workspace)
+    assert list((workspace / "clean").iterdir()) != []
+    assert not (workspace / "runs" / logged.run_id).exists()
+
+
+@pytest.fixture(scope="module")
+def continued(store: str, tiny_settings: dict[str, str]) -> tuple[str, Logged]:
+    """A run that `mlflow run` began: its id, and what became of it. Register nothing."""
+    mlflow.set_tracking_uri(store)
+    settings = tiny_settings | {"epochs": "1", "learning_rate": "5e-05", "register": "", "noise": ""}
+    run_id = pre_logged(settings)
+    assert MlflowClient().get_run(run_id).data.params["noise"] == "''"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_RUN_ID", run_id)
+        return run_id, run_tracked(store, settings)
+
+
+def test_a_run_that_mlflow_run_began_is_continued_not_nested(continued: tuple[str, Logged], in_store: str):
+    begun, outcome = continued
+    assert outcome.run_id == begun
+    run = MlflowClient().get_run(begun)
+    assert (run.info.status, in_store) == ("FINISHED", outcome.uri)
+    assert run.data.params["learning_rate"] == "5e-05"
+    assert run.data.metrics["test_accuracy"] >= 0
+    assert children(begun) == []
+
+
+def test_a_model_nobody_asked_to_register_is_logged_but_not_registered(continued: tuple[str, Logged]):
+    _, outcome = continued
+    assert outcome.version == ""
+    assert "not registered" in outcome.verdict
+
+
+def children(run_id: str) -> list[Run]:
+    return MlflowClient().search_runs(["0"], f"tags.`mlflow.parentRunId` = '{run_id}'")
+
+
+def test_where_the_recipe_changes_logged_defaults_a_nested_run_holds_the_true_values(
+    in_store: str, tiny_settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+):
+    begun = pre_logged(tiny_settings | {"recipe": "notebook", "register": ""})
+    monkeypatch.setenv("MLFLOW_RUN_ID", begun)
+    outcome = run_tracked(in_store, tiny_settings | {"recipe": "notebook", "register": ""})
+    (child,) = children(begun)
+    assert child.info.run_id == outcome.run_id
+    parent = MlflowClient().get_run(begun)
+    assert (parent.data.params["label_smoothing"], child.data.params["label_smoothing"]) == ("0.1", "0.0")
+    assert child.data.params == {n: str(v) for n, v in outcome.config.as_parameters().items()}
+    assert (child.data.tags["recipe"], child.data.tags["selected_on"]) == ("notebook", "test")
+    assert (parent.info.status, child.info.status) == ("FINISHED", "FINISHED")
+    assert child.data.metrics["test_accuracy"] >= 0
+
+
+def test_an_error_of_the_users_ends_the_run_failed_with_its_reason(
+    in_store: str, tiny_settings: dict[str, str]
+):
+    with pytest.raises(DataError, match="nowhere"):
+        run_tracked(in_store, tiny_settings | {"data": "nowhere.jsonl"})
+    (run,) = MlflowClient().search_runs(["0"], "params.data = 'nowhere.jsonl'")
+    assert run.info.status == "FAILED"
+    assert run.data.tags[tracking.FAILURE_TAG].startswith("DataError: nowhere.jsonl")
+    assert mlflow.active_run() is None
+
+
+def test_a_stopped_training_ends_killed_and_leaves_no_workspace(
+    in_store: str, tiny_settings: dict[str, str], subprocess_environment: dict[str, str], tmp_path: Path
+):
+    workspace = tmp_path / "workspace"
+    settings = tiny_settings | {"epochs": "10000", "patience": "0", "workspace": str(workspace)}
+    environment = subprocess_environment | {"MLFLOW_TRACKING_URI": in_store}
+    process = start_training(settings, environment, tmp_path)
+    try:
+        deadline = time.monotonic() + 60
+        while not (runs := _runs_with_an_epoch(workspace)) and time.monotonic() < deadline:
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.2)
+        assert len(runs) == 1
+        assert (workspace / "runs" / runs[0].info.run_id).is_dir()
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "interrupted" in errors
+    assert "Traceback" not in errors
+    assert MlflowClient().get_run(runs[0].info.run_id).info.status == "KILLED"
+    assert list((workspace / "runs").iterdir()) == []
+
+
+def _runs_with_an_epoch(workspace: Path) -> list[Run]:
+    return MlflowClient().search_runs(["0"], f"params.workspace = '{workspace}' and metrics.train_loss < 100")
+
+
+def test_a_store_that_cannot_be_reached_ends_within_a_minute_and_shows_no_password(
+    tiny_settings: dict[str, str], subprocess_environment: dict[str, str], tmp_path: Path
+):
+    uri = {"MLFLOW_TRACKING_URI": f"http://someone:s3cret@{CLOSED_PORT}"}
+    process = start_training(tiny_settings, subprocess_environment | uri, tmp_path)
+    try:
+        said, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 2
+    assert f"http://someone:***@{CLOSED_PORT} can't be used" in errors
+    assert "s3cret" not in said + errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://someone:s3cret@host:5000/path",
+        "postgresql://someone:s3cret@host/database",
+        "mysql+pymysql://someone:s3cret@host/database",
+        "http://someone:s3@cret@host",
+        "postgresql://someone:s3/cret@host/database",
+        "http://:s3cret@host",
+    ],
+)
+def test_no_message_shows_the_password_of_an_address(uri: str):
+    shown = tracking.without_password(f"first {uri} then {uri}: refused")
+    assert "cret" not in shown
+    assert "s3" not in shown
+    assert shown.count("@host") == 2
+    assert shown.endswith(": refused")
+
+
+def test_an_address_without_a_password_is_shown_as_it_is():
+    text = "http://127.0.0.1:5000/api and sqlite:////tmp/mlflow.db of someone@example.org"
+    assert tracking.without_password(text) == text
+
+
+@pytest.mark.parametrize("uri", ["./folder", "nonsense://host", f"postgresql://u:s3cret@{CLOSED_PORT}/db"])
+def test_a_store_of_a_kind_that_cannot_be_used_is_one_clear_error(
+    uri: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    try:
+        with pytest.raises(TrackingError, match="can't be used") as caught:
+            tracking.connect()
+    finally:
+        mlflow.set_tracking_uri("")
+    assert "s3cret" not in str(caught.value)
+
+
+def test_what_the_environment_record_says_names_the_packages_that_decide_a_result():
+    packages = tracking.environment()["packages"]
+    assert {"torch", "transformers", "mlflow", "scikit-learn"} <= set(packages)
+    assert all(packages.values())
