@@ -47,7 +47,9 @@ def main() -> int:
     config = declarations.train_config("bert", options)
     corpus = corpora.load(config.data, workspace=Path(config.run.workspace))
     rates = {
-        recipe: _slice(corpus, hyperparams, rows=int(FIRST_GUESS[recipe] * PROBE_SECONDS_AIM)).samples_per_second
+        recipe: _slice(
+            corpus, hyperparams, rows=int(FIRST_GUESS[recipe] * PROBE_SECONDS_AIM)
+        ).samples_per_second
         for recipe, hyperparams in recipes.items()
     }
     measured: dict[str, list[float]] = {recipe: [] for recipe in recipes}
@@ -65,10 +67,14 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", default="../shared/data/clinc150", help="corpus (default: %(default)s)")
     parser.add_argument("--model_name", default="minilm", help="encoder (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=60.0, help="length of a slice (default: %(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, help="length of a slice (default: %(default)s)"
+    )
     parser.add_argument("--rounds", type=int, default=2, help="slices of each recipe (default: %(default)s)")
     return parser.parse_args()
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from intents import cli
 from intents import config as declarations
 from intents.config import PromoteConfig
-from registry import source, store
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; 0 when published or nothing to do, 2 when refused."""
-    parser = argparse.ArgumentParser(prog="python -m registry.promote", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m registry.promote", description=__doc__.splitlines()[0], allow_abbrev=False
+    )
     cli.add_flags(parser, "promote")
     texts = {name: text for name, text in vars(parser.parse_args(argv)).items() if text is not None}
     return cli.guarded(lambda: promote(declarations.build(PromoteConfig, texts)))
@@ -26,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def promote(config: PromoteConfig) -> str:
     """Publishes one version and says what was done. Raises PromotionError; the live directory then is untouched."""
     from intents import tracking
+    from registry import source, store
 
     tracking.connect()
     target = Path(config.target)

@@ -31,7 +31,9 @@ def is_live(target: Path, directory: Path) -> bool:
 
 @contextlib.contextmanager
 def staging(target: Path) -> Iterator[Path]:
-    """A folder on the target's own disk for what is not yet verified; gone afterwards."""
+    """A folder on the target's own disk for what is not yet verified; gone afterwards. Raises PromotionError."""
+    if target.exists() and not target.is_dir():
+        raise PromotionError(f"{target} is a file; expected a directory, a link, or nothing. Move it away.")
     folder = backups(target) / f".staging-{os.getpid()}"
     try:
         folder.mkdir(parents=True)
@@ -47,14 +49,10 @@ def staging(target: Path) -> Iterator[Path]:
 
 def publish(directory: Path, target: Path) -> Path | None:
     """Makes the verified `directory` live; returns where the version before it is kept, None for the first."""
-    if target.exists() and not target.is_dir():
-        raise PromotionError(f"{target} is a file; expected a directory, a link, or nothing. Move it away.")
+    previous = target.resolve() if target.is_symlink() and target.exists() else None
     folder = _free_folder(target)
     directory.rename(folder)
-    previous = None
-    if target.is_symlink():
-        previous = target.resolve()
-    elif target.is_dir():
+    if target.is_dir() and not target.is_symlink():
         previous = _free_folder(target)
         target.rename(previous)
     link = folder.with_name(f".link-{os.getpid()}")

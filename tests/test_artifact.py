@@ -69,9 +69,8 @@ def test_the_saved_threshold_accepts_the_target_share_of_validation_rows(trained
     loaded = artifact.load(trained.directory)
     texts = trained.corpus.part("validation")["text"].tolist()
     energies = energy(predict_logits(loaded.module, loaded.tokenizer, texts, max_length=32))
-    accepted = np.mean(energies <= loaded.rejection.energy_threshold + 1e-5)
-    # 95 % of 21 rows is 19.95: twenty accepted, one rejected
-    assert (len(texts), accepted) == (21, pytest.approx(20 / 21))
+    accepted = int(np.sum(energies <= loaded.rejection.energy_threshold + 1e-5))
+    assert 0.95 * len(texts) <= accepted < 0.95 * len(texts) + 1
 
 
 @pytest.mark.parametrize("name", artifact.MODEL_FILES)

@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import f1_score
 
 from intents import encoders, fitting, models
 from intents.config import BertHyperparams
 from intents.fitting import Labelled, TokenDataset
+from intents.models.network import predict_logits
 
 TEXTS = ["你好呀朋友", "几点钟", "马上还款，谢谢"] * 20
 ROWS = Labelled(TEXTS, np.array([0, 1, 2] * 20))
@@ -87,3 +89,36 @@ def test_the_learning_rate_rises_through_the_warm_up_then_falls_in_a_line_to_zer
 @pytest.mark.parametrize("wanted", ["bfloat16", "float32"])
 def test_a_precision_that_is_asked_for_is_the_one_used(wanted: str):
     assert fitting._precision(wanted) == wanted
+
+
+def test_the_weights_kept_are_those_of_the_best_epoch_not_of_the_last(tiny_bert: Path, tmp_path: Path):
+    """Validation labels that are all wrong: the better the training goes, the worse its epochs are."""
+    hyperparams = BertHyperparams(
+        model_name=str(tiny_bert),
+        epochs=12,
+        batch_size=60,
+        learning_rate=3e-3,
+        new_weights_factor=1.0,
+        patience=0,
+    )
+    torch.manual_seed(0)
+    encoder = encoders.load(str(tiny_bert), TEXTS, max_length=128, extend_vocabulary="never")
+    network = models.build(hyperparams, {"a": 0, "b": 1, "c": 2}, encoder)
+    wrong = (ROWS.labels_B + 1) % 3
+    figures: list[float] = []
+    outcome = fitting.fit(
+        network,
+        encoder.tokenizer,
+        hyperparams,
+        train=ROWS,
+        validation=Labelled(TEXTS, wrong),
+        checkpoints=tmp_path,
+        on_epoch=lambda _, metrics: figures.append(metrics["val_f1_weighted"]),
+    )
+    assert (len(figures), figures[-1]) == (12, 0)  # it learned, so the last epoch is the worst
+    best = int(np.argmax(figures))
+    assert (outcome.best_epoch, outcome.best_f1_weighted) == (best + 1, figures[best])
+    predicted = predict_logits(network.module, encoder.tokenizer, TEXTS, max_length=128).argmax(axis=-1)
+    kept = f1_score(wrong, predicted, average="weighted", zero_division=0)
+    assert kept == pytest.approx(figures[best])
+    assert kept > 0.1

@@ -139,16 +139,6 @@ def test_a_corpus_the_encoder_cannot_spell_is_noted_with_what_was_done(trained: 
     assert trained.result.tokenizer.unk_token_id not in spelled
 
 
-def test_the_weights_kept_are_those_of_the_best_epoch_not_of_the_last(train_tiny: Callable[..., Trained]):
-    made = train_tiny(epochs="4", learning_rate="0.05")
-    figures = [made.epochs[epoch]["val_f1_weighted"] for epoch in sorted(made.epochs)]
-    best = int(np.argmax(figures))
-    assert best < len(figures) - 1  # this run did get worse
-    assert made.result.fit.best_epoch == best + 1
-    assert made.result.fit.best_f1_weighted == pytest.approx(figures[best])
-    assert weighted_f1(made, "validation") == pytest.approx(figures[best])
-
-
 def test_training_stops_after_patience_epochs_without_a_better_one(train_tiny: Callable[..., Trained]):
     made = train_tiny(epochs="40", learning_rate="0.2", patience="2")
     assert made.result.fit.epochs_run == made.result.fit.best_epoch + 2 < 40

@@ -98,7 +98,7 @@ class Hyperparams:
     """Share of the steps in which the learning rate rises; it then falls to zero in a straight line."""
     label_smoothing: float = 0.1
     """Share of each training target that is spread over all intents."""
-    token_dropout: float = 0.1
+    token_dropout: float = 0.0
     """Share of training tokens replaced by the mask (or unknown) token, afresh in every batch."""
     patience: int = 5
     """Stop after this many epochs without a better validation weighted F1; 0 never stops early."""
@@ -185,7 +185,7 @@ class BertHyperparams(Hyperparams):
     batch_size: int = 32
     epochs: int = 20
     learning_rate: float = 5e-5
-    new_weights_factor: float = 20.0
+    new_weights_factor: float = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)

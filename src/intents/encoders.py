@@ -56,7 +56,9 @@ def load(model_name: str, texts: Iterable[str], *, max_length: int, extend_vocab
 
 
 def locate(model_name: str) -> str:
-    """The directory or hub id that a name stands for, its weights checked as far as can be. Raises EncoderError."""
+    """The directory or hub id of an encoder's weights, checked as far as can be; "" for char. Raises EncoderError."""
+    if model_name == CHARACTER_ENCODER:
+        return ""
     if model_name == "minilm":
         return str(_minilm_directory())
     path = Path(model_name).expanduser()

@@ -1,8 +1,8 @@
 """The pictures of a trained classifier, drawn from plain arrays into PNG files.
 
-Intent names are user data: Chinese, emoji, dollar signs, control characters, four kilobytes long. Every one is
-drawn through `shorten_label`, so none can fail or distort a picture. The Chinese glyphs come from the bundled font
-(see `fonts/README.md`), so a picture looks the same on a machine without Chinese fonts.
+Intent names are user data: Chinese, emoji, dollar signs, control characters, four kilobytes long. Every one
+is drawn through `shorten_label`, so none can fail or distort a picture. The Chinese glyphs come from the
+bundled font (see `fonts/README.md`), so a picture looks the same on a machine without Chinese fonts.
 """
 
 import math
@@ -16,12 +16,13 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.image import AxesImage
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 CJK_FONT_FILE = Path(__file__).parent / "fonts" / "DroidSansFallback-subset.ttf"
 FONT_FAMILIES = ["DejaVu Sans", "Intents CJK"]
@@ -38,20 +39,22 @@ LINE_HEIGHT = 1.25
 """Room a line of text needs, in font sizes."""
 
 BAR_COLOUR = "#4c78a8"
-MARK_COLOURS = ("#d62728", "#ff7f0e")
-EMPTY_ROW_COLOUR = "0.85"
+CENTRE_COLOUR, PERCENTILE_COLOUR = "#d62728", "#ff7f0e"
+EMPTY_ROW_COLOUR, GRID_COLOUR = "0.85", "0.92"
 
-MATRIX_BASE_IN, MATRIX_IN_PER_INTENT, MATRIX_MAX_IN = 4.0, 0.16, 32.0
+MATRIX_BASE_IN, MATRIX_IN_PER_INTENT, MATRIX_MAX_IN = 4.0, 0.16, 28.0
 """Side of the confusion matrix, in inches: base + per intent, up to the maximum."""
-MATRIX_FONT_RANGE = (7.0, 10.0)
+MATRIX_FONT_RANGE = (8.0, 10.0)
 MAX_INTENTS_WITH_COUNTS = 30
 MAX_INTENTS_WITH_SLANTED_LABELS = 30
 WHITE_TEXT_FROM_SHARE = 0.35
+COUNT_FILL = 1.4
+"""Font size of a one-digit count, in cells; more digits share it (a digit is 0.6 font sizes wide)."""
 COLOUR_BAR_IN = (0.2, 6.0)
 """Width and greatest height."""
 
 BARS_WIDTH_IN, BAR_HEIGHT_IN, BARS_MIN_IN = 7.0, 0.2, 1.2
-MAX_F1_BARS = 300
+MAX_F1_BARS = 200
 HISTOGRAM_IN = (8.0, 4.5)
 HISTOGRAM_END = 4
 """Lengths beyond this many 95th percentiles are counted in the title instead of drawn."""
@@ -60,8 +63,8 @@ HISTOGRAM_END = 4
 def plot_confusion_matrix(path: Path, counts_CC: np.ndarray, *, intents: Sequence[str]) -> None:
     """Draw how often each true intent (row) was predicted as each intent (column).
 
-    Colours are shares of a row on a square-root scale, so that single mistakes show. A row that has no utterances
-    is grey. Up to 30 intents, the counts stand in the cells.
+    Colours are shares of a row on a square-root scale, so that single mistakes show. A row without utterances
+    is grey. Up to 30 intents, the counts other than 0 stand in the cells.
     """
     side_in = min(MATRIX_BASE_IN + MATRIX_IN_PER_INTENT * len(intents), MATRIX_MAX_IN)
     cell_pt = side_in * POINTS_PER_INCH / len(intents)
@@ -69,17 +72,14 @@ def plot_confusion_matrix(path: Path, counts_CC: np.ndarray, *, intents: Sequenc
     shares_CC = row_shares(counts_CC)
     with _picture(path, width_in=side_in, height_in=side_in) as axes:
         colours = matplotlib.colormaps["Blues"].with_extremes(bad=EMPTY_ROW_COLOUR)
-        image = axes.imshow(
-            shares_CC, cmap=colours, norm=PowerNorm(0.5, vmin=0, vmax=1), interpolation="nearest"
-        )
+        scale = PowerNorm(0.5, vmin=0, vmax=1)
+        image = axes.imshow(shares_CC, cmap=colours, norm=scale, interpolation="nearest")
         note = _label_cells(axes, intents, cell_pt=cell_pt)
         empty = " (grey: no test rows)" if np.isnan(shares_CC).any() else ""
         axes.set_xlabel(f"predicted intent{note}", size=heading_size)
         axes.set_ylabel(f"true intent{note}{empty}", size=heading_size)
-        rows = int(counts_CC.sum())
-        axes.set_title(
-            f"Confusion matrix: {len(intents):,} intents, {rows:,} test rows", size=heading_size + 2
-        )
+        title = f"Confusion matrix (intents: {len(intents):,}, test rows: {counts_CC.sum():,})"
+        axes.set_title(title, size=heading_size + 2, pad=heading_size / 2)
         _draw_colour_bar(image, side_in=side_in, font_size=heading_size)
         if len(intents) <= MAX_INTENTS_WITH_COUNTS:
             _write_counts(axes, counts_CC, shares_CC=shares_CC, cell_pt=cell_pt)
@@ -88,7 +88,10 @@ def plot_confusion_matrix(path: Path, counts_CC: np.ndarray, *, intents: Sequenc
 def plot_per_intent_f1(
     path: Path, f1_C: np.ndarray, *, intents: Sequence[str], support_C: np.ndarray
 ) -> None:
-    """Draw the F1 of each intent, worst at the top, with its number of test rows; at most the 300 worst."""
+    """Draw the F1 of each intent, worst at the top, with its number of test rows; at most the 200 worst.
+
+    The red line is the plain mean over all intents, drawn or not.
+    """
     worst_first = np.argsort(f1_C, kind="stable")[:MAX_F1_BARS]
     mean = float(f1_C.mean())
     with _bar_picture(path, bars=len(worst_first)) as axes:
@@ -96,9 +99,9 @@ def plot_per_intent_f1(
             axes,
             f1_C[worst_first],
             labels=[intents[label] for label in worst_first],
-            notes=[f"n={support:,}" for support in support_C[worst_first]],
+            notes=[f"n={support:,.0f}" for support in support_C[worst_first]],
         )
-        axes.axvline(mean, color=MARK_COLOURS[0], linestyle="--", linewidth=1.2)
+        axes.axvline(mean, color=CENTRE_COLOUR, linewidth=1.2)
         axes.set_xlim(0, 1.1)  # room for the notes of the perfect intents
         axes.set_xticks(np.linspace(0, 1, 6))
         axes.set_xlabel("F1 (n: test rows of the intent)")
@@ -106,7 +109,7 @@ def plot_per_intent_f1(
         scope = f"{len(worst_first):,} worst of {len(intents):,} intents"
         if len(worst_first) == len(intents):
             scope = f"{len(intents):,} intents, worst first"
-        axes.set_title(f"F1 per intent: {scope}; dashed: mean {mean:.3f}")
+        axes.set_title(f"F1 per intent: {scope}; red: mean {mean:.3f}")
 
 
 def plot_intent_distribution(path: Path, counts: pd.Series, *, top: int = 30) -> None:
@@ -120,7 +123,7 @@ def plot_intent_distribution(path: Path, counts: pd.Series, *, top: int = 30) ->
             notes=[f"{rows:,}" for rows in largest],
         )
         axes.set_xlim(0, 1.1 * max(1, largest.max()))
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+        _count_in_whole_numbers(axes.xaxis)
         axes.set_xlabel("rows")
         axes.set_ylabel("intent")
         axes.set_title(
@@ -138,12 +141,12 @@ def plot_length_distribution(path: Path, lengths_N: np.ndarray, *, bins: int = 4
         axes.hist(
             drawn, bins=length_bins(drawn, bins=bins), color=BAR_COLOUR, edgecolor="white", linewidth=0.5
         )
-        axes.axvline(median, color=MARK_COLOURS[0], label=f"median: {median:g}")
-        axes.axvline(
-            percentile_95, color=MARK_COLOURS[1], linestyle="--", label=f"95th percentile: {percentile_95:g}"
-        )
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.axvline(median, color=CENTRE_COLOUR, label=f"median: {median:g}")
+        percentile_text = f"95th percentile: {percentile_95:g}"
+        axes.axvline(percentile_95, color=PERCENTILE_COLOUR, linestyle="--", label=percentile_text)
+        axes.set_xlim(left=0)
+        for axis in (axes.xaxis, axes.yaxis):
+            _count_in_whole_numbers(axis)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
         axes.set_xlabel("characters")
@@ -156,18 +159,23 @@ def plot_length_distribution(path: Path, lengths_N: np.ndarray, *, bins: int = 4
 def row_shares(counts_CC: np.ndarray) -> np.ndarray:
     """Each count as a share of its row, shape (C, C), in [0, 1]; NaN in a row that sums to zero."""
     totals_C1 = counts_CC.sum(axis=1, keepdims=True)
-    return np.divide(counts_CC, totals_C1, out=np.full(counts_CC.shape, np.nan), where=totals_C1 > 0)
+    shares_CC = np.full(counts_CC.shape, np.nan)
+    np.divide(counts_CC, totals_C1, out=shares_CC, where=totals_C1 > 0)
+    return shares_CC
 
 
-def length_bins(lengths_N: np.ndarray, *, bins: int) -> np.ndarray:
-    """Edges of at most `bins` equal bins, each a whole number of characters wide, so none holds more by accident."""
+def length_bins(lengths_N: np.ndarray, *, bins: int) -> list[float]:
+    """Edges of at most `bins` bins, all the same whole number of characters wide.
+
+    Bins of 1.5 characters would hold one length and two lengths in turn, and draw a comb.
+    """
     shortest, longest = int(lengths_N.min()), int(lengths_N.max())
     width = math.ceil((longest - shortest + 1) / bins)
-    return np.arange(shortest, longest + width + 1, width) - 0.5
+    return [edge - 0.5 for edge in range(shortest, longest + width + 1, width)]
 
 
 def shorten_label(label: str) -> str:
-    """The label as it is drawn: one line, at most 40 columns (then …), and □ where no font has the glyph."""
+    """The label as it is drawn: one line, 40 columns at most (then …), and □ for a glyph no font has."""
     glyphs = _drawable_code_points()
     one_line = " ".join(label.split())
     visible = [char if ord(char) in glyphs else MISSING_GLYPH for char in one_line if not _is_invisible(char)]
@@ -189,7 +197,7 @@ def _is_invisible(char: str) -> bool:
 
 @cache
 def _drawable_code_points() -> frozenset[int]:
-    """Every code point that one of the two fonts has a glyph for; loads the bundled font, once per process."""
+    """Every code point that one of the fonts has a glyph for; loads the bundled font, once per process."""
     fontManager.addfont(CJK_FONT_FILE)
     files = [findfont(FontProperties(family=[family]), fallback_to_default=False) for family in FONT_FAMILIES]
     code_points = {point for file in files for point in get_font(file).get_charmap()}
@@ -218,54 +226,56 @@ def _draw_bars(axes: Axes, values: np.ndarray, *, labels: Sequence[str], notes: 
     """Draw horizontal bars, the first at the top, each with its label on the left and its note at its end."""
     rows = np.arange(len(values))
     bars = axes.barh(rows, values, height=0.75, color=BAR_COLOUR)
-    axes.bar_label(bars, labels=notes, padding=3, fontsize=8, color="0.3")
+    behind_note = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # hides the lines it stands on
+    axes.bar_label(bars, labels=notes, padding=3, fontsize=8, color="0.3", bbox=behind_note)
     axes.set_yticks(rows, [shorten_label(label) for label in labels], size=9)
     axes.set_ylim(len(values) - 0.4, -0.6)
     axes.tick_params(axis="x", top=True, labeltop=True)
     axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x", color="0.9")
+    axes.grid(axis="x", color=GRID_COLOUR)
     axes.set_axisbelow(True)
     axes.spines[["right"]].set_visible(False)
 
 
+def _count_in_whole_numbers(axis: Axis) -> None:
+    axis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True))
+    axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+
+
 def _label_cells(axes: Axes, intents: Sequence[str], *, cell_pt: float) -> str:
-    """Label as many rows and columns as stay legible; what to add to the axis names if that isn't all of them."""
+    """Label as many rows and columns as stay legible; what the axis names must add where that isn't all."""
     smallest, largest = MATRIX_FONT_RANGE
     font_size = min(max(cell_pt / LINE_HEIGHT, smallest), largest)
-    step = math.ceil(font_size * LINE_HEIGHT / cell_pt - 1e-9)
+    step = math.ceil(round(font_size * LINE_HEIGHT / cell_pt, 6))
     ticks = range(0, len(intents), step)
     labels = [shorten_label(intents[tick]) for tick in ticks]
+    slant = 45 if len(intents) <= MAX_INTENTS_WITH_SLANTED_LABELS else 90
     axes.set_yticks(ticks, labels, size=font_size)
-    slanted = (
-        {"rotation": 45, "ha": "right"}
-        if len(intents) <= MAX_INTENTS_WITH_SLANTED_LABELS
-        else {"rotation": 90}
-    )
     axes.set_xticks(
-        ticks, labels, size=font_size, rotation_mode="anchor" if "ha" in slanted else None, **slanted
+        ticks, labels, size=font_size, rotation=slant, rotation_mode="anchor", ha="right", va="center"
     )
-    edges = np.arange(len(intents) + 1) - 0.5
-    if step == 1:
-        axes.set_xticks(edges, minor=True)
-        axes.set_yticks(edges, minor=True)
-        axes.grid(which="minor", color="0.92", linewidth=0.5)
-        axes.tick_params(which="minor", length=0)
-    return "" if step == 1 else f" (one in {step} named)"
+    if step > 1:
+        return f" (one in {step} named)"
+    edges = np.arange(1, len(intents)) - 0.5
+    first, last = -0.5, len(intents) - 0.5
+    axes.hlines(edges, first, last, color=GRID_COLOUR, linewidth=0.5)
+    axes.vlines(edges, first, last, color=GRID_COLOUR, linewidth=0.5)
+    return ""
 
 
 def _write_counts(axes: Axes, counts_CC: np.ndarray, *, shares_CC: np.ndarray, cell_pt: float) -> None:
-    digits = len(str(counts_CC.max()))
-    font_size = min(MATRIX_FONT_RANGE[1], 1.4 * cell_pt / digits)
     for row, column in np.argwhere(counts_CC):
+        text = str(counts_CC[row, column])
+        size = min(MATRIX_FONT_RANGE[1], COUNT_FILL * cell_pt / len(text))
         colour = "white" if shares_CC[row, column] > WHITE_TEXT_FROM_SHARE else "0.2"
-        axes.text(column, row, counts_CC[row, column], ha="center", va="center", color=colour, size=font_size)
+        axes.text(column, row, text, ha="center", va="center", color=colour, size=size)
 
 
 def _draw_colour_bar(image: AxesImage, *, side_in: float, font_size: float) -> None:
-    width_in, height_in = COLOUR_BAR_IN
-    height = min(1.0, height_in / side_in)
+    """Draw the legend of the colours to the right of the matrix, from its top edge down."""
+    width, height = COLOUR_BAR_IN[0] / side_in, min(1.0, COLOUR_BAR_IN[1] / side_in)
     figure = image.axes.figure
-    bar_axes = figure.add_axes((1 + width_in / side_in, 1 - height, width_in / side_in, height))
+    bar_axes = figure.add_axes((1 + width, 1 - height, width, height))
     bar = figure.colorbar(image, cax=bar_axes, ticks=[0, 0.05, 0.1, 0.25, 0.5, 0.75, 1])
-    bar.ax.tick_params(labelsize=0.8 * font_size)
-    bar.set_label("share of the true intent's rows", size=font_size)
+    bar_axes.tick_params(labelsize=0.8 * font_size)
+    bar.set_label("share of the true intent's rows", size=font_size, labelpad=0.6 * font_size)

@@ -52,8 +52,8 @@ class Corpus:
         sizes = ", ".join(f"{len(self.part(name)):,} {name}" for name in (TRAIN, VALIDATION, TEST))
         folder = self.files[0].parent
         return (
-            f"corpus {self.name} ({folder}): {self.rows_read:,} rows read, {len(self.rows):,} kept in {len(self.intents)} intents "
-            f"({sizes}), {len(self.out_of_scope):,} out-of-scope"
+            f"corpus {self.name} ({folder}): {self.rows_read:,} rows read, {len(self.rows):,} kept "
+            f"in {len(self.intents)} intents ({sizes}), {len(self.out_of_scope):,} out-of-scope"
         )
 
     def description(self) -> str:
