@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from intents import cli
-from intents import config as declarations
 from intents.config import PromoteConfig
+from intents.parameters import build
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     cli.add_flags(parser, "promote")
     texts = {name: text for name, text in vars(parser.parse_args(argv)).items() if text is not None}
-    return cli.guarded(lambda: promote(declarations.build(PromoteConfig, texts)))
+    return cli.guarded(lambda: promote(build(PromoteConfig, texts)))
 
 
 def promote(config: PromoteConfig) -> str:

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 # Low to high. Modules on one line are siblings: none imports another. A new module must be given its place here.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("intents", "intents.errors"),
+    ("intents.parameters",),
     ("intents.config",),
     ("intents.data", "intents.data.reading", "intents.encoders", "intents.scoring"),
     ("intents.data.cleaning",),

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from intents import config
+from intents import config, parameters
 from intents.config import BertHyperparams, DataConfig, Hyperparams, PromoteConfig, RunConfig
 from intents.errors import ConfigError
 
@@ -61,7 +61,7 @@ def test_an_impossible_value_is_refused_with_its_name_and_the_way_to_mend_it(
     declaration: type, name: str, text: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        config.build(declaration, {name: text})
+        parameters.build(declaration, {name: text})
     assert f"{name}=" in str(caught.value) or f"({text})" in str(caught.value)
     assert "expected" in str(caught.value)
     assert "Pass -P " in str(caught.value)
@@ -71,31 +71,31 @@ def test_every_parameter_that_can_be_impossible_has_been_tried() -> None:
     declared = {
         (declaration, parameter.name)
         for declaration in (DataConfig, *config.FAMILIES.values(), RunConfig, PromoteConfig)
-        for parameter in config.parameters(declaration)
+        for parameter in parameters.parameters(declaration)
     }
     assert {(d, name) for d, name in declared if name not in ANY_TEXT_WILL_DO} == IMPOSSIBLE.keys()
 
 
 @pytest.mark.parametrize(("declaration", "texts"), EDGES)
 def test_values_at_the_edge_of_their_range_are_accepted(declaration: type, texts: dict[str, str]) -> None:
-    built = config.build(declaration, texts)
+    built = parameters.build(declaration, texts)
     assert {name: float(getattr(built, name)) for name in texts} == {n: float(t) for n, t in texts.items()}
 
 
 @pytest.mark.parametrize("text", ["", "many", "3.5", "1e3", "9" * 5000])
 def test_a_text_that_is_no_whole_number_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match=r"epochs=.*: expected a whole number\. Pass -P epochs=<value>"):
-        config.build(BertHyperparams, {"epochs": text})
+        parameters.build(BertHyperparams, {"epochs": text})
 
 
 def test_a_text_that_is_no_number_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"learning_rate='fast': expected a number"):
-        config.build(BertHyperparams, {"learning_rate": "fast"})
+        parameters.build(BertHyperparams, {"learning_rate": "fast"})
 
 
 def test_a_choice_is_refused_with_the_choices() -> None:
     with pytest.raises(ConfigError, match=r"split='random'.*one of grouped, stratified, given"):
-        config.build(DataConfig, {"split": "random"})
+        parameters.build(DataConfig, {"split": "random"})
 
 
 def test_typed_texts_become_typed_values_and_the_rest_keep_their_defaults() -> None:
@@ -124,7 +124,7 @@ def test_the_default_recipe_changes_nothing_and_never_selects_on_test() -> None:
 @pytest.mark.parametrize("family", config.FAMILIES)
 def test_a_recipe_names_declared_parameters_with_possible_values(family: str) -> None:
     hyperparams = config.FAMILIES[family]
-    declared = {parameter.name for parameter in config.parameters(hyperparams)}
+    declared = {parameter.name for parameter in parameters.parameters(hyperparams)}
     for values in hyperparams.RECIPES.values():
         assert values.keys() <= declared
         assert hyperparams(**values)
@@ -144,7 +144,7 @@ def test_an_entry_points_parameters_are_distinct_have_defaults_and_say_what_they
 
 
 def test_the_line_beneath_a_field_is_its_meaning_in_a_subclass_too() -> None:
-    meanings = {parameter.name: parameter.meaning for parameter in config.parameters(BertHyperparams)}
+    meanings = {parameter.name: parameter.meaning for parameter in parameters.parameters(BertHyperparams)}
     assert meanings["patience"].startswith("Stop after this many epochs")
     assert meanings["epochs"] == "Most passes over the training part."
 

@@ -294,6 +294,7 @@ def test_length_bins_hold_whole_numbers_of_lengths(lengths, edges):
 
 
 def test_drawing_leaves_the_settings_of_matplotlib_alone(tmp_path):
-    before = dict(matplotlib.rcParams)
-    draw_bars(tmp_path / "bars.png", ["查询天气"])
-    assert dict(matplotlib.rcParams) == before
+    with matplotlib.rc_context({"font.family": ["serif"], "text.parse_math": True}):
+        draw_bars(tmp_path / "bars.png", ["查询天气"])
+        assert matplotlib.rcParams["font.family"] == ["serif"]
+        assert matplotlib.rcParams["text.parse_math"] is True

@@ -9,6 +9,7 @@ from typing import Any
 from intents import config as declarations
 from intents.config import FAMILIES
 from intents.errors import IntentsError
+from intents.parameters import build
 
 _FAMILY_OF = {f"train_{family}": family for family in FAMILIES}
 USER_ERROR, FAILURE, INTERRUPTED = 2, 1, 130
@@ -73,8 +74,8 @@ def _check_data(texts: Mapping[str, str]) -> str:
 
     from intents.data import corpus
 
-    config = declarations.build(declarations.DataConfig, texts)
-    workspace = declarations.build(declarations.RunConfig, texts).workspace
+    config = build(declarations.DataConfig, texts)
+    workspace = build(declarations.RunConfig, texts).workspace
     return corpus.load(config, workspace=Path(workspace)).description()
 
 

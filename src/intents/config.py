@@ -4,26 +4,17 @@ From these dataclasses come the command-line flags, the MLproject file, the para
 errors. An entry point is a tuple of dataclasses whose fields, taken together, are its parameters.
 """
 
-import ast
 import dataclasses
-import inspect
 import math
-import textwrap
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
-from intents.errors import ConfigError
+from intents.parameters import Parameter, build, parameters, require
 
 DEFAULT_CORPUS_DIR = "assets/models/few_shot_intent_sft/data"
 SAMPLE_CORPUS_DIR = "assets/samples/chat_zh"
 PUBLISHED_MODEL_DIR = "assets/models/intent_predictor"
-
-
-def _require(holds: bool, name: str, value: object, expected: str) -> None:
-    if not holds:
-        raise ConfigError(f"{name}={value!r} is out of range: expected {expected}. Pass -P {name}=<value>.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,23 +41,21 @@ class DataConfig:
     """Seed of the cap's sample and of the split; the test rows depend on nothing else."""
 
     def __post_init__(self) -> None:
-        _require(self.min_per_intent >= 1, "min_per_intent", self.min_per_intent, "at least 1 row")
-        _require(
+        require(self.min_per_intent >= 1, "min_per_intent", self.min_per_intent, "at least 1 row")
+        require(
             self.max_per_intent >= self.min_per_intent,
             "max_per_intent",
             self.max_per_intent,
             f"at least min_per_intent ({self.min_per_intent})",
         )
-        _require(
-            0 < self.test_size < 1, "test_size", self.test_size, "a share between 0 and 1, both excluded"
-        )
-        _require(
+        require(0 < self.test_size < 1, "test_size", self.test_size, "a share between 0 and 1, both excluded")
+        require(
             0 < self.validation_size < 1,
             "validation_size",
             self.validation_size,
             "a share between 0 and 1, both excluded",
         )
-        _require(0 <= self.split_seed < 2**32, "split_seed", self.split_seed, "0 to 4294967295")
+        require(0 <= self.split_seed < 2**32, "split_seed", self.split_seed, "0 to 4294967295")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,25 +107,25 @@ class Hyperparams:
     """Share of in-scope validation rows that the energy threshold accepts."""
 
     def __post_init__(self) -> None:
-        _require(
+        require(
             bool(self.model_name.strip()), "model_name", self.model_name, "an encoder's name, path or hub id"
         )
-        _require(2 < self.max_length <= 8192, "max_length", self.max_length, "3 to 8192 tokens")
+        require(2 < self.max_length <= 8192, "max_length", self.max_length, "3 to 8192 tokens")
         for name in ("batch_size", "evaluation_batch_size"):
-            _require(1 <= getattr(self, name) <= 65536, name, getattr(self, name), "1 to 65536 utterances")
-        _require(1 <= self.epochs <= 10000, "epochs", self.epochs, "1 to 10000")
+            require(1 <= getattr(self, name) <= 65536, name, getattr(self, name), "1 to 65536 utterances")
+        require(1 <= self.epochs <= 10000, "epochs", self.epochs, "1 to 10000")
         learns = math.isfinite(self.learning_rate) and 0 < self.learning_rate <= 1
-        _require(learns, "learning_rate", self.learning_rate, "a number above 0, up to 1")
+        require(learns, "learning_rate", self.learning_rate, "a number above 0, up to 1")
         multiplies = math.isfinite(self.new_weights_factor) and 0 < self.new_weights_factor <= 1000
-        _require(multiplies, "new_weights_factor", self.new_weights_factor, "a number above 0, up to 1000")
+        require(multiplies, "new_weights_factor", self.new_weights_factor, "a number above 0, up to 1000")
         for name in ("weight_decay", "warmup_ratio", "label_smoothing", "token_dropout"):
             share = getattr(self, name)
-            _require(0 <= share < 1, name, share, "0 up to, but not including, 1")
-        _require(0 <= self.patience <= 10000, "patience", self.patience, "0 to 10000 epochs")
-        _require(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
-        _require(bool(self.unknown_intent.strip()), "unknown_intent", self.unknown_intent, "a name")
+            require(0 <= share < 1, name, share, "0 up to, but not including, 1")
+        require(0 <= self.patience <= 10000, "patience", self.patience, "0 to 10000 epochs")
+        require(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
+        require(bool(self.unknown_intent.strip()), "unknown_intent", self.unknown_intent, "a name")
         accepts = 0 < self.target_acceptance < 1
-        _require(
+        require(
             accepts, "target_acceptance", self.target_acceptance, "a share between 0 and 1, both excluded"
         )
 
@@ -198,7 +187,7 @@ class RunConfig:
     """Folder for cleaned corpora and for the checkpoints of runs under way."""
 
     def __post_init__(self) -> None:
-        _require(bool(self.workspace.strip()), "workspace", self.workspace, "a folder's path")
+        require(bool(self.workspace.strip()), "workspace", self.workspace, "a folder's path")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,14 +202,14 @@ class PromoteConfig:
     """Directory that the chat service reads; it becomes a link to the published version."""
 
     def __post_init__(self) -> None:
-        _require(bool(self.name.strip()), "name", self.name, "a registered model's name")
-        _require(
+        require(bool(self.name.strip()), "name", self.name, "a registered model's name")
+        require(
             not self.version or self.version.isdecimal(),
             "version",
             self.version,
             "a version number, such as 3",
         )
-        _require(bool(self.target.strip()), "target", self.target, "a directory's path")
+        require(bool(self.target.strip()), "target", self.target, "a directory's path")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,56 +240,9 @@ ENTRY_POINT_MEANINGS: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Parameter:
-    """One parameter of an entry point, as every reader of the declaration sees it."""
-
-    name: str
-    type: type
-    default: Any
-    meaning: str
-    choices: tuple[str, ...]
-
-    def parse(self, text: str) -> Any:
-        """The typed value of `text`. Raises ConfigError when it can't be one."""
-        if self.choices:
-            expected = "one of " + ", ".join(self.choices)
-            _require(text in self.choices, self.name, text, expected)
-            return text
-        try:
-            return self.type(text)
-        except ValueError as error:
-            kind = {int: "a whole number", float: "a number"}[self.type]
-            raise ConfigError(
-                f"{self.name}={text!r}: expected {kind}. Pass -P {self.name}=<value>."
-            ) from error
-
-
-def parameters(declaration: type[Any]) -> tuple[Parameter, ...]:
-    """The parameters that a configuration dataclass declares, in order."""
-    meanings = _meanings(declaration)
-    hints = typing.get_type_hints(declaration)
-    return tuple(
-        Parameter(
-            name=field.name,
-            type=str if typing.get_origin(hints[field.name]) is Literal else hints[field.name],
-            default=field.default,
-            meaning=meanings[field.name],
-            choices=typing.get_args(hints[field.name]),
-        )
-        for field in dataclasses.fields(declaration)
-    )
-
-
 def entry_point_parameters(entry_point: str) -> tuple[Parameter, ...]:
     """The parameters of one entry point, in order."""
     return tuple(p for declaration in ENTRY_POINTS[entry_point] for p in parameters(declaration))
-
-
-def build(declaration: type[Any], texts: Mapping[str, str]) -> Any:
-    """A configuration dataclass from the texts a user typed. Raises ConfigError."""
-    known = {parameter.name: parameter for parameter in parameters(declaration)}
-    return declaration(**{name: known[name].parse(text) for name, text in texts.items() if name in known})
 
 
 def train_config(family: str, texts: Mapping[str, str]) -> TrainConfig:
@@ -310,18 +252,3 @@ def train_config(family: str, texts: Mapping[str, str]) -> TrainConfig:
         hyperparams=build(FAMILIES[family], texts).with_recipe(),
         run=build(RunConfig, texts),
     )
-
-
-def _meanings(declaration: type[Any]) -> dict[str, str]:
-    """The line beneath each field, by field name; a subclass's line wins."""
-    meanings: dict[str, str] = {}
-    for cls in reversed(declaration.__mro__):
-        if not dataclasses.is_dataclass(cls):
-            continue
-        (node,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
-        assert isinstance(node, ast.ClassDef)
-        for field, line in zip(node.body, node.body[1:], strict=False):
-            if isinstance(field, ast.AnnAssign) and isinstance(line, ast.Expr):
-                assert isinstance(field.target, ast.Name)
-                meanings[field.target.id] = ast.literal_eval(line.value)
-    return meanings

@@ -2,7 +2,8 @@
 
 import json
 
-from intents.config import ENTRY_POINT_MEANINGS, ENTRY_POINTS, Parameter, entry_point_parameters
+from intents.config import ENTRY_POINT_MEANINGS, ENTRY_POINTS, entry_point_parameters
+from intents.parameters import Parameter
 
 MODULES = {"promote": "registry.promote"}
 HEADER = """\

@@ -24,8 +24,7 @@ from mlflow.data.sources import LocalArtifactDatasetSource
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from intents import config as declarations
-from intents import pyfunc, training
+from intents import parameters, pyfunc, training
 from intents.config import TrainConfig
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
@@ -177,8 +176,8 @@ def _run(config: TrainConfig) -> Iterator[str]:
             child = mlflow.start_run(nested=True)
             run_id = stack.enter_context(_ended_as_it_went(child))
         logged = MlflowClient().get_run(run_id).data.params
-        parameters = config.as_parameters()
-        mlflow.log_params({name: value for name, value in parameters.items() if name not in logged})
+        values = config.as_parameters()
+        mlflow.log_params({name: value for name, value in values.items() if name not in logged})
         hyperparams = config.hyperparams
         mlflow.set_tags(
             {
@@ -214,7 +213,7 @@ def _disagreeing(run_id: str, config: TrainConfig) -> list[str]:
     declared = {
         parameter.name: parameter
         for declaration in (config.data, config.hyperparams, config.run)
-        for parameter in declarations.parameters(type(declaration))
+        for parameter in parameters.parameters(type(declaration))
     }
     logged = MlflowClient().get_run(run_id).data.params
     return [

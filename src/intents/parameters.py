@@ -1,0 +1,82 @@
+"""How a configuration dataclass is read: its fields are parameters, each with type, default and meaning.
+
+The meaning is the line beneath the field. From it come the flag's help and the MLproject file's remarks.
+"""
+
+import ast
+import dataclasses
+import inspect
+import textwrap
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from intents.errors import ConfigError
+
+
+def require(holds: bool, name: str, value: object, expected: str) -> None:
+    if not holds:
+        raise ConfigError(f"{name}={value!r} is out of range: expected {expected}. Pass -P {name}=<value>.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """One parameter of an entry point, as every reader of the declaration sees it."""
+
+    name: str
+    type: type
+    default: Any
+    meaning: str
+    choices: tuple[str, ...]
+
+    def parse(self, text: str) -> Any:
+        """The typed value of `text`. Raises ConfigError when it can't be one."""
+        if self.choices:
+            expected = "one of " + ", ".join(self.choices)
+            require(text in self.choices, self.name, text, expected)
+            return text
+        try:
+            return self.type(text)
+        except ValueError as error:
+            kind = {int: "a whole number", float: "a number"}[self.type]
+            raise ConfigError(
+                f"{self.name}={text!r}: expected {kind}. Pass -P {self.name}=<value>."
+            ) from error
+
+
+def parameters(declaration: type[Any]) -> tuple[Parameter, ...]:
+    """The parameters that a configuration dataclass declares, in order."""
+    meanings = _meanings(declaration)
+    hints = typing.get_type_hints(declaration)
+    return tuple(
+        Parameter(
+            name=field.name,
+            type=str if typing.get_origin(hints[field.name]) is Literal else hints[field.name],
+            default=field.default,
+            meaning=meanings[field.name],
+            choices=typing.get_args(hints[field.name]),
+        )
+        for field in dataclasses.fields(declaration)
+    )
+
+
+def build(declaration: type[Any], texts: Mapping[str, str]) -> Any:
+    """A configuration dataclass from the texts a user typed. Raises ConfigError."""
+    known = {parameter.name: parameter for parameter in parameters(declaration)}
+    return declaration(**{name: known[name].parse(text) for name, text in texts.items() if name in known})
+
+
+def _meanings(declaration: type[Any]) -> dict[str, str]:
+    """The line beneath each field, by field name; a subclass's line wins."""
+    meanings: dict[str, str] = {}
+    for cls in reversed(declaration.__mro__):
+        if not dataclasses.is_dataclass(cls):
+            continue
+        (node,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+        assert isinstance(node, ast.ClassDef)
+        for field, line in zip(node.body, node.body[1:], strict=False):
+            if isinstance(field, ast.AnnAssign) and isinstance(line, ast.Expr):
+                assert isinstance(field.target, ast.Name)
+                meanings[field.target.id] = ast.literal_eval(line.value)
+    return meanings
