@@ -171,7 +171,7 @@ class BertHyperparams(Hyperparams):
 
     model_name: str = "char"
     max_length: int = 128
-    batch_size: int = 32
+    batch_size: int = 64
     epochs: int = 20
     learning_rate: float = 5e-5
     new_weights_factor: float = 10.0

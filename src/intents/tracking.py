@@ -24,7 +24,7 @@ from mlflow.data.sources import LocalArtifactDatasetSource
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from intents import parameters, pyfunc, training
+from intents import encoders, parameters, pyfunc, training
 from intents.config import TrainConfig
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
@@ -69,6 +69,7 @@ def train(config: TrainConfig, *, say: Say) -> RunOutcome:
 
     Interrupted, the run ends as KILLED; on any error as FAILED, the reason in its tag `failure`.
     """
+    encoders.locate(config.hyperparams.model_name)
     connect()
     with _stopped_by_signals(), _run(config) as run_id, _workspace(config, run_id) as workspace:
         corpus = corpora.load(
