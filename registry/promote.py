@@ -26,10 +26,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def promote(config: PromoteConfig) -> str:
     """Publishes one version and says what was done. Raises PromotionError; the live directory then is untouched."""
-    from intents import tracking
+    from intents import stores
     from registry import source, store
 
-    tracking.connect()
+    stores.connect()
     target = Path(config.target)
     chosen = source.resolve(config.name, config.version)
     with store.staging(target) as folder:

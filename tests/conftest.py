@@ -16,7 +16,7 @@ import torch
 import transformers
 
 from intents import config as declarations
-from intents import tracking, training
+from intents import stores, tracking, training
 from intents.config import TrainConfig
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
@@ -172,7 +172,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", uri)
         patch.chdir(folder)  # artifacts of a SQLite store go below the folder it is first opened from
-        tracking.connect()
+        stores.connect()
     yield uri
     mlflow.set_tracking_uri("")
 

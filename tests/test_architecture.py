@@ -26,6 +26,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("intents.evaluation", "intents.report", "intents.artifact"),
     ("intents.fitting",),
     ("intents.training", "intents.pyfunc"),
+    ("intents.stores",),
+    ("intents.runs",),
     ("intents.tracking",),
     ("intents.mlproject",),
     ("intents.cli",),

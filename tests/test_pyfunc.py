@@ -61,9 +61,7 @@ def test_the_numbers_are_those_of_the_model_directory(downloaded: Path, rows: li
     assert [row.confidence for row in rows] == pytest.approx(list(np.exp(logits.max(1)) / sums), abs=1e-4)
 
 
-def test_an_utterance_is_unknown_exactly_when_its_energy_exceeds_the_threshold(
-    model: Any, downloaded: Path, logged: Logged
-):
+def test_an_utterance_is_unknown_exactly_when_its_energy_exceeds_the_threshold(model: Any, downloaded: Path):
     threshold = artifact.load(downloaded / "artifacts" / "model").rejection.energy_threshold
     found = model.predict([*UTTERANCES, *(start for starts in INTENTS.values() for start in starts)])
     assert {row.in_scope for row in found} == {True, False}  # both kinds are here

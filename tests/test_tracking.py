@@ -13,7 +13,7 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from intents import config as declarations
-from intents import tracking
+from intents import runs, tracking
 
 FINAL_METRICS = {
     *("test_accuracy", "test_f1_weighted", "test_f1_macro", "test_ece", "test_brier", "test_nll"),
@@ -53,7 +53,7 @@ def test_a_run_logs_every_parameter_defaults_included_as_it_took_effect(run: Run
 
 
 def test_a_run_that_went_well_is_finished_and_has_no_failure(run: Run):
-    assert (run.info.status, tracking.FAILURE_TAG in run.data.tags) == ("FINISHED", False)
+    assert (run.info.status, runs.FAILURE_TAG in run.data.tags) == ("FINISHED", False)
     assert (run.data.tags["family"], run.data.tags["encoder"]) == ("bert", "char")
     assert (run.data.tags["recipe"], run.data.tags["selected_on"]) == ("default", "validation")
 

@@ -13,7 +13,7 @@ from conftest import run_tracked
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from intents import tracking
+from intents import runs, stores
 from intents.errors import DataError, TrackingError
 
 CLOSED_PORT = "127.0.0.1:9"  # discard: nothing listens there
@@ -37,7 +37,7 @@ def test_an_error_of_the_users_ends_the_run_failed_with_its_reason(
         run_tracked(in_store, tiny_settings | {"data": "nowhere.jsonl"})
     (run,) = MlflowClient().search_runs(["0"], "params.data = 'nowhere.jsonl'")
     assert run.info.status == "FAILED"
-    assert run.data.tags[tracking.FAILURE_TAG].startswith("DataError: nowhere.jsonl")
+    assert run.data.tags[runs.FAILURE_TAG].startswith("DataError: nowhere.jsonl")
     assert mlflow.active_run() is None
 
 
@@ -97,7 +97,7 @@ def test_a_store_that_cannot_be_reached_ends_within_a_minute_and_shows_no_passwo
     ],
 )
 def test_no_message_shows_the_password_of_an_address(uri: str):
-    shown = tracking.without_password(f"first {uri} then {uri}: refused")
+    shown = stores.without_password(f"first {uri} then {uri}: refused")
     assert "cret" not in shown
     assert "s3" not in shown
     assert shown.count("@host") == 2
@@ -106,7 +106,7 @@ def test_no_message_shows_the_password_of_an_address(uri: str):
 
 def test_an_address_without_a_password_is_shown_as_it_is():
     text = "http://127.0.0.1:5000/api and sqlite:////tmp/mlflow.db of someone@example.org"
-    assert tracking.without_password(text) == text
+    assert stores.without_password(text) == text
 
 
 @pytest.mark.parametrize("uri", ["./folder", "nonsense://host", f"postgresql://u:s3cret@{CLOSED_PORT}/db"])
@@ -117,7 +117,7 @@ def test_a_store_of_a_kind_that_cannot_be_used_is_one_clear_error(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     try:
         with pytest.raises(TrackingError, match="can't be used") as caught:
-            tracking.connect()
+            stores.connect()
     finally:
         mlflow.set_tracking_uri("")
     assert "s3cret" not in str(caught.value)
@@ -129,7 +129,7 @@ def test_a_cold_store_that_several_processes_open_at_once_works_for_all_of_them(
 ):
     """Without the lock a cold SQLite store fails in each of them, and stays broken."""
     environment = subprocess_environment | {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'mlflow.db'}"}
-    command = [sys.executable, "-c", "from intents import tracking; tracking.connect()"]
+    command = [sys.executable, "-c", "from intents import stores; stores.connect()"]
     processes = [
         subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
         for _ in range(COLD_PROCESSES)

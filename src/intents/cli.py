@@ -27,10 +27,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """One subcommand an entry point, one flag a parameter; flags left out keep their default."""
-    parser = argparse.ArgumentParser(prog="intents", description="Train and check intent classifiers.")
+    parser = argparse.ArgumentParser(
+        prog="intents", description="Train and check intent classifiers.", allow_abbrev=False
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name in (*_FAMILY_OF, "check_data"):
-        command = commands.add_parser(name, help=declarations.ENTRY_POINT_MEANINGS[name])
+        command = commands.add_parser(name, help=declarations.ENTRY_POINT_MEANINGS[name], allow_abbrev=False)
         add_flags(command, name)
     return parser
 

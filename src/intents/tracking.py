@@ -1,22 +1,17 @@
-"""MLflow: every call that starts, fills or ends a run. What is trained, and how, is decided below."""
+"""A training run in MLflow: its data, its metrics, its model, and the verdict. What is trained is decided below."""
 
-import contextlib
 import dataclasses
 import math
 import os
 import platform
-import re
-import shlex
 import shutil
-import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import filelock
 import mlflow
 import pandas as pd
 import torch
@@ -24,17 +19,14 @@ from mlflow.data.sources import LocalArtifactDatasetSource
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from intents import encoders, parameters, pyfunc, training
+from intents import encoders, pyfunc, runs, stores, training
 from intents.config import TrainConfig
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
 from intents.data.splitting import TEST, TRAIN, VALIDATION
-from intents.errors import TrackingError
 from intents.training import TrainingResult
 
-DEFAULT_URI = "sqlite:///mlflow.db"
 PRODUCTION = "Production"
-FAILURE_TAG = "failure"
 TEST_DIGEST_TAG = "test_digest"
 PACKAGES = (
     "mlflow",
@@ -48,7 +40,6 @@ PACKAGES = (
     "pandas",
     "pydantic",
 )
-INITIALISATION_TIMEOUT_SECONDS = 60
 Say = Callable[[str], None]
 
 
@@ -70,8 +61,12 @@ def train(config: TrainConfig, *, say: Say) -> RunOutcome:
     Interrupted, the run ends as KILLED; on any error as FAILED, the reason in its tag `failure`.
     """
     encoders.locate(config.hyperparams.model_name)
-    connect()
-    with _stopped_by_signals(), _run(config) as run_id, _workspace(config, run_id) as workspace:
+    stores.connect()
+    with (
+        runs.stopped_by_signals(),
+        runs.started(config) as run_id,
+        runs.workspace(config, run_id) as workspace,
+    ):
         corpus = corpora.load(
             config.data,
             workspace=Path(config.run.workspace),
@@ -95,36 +90,6 @@ def train(config: TrainConfig, *, say: Say) -> RunOutcome:
         registered = str(model.registered_model_version or "")
         say(_headline(result))
         return RunOutcome(run_id, registered, verdict(config.run.register, registered, run_id))
-
-
-def connect() -> None:
-    """Points MLflow at its store and initialises a cold one under a lock. Raises TrackingError.
-
-    A cold SQLite store that several processes open at once stays broken, hence the lock.
-    """
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
-    mlflow.set_tracking_uri(uri)
-    lock: Any = contextlib.nullcontext()
-    if uri.startswith("sqlite:///"):
-        lock = filelock.FileLock(
-            f"{uri.removeprefix('sqlite:///')}.lock", timeout=INITIALISATION_TIMEOUT_SECONDS
-        )
-    try:
-        with lock:
-            MlflowClient().search_experiments(max_results=1)
-    except (MlflowException, OSError, filelock.Timeout) as error:
-        raise TrackingError(
-            f"the tracking store {without_password(uri)} can't be used: {without_password(str(error))[:300]} "
-            f"Check MLFLOW_TRACKING_URI, or unset it to use {DEFAULT_URI} in this folder."
-        ) from error
-
-
-def without_password(text: str) -> str:
-    """`text` with the password of every URL in it replaced."""
-    return re.sub(r"(\w+://[^/\s:@]*):[^/\s@]*@", r"\1:***@", text)
 
 
 def verdict(name: str, candidate: str, run_id: str) -> str:
@@ -151,99 +116,6 @@ def verdict(name: str, candidate: str, run_id: str) -> str:
 
 def _half_width(metrics: dict[str, float]) -> float:
     return (metrics["test_f1_weighted_ci_high"] - metrics["test_f1_weighted_ci_low"]) / 2
-
-
-@contextlib.contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextlib.contextmanager
-def _run(config: TrainConfig) -> Iterator[str]:
-    """A run with its parameters and tags logged, ended as what became of it."""
-    with _ended_as_it_went(mlflow.start_run(run_name=None)) as run_id, contextlib.ExitStack() as stack:
-        if _disagreeing(run_id, config):
-            # `mlflow run` logs the declared defaults before this code starts, and a logged parameter can't be
-            # changed: where the recipe changed some, a run of its own, nested, says what was really trained.
-            child = mlflow.start_run(nested=True)
-            run_id = stack.enter_context(_ended_as_it_went(child))
-        logged = MlflowClient().get_run(run_id).data.params
-        values = config.as_parameters()
-        mlflow.log_params({name: value for name, value in values.items() if name not in logged})
-        hyperparams = config.hyperparams
-        mlflow.set_tags(
-            {
-                "family": hyperparams.FAMILY,
-                "encoder": hyperparams.model_name,
-                "recipe": hyperparams.recipe,
-                "selected_on": "test" if hyperparams.selects_on_test else "validation",
-            }
-        )
-        yield run_id
-
-
-@contextlib.contextmanager
-def _ended_as_it_went(run: Any) -> Iterator[str]:
-    try:
-        yield run.info.run_id
-    except KeyboardInterrupt:
-        mlflow.end_run("KILLED")
-        raise
-    except BaseException as error:
-        with contextlib.suppress(MlflowException):
-            reason = f"{type(error).__name__}: {error}"
-            mlflow.set_tag(FAILURE_TAG, without_password(reason)[:5000])
-        mlflow.end_run("FAILED")
-        raise
-    else:
-        mlflow.end_run("FINISHED")
-
-
-def _disagreeing(run_id: str, config: TrainConfig) -> list[str]:
-    """The parameters already on the run whose logged text does not mean the value that takes effect."""
-    effective = config.as_parameters()
-    declared = {
-        parameter.name: parameter
-        for declaration in (config.data, config.hyperparams, config.run)
-        for parameter in parameters.parameters(type(declaration))
-    }
-    logged = MlflowClient().get_run(run_id).data.params
-    return [
-        name
-        for name, text in logged.items()
-        if name in declared and declared[name].parse(_unquoted(text)) != effective[name]
-    ]
-
-
-def _unquoted(text: str) -> str:
-    """What `mlflow run` logged, without the shell's quotes that it logs too."""
-    words = shlex.split(text)
-    return words[0] if len(words) == 1 else text if words else ""
-
-
-@contextlib.contextmanager
-def _workspace(config: TrainConfig, run_id: str) -> Iterator[Path]:
-    """A folder for the run's checkpoints and model; gone when the run is."""
-    folder = Path(config.run.workspace) / "runs" / run_id
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise TrackingError(
-            f"{folder}: can't be made ({error.strerror}). Name a folder you can write with -P workspace=<path>."
-        ) from error
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _log_corpus(corpus: Corpus, config: TrainConfig) -> None:

@@ -160,3 +160,9 @@ def test_weights_that_are_damaged_are_one_clear_error(tiny_bert: Path, tmp_path:
     encoder = encoders.load(str(tmp_path), TEXTS, max_length=MAX_LENGTH, extend_vocabulary="never")
     with pytest.raises(EncoderError, match="weights can't be loaded"):
         models.build(BertHyperparams(model_name=str(tmp_path)), INTENTS, encoder)
+
+
+def test_more_tokens_than_the_encoder_reads_are_refused_before_training(tiny_bert: Path):
+    encoder = encoders.load(str(tiny_bert), TEXTS, max_length=129, extend_vocabulary="auto")
+    with pytest.raises(EncoderError, match=r"max_length=129: .* reads at most 128 tokens"):
+        models.build(BertHyperparams(model_name=str(tiny_bert), max_length=129), INTENTS, encoder)

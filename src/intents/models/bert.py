@@ -54,6 +54,12 @@ def build(hyperparams: BertHyperparams, intent2id: dict[str, int], encoder: Enco
                 f"model_name={hyperparams.model_name!r}: its weights can't be loaded: {reason} "
                 "Only safetensors are read, never pickled weights, and no code of the encoder's is run."
             ) from error
+        positions = getattr(module.config, "max_position_embeddings", hyperparams.max_length)
+        if hyperparams.max_length > positions:
+            raise EncoderError(
+                f"max_length={hyperparams.max_length}: {hyperparams.model_name!r} reads at most {positions} tokens. "
+                f"Pass -P max_length={positions} or less."
+            )
         if encoder.added_tokens:
             module.resize_token_embeddings(len(encoder.tokenizer), mean_resizing=False)
     return Network(module, new_weights=frozenset(loading["missing_keys"]))
