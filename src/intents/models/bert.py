@@ -24,6 +24,12 @@ CHARACTER_ENCODER = {
     "num_attention_heads": 4,
     "layer_types": ["sliding_attention", "sliding_attention", "full_attention"],
     "local_attention": 4,
+    # Utterances are a few dozen characters long: the library's 10,000 and 160,000 are for thousands of tokens, and
+    # leave neighbours nearly alike.
+    "rope_parameters": {
+        "sliding_attention": {"rope_type": "default", "rope_theta": 10.0},
+        "full_attention": {"rope_type": "default", "rope_theta": 100.0},
+    },
     "classifier_pooling": "mean",
     "embedding_dropout": 0.2,
     "attention_dropout": 0.1,
