@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from intents.scoring import Integers, negative_log_likelihood
 
 OnEpoch = Callable[[int, Mapping[str, float]], None]
 SELECTION_METRIC = "f1_weighted"
+POOL_BATCHES = 50
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,43 @@ class TokenDataset(torch.utils.data.Dataset[dict[str, Any]]):
         return {"input_ids": ids, "labels": int(self.labels_B[index])}
 
 
+class LengthBatchedSampler(torch.utils.data.Sampler[int]):
+    """Places of the training rows, so ordered that each run of `batch_size` of them holds like lengths.
+
+    Pools of POOL_BATCHES batches are drawn at random, sorted by length and cut into batches; then all batches are
+    shuffled. (transformers' own sampler leaves each pool in order of length, so that a small corpus is read from
+    its longest utterance to its shortest in every epoch: measurably worse.) A last, smaller batch stays last.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int) -> None:
+        self.lengths_B = torch.tensor(lengths)
+        self.batch_size = batch_size
+
+    def __len__(self) -> int:
+        return len(self.lengths_B)
+
+    def __iter__(self) -> Iterator[int]:
+        order = torch.randperm(len(self))
+        whole = len(order) // self.batch_size * self.batch_size
+        pools = order[:whole].split(POOL_BATCHES * self.batch_size)
+        batches = [
+            batch for pool in pools for batch in pool[self.lengths_B[pool].argsort()].split(self.batch_size)
+        ]
+        for place in torch.randperm(len(batches)):
+            yield from batches[int(place)].tolist()
+        yield from order[whole:].tolist()
+
+
+class _Trainer(transformers.Trainer):  # type: ignore[misc]
+    """transformers' Trainer with this project's batches of like length."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        if self.args.train_sampling_strategy != "group_by_length":
+            return super()._get_train_sampler(train_dataset)
+        rows = self.train_dataset if train_dataset is None else train_dataset
+        return LengthBatchedSampler([len(ids) for ids in rows.input_ids], self.args.train_batch_size)
+
+
 def fit(
     network: Network,
     tokenizer: Any,
@@ -85,7 +123,7 @@ def fit(
         tokenizer, train, max_length=hyperparams.max_length, token_dropout=hyperparams.token_dropout
     )
     steps = -(-len(training_set) // hyperparams.batch_size) * hyperparams.epochs
-    trainer = transformers.Trainer(
+    trainer = _Trainer(
         model=network.module,
         args=_arguments(hyperparams, checkpoints, precision=precision),
         train_dataset=training_set,
