@@ -122,3 +122,37 @@ def test_the_weights_kept_are_those_of_the_best_epoch_not_of_the_last(tiny_bert:
     kept = f1_score(wrong, predicted, average="weighted", zero_division=0)
     assert kept == pytest.approx(figures[best])
     assert kept > 0.1
+
+
+def sampled_batches(lengths: list[int], batch_size: int, *, seed: int) -> list[list[int]]:
+    torch.manual_seed(seed)
+    order = list(fitting.LengthBatchedSampler(lengths, batch_size))
+    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+
+def test_every_row_is_sampled_once_an_epoch_and_the_odd_batch_comes_last():
+    batches = sampled_batches([i % 37 + 1 for i in range(1000)], 64, seed=0)
+    assert sorted(row for batch in batches for row in batch) == list(range(1000))
+    assert [len(batch) for batch in batches] == [64] * 15 + [1000 - 15 * 64]
+
+
+def test_a_batch_holds_like_lengths():
+    lengths = [i % 37 + 1 for i in range(1000)]
+    spreads = [
+        max(lengths[i] for i in batch) - min(lengths[i] for i in batch)
+        for batch in sampled_batches(lengths, 64, seed=0)[:-1]
+    ]
+    # 960 rows sorted into 15 batches: each holds a fifteenth of 37 lengths, and both its edges
+    assert max(spreads) <= 4
+
+
+def test_batches_do_not_come_in_order_of_length():
+    lengths = [i % 37 + 1 for i in range(1000)]
+    means = [np.mean([lengths[i] for i in batch]) for batch in sampled_batches(lengths, 64, seed=0)[:-1]]
+    assert abs(np.corrcoef(means, range(len(means)))[0, 1]) < 0.7
+
+
+def test_batches_are_drawn_anew_each_epoch_and_alike_from_one_seed():
+    lengths = [i % 37 + 1 for i in range(1000)]
+    assert sampled_batches(lengths, 64, seed=1) == sampled_batches(lengths, 64, seed=1)
+    assert sampled_batches(lengths, 64, seed=1) != sampled_batches(lengths, 64, seed=2)

@@ -85,9 +85,11 @@ class LengthBatchedSampler(torch.utils.data.Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         order = torch.randperm(len(self))
         whole = len(order) // self.batch_size * self.batch_size
-        pools = order[:whole].split(POOL_BATCHES * self.batch_size)
+        pools = torch.split(order[:whole], POOL_BATCHES * self.batch_size)
         batches = [
-            batch for pool in pools for batch in pool[self.lengths_B[pool].argsort()].split(self.batch_size)
+            batch
+            for pool in pools
+            for batch in torch.split(pool[self.lengths_B[pool].argsort()], self.batch_size)
         ]
         for place in torch.randperm(len(batches)):
             yield from batches[int(place)].tolist()
