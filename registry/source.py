@@ -8,10 +8,8 @@ import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from intents import artifact, pyfunc
+from intents import artifact, pyfunc, stores
 from intents.errors import ArtifactError, PromotionError
-
-PRODUCTION = "Production"
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ def resolve(name: str, version: str) -> Source:
         found = (
             client.get_model_version(name, version)
             if version
-            else client.get_model_version_by_alias(name, PRODUCTION)
+            else client.get_model_version_by_alias(name, stores.PRODUCTION)
         )
     except MlflowException as error:
         raise PromotionError(_what_exists(client, name, version)) from error
@@ -52,7 +50,7 @@ def _model_id(source: str) -> str:
 
 def mark(source: Source) -> None:
     """Moves the alias Production to this version."""
-    MlflowClient().set_registered_model_alias(source.name, PRODUCTION, source.version)
+    MlflowClient().set_registered_model_alias(source.name, stores.PRODUCTION, source.version)
 
 
 def fetch(source: Source, folder: Path) -> Path:
@@ -88,6 +86,6 @@ def _what_exists(client: MlflowClient, name: str, version: str) -> str:
     if version:
         return f"{name!r} has no version {version}; its versions are {versions}."
     return (
-        f"{name!r} has no version with the alias {PRODUCTION!r}; its aliases are {sorted(model.aliases)} "
+        f"{name!r} has no version with the alias {stores.PRODUCTION!r}; its aliases are {sorted(model.aliases)} "
         f"(case matters), its versions {versions}. Mark one: python -m registry.promote --version N"
     )

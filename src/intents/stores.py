@@ -12,6 +12,8 @@ from mlflow.tracking import MlflowClient
 
 from intents.errors import TrackingError
 
+PRODUCTION = "Production"
+"""The alias of the version that is published. Aliases are case-sensitive."""
 DEFAULT_URI = "sqlite:///mlflow.db"
 INITIALISATION_TIMEOUT_SECONDS = 60
 

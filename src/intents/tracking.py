@@ -26,7 +26,6 @@ from intents.data.corpus import Corpus
 from intents.data.splitting import TEST, TRAIN, VALIDATION
 from intents.training import TrainingResult
 
-PRODUCTION = "Production"
 TEST_DIGEST_TAG = "test_digest"
 PACKAGES = (
     "mlflow",
@@ -87,8 +86,9 @@ def train(config: TrainConfig, *, say: Say) -> RunOutcome:
         training.save(result, config, corpus, directory)
         model = _log_model(directory, config)
         _log_result(result, directory, model)
-        registered = str(model.registered_model_version or "")
         say(_headline(result))
+        # Last, so that a version that exists has its metrics.
+        registered = _register(model, config.run.register)
         return RunOutcome(run_id, registered, verdict(config.run.register, registered, run_id))
 
 
@@ -100,7 +100,7 @@ def verdict(name: str, candidate: str, run_id: str) -> str:
     registered = f"registered {name} version {candidate}"
     client = MlflowClient()
     try:
-        production = client.get_model_version_by_alias(name, PRODUCTION)
+        production = client.get_model_version_by_alias(name, stores.PRODUCTION)
     except MlflowException:
         return f"{registered}; nothing is in Production yet; {publish}"
     ours, theirs = client.get_run(run_id).data, client.get_run(production.run_id).data
@@ -168,7 +168,7 @@ def environment() -> dict[str, Any]:
 
 
 def _log_model(directory: Path, config: TrainConfig) -> Any:
-    """Logs the directory as a pyfunc model that carries its own code, and registers it if asked."""
+    """Logs the directory as a pyfunc model that carries its own code."""
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "intents"
         ignored = shutil.ignore_patterns("__pycache__", "fonts")
@@ -180,8 +180,12 @@ def _log_model(directory: Path, config: TrainConfig) -> Any:
             artifacts={pyfunc.MODEL_ARTIFACT: str(directory)},
             input_example=(list(training.SANITY_UTTERANCES), dict(pyfunc.DEFAULT_PARAMS)),
             pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in PACKAGES],
-            registered_model_name=config.run.register or None,
         )
+
+
+def _register(model: Any, name: str) -> str:
+    """The new version of the registered model; "" where none is wanted."""
+    return str(mlflow.register_model(model.model_uri, name).version) if name else ""
 
 
 def _log_result(result: TrainingResult, directory: Path, model: Any) -> None:
