@@ -1,6 +1,7 @@
 # make train   a trained, evaluated, registered model    make test   every test    make check   the whole gate
 VENV := .venv
 BIN := $(VENV)/bin
+DATA ?= ../shared/data/clinc150
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -23,7 +24,7 @@ format: install
 	ruff check --fix src registry tests bench
 
 bench: install
-	python bench/training_speed.py
+	PYTHONPATH=src python bench/training_speed.py --data $(DATA)
 
 mlproject: install
 	PYTHONPATH=src python -m intents.mlproject > MLproject

@@ -50,7 +50,7 @@ def main() -> int:
     transformers_logging.disable_progress_bar()
     options = {"data": DATA, "split": "stratified", "validation_size": "0.2"}
     config = declarations.train_config("bert", options)
-    corpus = corpora.load(config.data, workspace=Path(config.run.workspace))
+    corpus = corpora.load(config.data)
     train, held_out = labelled(corpus, TRAIN), labelled(corpus, VALIDATION)
     rows = [{"encoder": "TF-IDF of 1-2 characters, logistic regression", **_baseline(train, held_out)}]
     print(rows[0], flush=True)

@@ -32,8 +32,8 @@ from intents.fitting import Fit, Labelled, fit
 from intents.training import labelled
 
 RESULTS = Path(__file__).parent / "results" / "training_speed.json"
-PROBE_SECONDS_AIM, VALIDATION_ROWS = 6.0, 64
-FIRST_GUESS = {"notebook": 8.0, "default": 100.0}
+PROBE_SECONDS, VALIDATION_ROWS = 15.0, 64
+FIRST_GUESS = {"notebook": 20.0, "default": 350.0}
 
 
 def main() -> int:
@@ -45,11 +45,9 @@ def main() -> int:
         for recipe in ("notebook", "default")
     }
     config = declarations.train_config("bert", options)
-    corpus = corpora.load(config.data, workspace=Path(config.run.workspace))
+    corpus = corpora.load(config.data)
     rates = {
-        recipe: _slice(
-            corpus, hyperparams, rows=int(FIRST_GUESS[recipe] * PROBE_SECONDS_AIM)
-        ).samples_per_second
+        recipe: _slice(corpus, hyperparams, rows=int(FIRST_GUESS[recipe] * PROBE_SECONDS)).samples_per_second
         for recipe, hyperparams in recipes.items()
     }
     measured: dict[str, list[float]] = {recipe: [] for recipe in recipes}
@@ -57,6 +55,7 @@ def main() -> int:
         for recipe, hyperparams in recipes.items():
             outcome = _slice(corpus, hyperparams, rows=int(rates[recipe] * arguments.seconds))
             measured[recipe].append(outcome.samples_per_second)
+            rates[recipe] = outcome.samples_per_second
             print(
                 f"round {number + 1} {recipe:9} {outcome.samples_per_second:8.1f} samples/s in "
                 f"{outcome.seconds:5.1f} s ({outcome.precision})",

@@ -29,6 +29,7 @@ def promote(config: PromoteConfig) -> str:
     from intents import stores
     from registry import source, store
 
+    cli.quieten()
     stores.connect()
     target = Path(config.target)
     chosen = source.resolve(config.name, config.version)

@@ -54,8 +54,14 @@ def mark(source: Source) -> None:
 
 
 def fetch(source: Source, folder: Path) -> Path:
-    """The version's model directory, downloaded below `folder` and verified. Raises PromotionError."""
-    logged = MlflowClient().get_logged_model(source.model_id)
+    """The version's model directory, downloaded below `folder`, verified and once loaded. Raises PromotionError."""
+    try:
+        logged = MlflowClient().get_logged_model(source.model_id)
+    except MlflowException as error:
+        raise PromotionError(
+            f"{source.name} version {source.version}: its logged model {source.model_id} is gone. "
+            "Register another version: mlflow run . -e train_bert"
+        ) from error
     if logged.source_run_id != source.run_id:
         raise PromotionError(
             f"{source.name} version {source.version} says it comes from run {source.run_id}, its logged model from "
@@ -70,7 +76,7 @@ def fetch(source: Source, folder: Path) -> Path:
             f"{source.name} version {source.version}: its files can't be fetched: {str(error)[:200]}"
         ) from error
     try:
-        artifact.verify(Path(downloaded))
+        artifact.load(Path(downloaded))
     except ArtifactError as error:
         raise PromotionError(f"{source.name} version {source.version} is refused: {error}") from error
     return Path(downloaded)
@@ -87,5 +93,5 @@ def _what_exists(client: MlflowClient, name: str, version: str) -> str:
         return f"{name!r} has no version {version}; its versions are {versions}."
     return (
         f"{name!r} has no version with the alias {stores.PRODUCTION!r}; its aliases are {sorted(model.aliases)} "
-        f"(case matters), its versions {versions}. Mark one: python -m registry.promote --version N"
+        f"(case matters), its versions {versions}. Mark one: python -m registry.promote --name {name} --version N"
     )

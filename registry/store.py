@@ -7,6 +7,7 @@ backups.
 import contextlib
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -34,12 +35,12 @@ def staging(target: Path) -> Iterator[Path]:
     """A folder on the target's own disk for what is not yet verified; gone afterwards. Raises PromotionError."""
     if target.exists() and not target.is_dir():
         raise PromotionError(f"{target} is a file; expected a directory, a link, or nothing. Move it away.")
-    folder = backups(target) / f".staging-{os.getpid()}"
     try:
-        folder.mkdir(parents=True)
+        backups(target).mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=".staging-", dir=backups(target)))
     except OSError as error:
         raise PromotionError(
-            f"{folder}: can't be made ({error.strerror}). Name a target you can write to with --target."
+            f"{backups(target)}: can't be written ({error.strerror}). Name a target you can write to with --target."
         ) from error
     try:
         yield folder
@@ -51,12 +52,12 @@ def publish(directory: Path, target: Path) -> Path | None:
     """Makes the verified `directory` live; returns where the version before it is kept, None for the first."""
     previous = target.resolve() if target.is_symlink() and target.exists() else None
     folder = _free_folder(target)
+    link = directory.with_name("link")
+    link.symlink_to(os.path.relpath(folder, target.parent))
     directory.rename(folder)
     if target.is_dir() and not target.is_symlink():
         previous = _free_folder(target)
         target.rename(previous)
-    link = folder.with_name(f".link-{os.getpid()}")
-    link.symlink_to(os.path.relpath(folder, target.parent))
     link.replace(target)
     return previous
 

@@ -144,9 +144,7 @@ def train_tiny(
     def train(**changes: str) -> Trained:
         config = declarations.train_config("bert", tiny_settings | changes)
         folder = tmp_path_factory.mktemp("trained")
-        corpus = corpora.load(
-            config.data, workspace=folder, selects_on_test=config.hyperparams.selects_on_test
-        )
+        corpus = corpora.load(config.data, selects_on_test=config.hyperparams.selects_on_test)
         epochs: dict[int, Mapping[str, float]] = {}
         notes: list[str] = []
         result = training.train(

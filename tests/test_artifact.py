@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import INTENTS, UNSPELLABLE, Trained
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -16,6 +15,7 @@ from intents import artifact
 from intents.errors import ArtifactError
 from intents.models.network import predict_logits
 from intents.scoring import energy, fit_temperature
+from tests.conftest import INTENTS, UNSPELLABLE, Trained
 
 TEXTS = ["你好呀", f"几点钟{UNSPELLABLE}", "别打来", "龘", "马上还款，谢谢"]
 

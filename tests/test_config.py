@@ -38,7 +38,7 @@ IMPOSSIBLE = {
     (BertHyperparams, "seed"): ("-1", "4294967296"),
     (BertHyperparams, "unknown_intent"): ("", "  "),
     (BertHyperparams, "target_acceptance"): BOTH_EXCLUDED,
-    (RunConfig, "workspace"): ("", " "),
+    (DataConfig, "workspace"): ("", " "),
     (PromoteConfig, "name"): ("", " "),
     (PromoteConfig, "version"): ("latest", "-1", "1.0", " 3"),
     (PromoteConfig, "target"): ("", " "),
@@ -64,7 +64,7 @@ def test_an_impossible_value_is_refused_with_its_name_and_the_way_to_mend_it(
         parameters.build(declaration, {name: text})
     assert f"{name}=" in str(caught.value) or f"({text})" in str(caught.value)
     assert "expected" in str(caught.value)
-    assert "Pass -P " in str(caught.value)
+    assert "-P " in str(caught.value)
 
 
 def test_every_parameter_that_can_be_impossible_has_been_tried() -> None:
@@ -84,7 +84,7 @@ def test_values_at_the_edge_of_their_range_are_accepted(declaration: type, texts
 
 @pytest.mark.parametrize("text", ["", "many", "3.5", "1e3", "9" * 5000])
 def test_a_text_that_is_no_whole_number_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"epochs=.*: expected a whole number\. Pass -P epochs=<value>"):
+    with pytest.raises(ConfigError, match=r"epochs=.*: expected a whole number\. Pass --epochs <value>"):
         parameters.build(BertHyperparams, {"epochs": text})
 
 
@@ -124,10 +124,11 @@ def test_the_default_recipe_changes_nothing_and_never_selects_on_test() -> None:
 @pytest.mark.parametrize("family", config.FAMILIES)
 def test_a_recipe_names_declared_parameters_with_possible_values(family: str) -> None:
     hyperparams = config.FAMILIES[family]
-    declared = {parameter.name for parameter in parameters.parameters(hyperparams)}
-    for values in hyperparams.RECIPES.values():
+    declared = {p.name for d in (DataConfig, hyperparams) for p in parameters.parameters(d)}
+    for recipe, values in hyperparams.RECIPES.items():
         assert values.keys() <= declared
-        assert hyperparams(**values)
+        effective = config.train_config(family, {"recipe": recipe}).as_parameters()
+        assert {name: effective[name] for name in values} == values
 
 
 @pytest.mark.parametrize("entry_point", config.ENTRY_POINTS)

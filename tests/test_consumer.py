@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Logged, Trained
 from mlflow.artifacts import download_artifacts
 from mlflow.pyfunc import PythonModelContext
 
 from intents.pyfunc import IntentModel
+from tests.conftest import Logged, Trained
 
 UTTERANCES = ["你好呀", "几点钟", "我还钱", "别打来，谢谢", "龘龘", "播放音乐"]
 

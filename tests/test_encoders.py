@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
-from conftest import UNSPELLABLE
 
 from intents import encoders
 from intents.errors import EncoderError
+from tests.conftest import UNSPELLABLE
 
 TEXTS = ["你好 呀", "ABC!", "几点钟？"]
 

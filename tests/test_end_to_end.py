@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 from mlflow.tracking import MlflowClient
-from test_consumer import UTTERANCES, consume
 
 from intents import artifact
+from tests.test_consumer import UTTERANCES, consume
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent

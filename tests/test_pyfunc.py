@@ -11,12 +11,12 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import INTENTS, Logged
 from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 
 from intents import artifact
 from intents.models.network import predict_logits
+from tests.conftest import INTENTS, Logged
 
 FIELDS = ["intent", "confidence", "energy", "in_scope", "best_intent", "alternatives"]
 UTTERANCES = ["你好呀", "几点钟", "我还钱", "别打来，谢谢", "龘龘龘", "播放音乐的，今天"]

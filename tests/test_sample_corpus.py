@@ -68,8 +68,8 @@ def test_no_two_out_of_scope_utterances_of_a_kind_are_near_copies(kind: str) -> 
 
 
 def test_the_sample_loads_whole_with_its_kinds_and_without_findings(tmp_path: Path) -> None:
-    config = DataConfig(data=str(SAMPLE), blacklist=str(ROOT / "assets" / "blacklist.txt"))
-    corpus = corpora.load(config, workspace=tmp_path)
+    blacklist = str(ROOT / "assets" / "blacklist.txt")
+    corpus = corpora.load(DataConfig(data=str(SAMPLE), blacklist=blacklist, workspace=str(tmp_path)))
     assert Counter(corpus.rows["label"]) == Counter(row["label"] for row in IN_SCOPE)
     assert Counter(corpus.out_of_scope["kind"]) == Counter(row["kind"] for row in NOISE)
     assert corpus.ledger.empty

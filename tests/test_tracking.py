@@ -7,13 +7,13 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from conftest import Logged, run_tracked
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from intents import config as declarations
 from intents import runs, tracking
+from tests.conftest import Logged, run_tracked
 
 FINAL_METRICS = {
     *("test_accuracy", "test_f1_weighted", "test_f1_macro", "test_ece", "test_brier", "test_nll"),
@@ -110,11 +110,11 @@ def test_the_run_keeps_the_report_the_data_and_what_it_ran_on(run: Run, tmp_path
 def test_the_model_is_registered_and_the_run_says_how_to_publish_it(logged: Logged, in_store: str):
     version = MlflowClient().get_model_version("tiny", "1")
     assert (logged.version, version.run_id, in_store) == ("1", logged.run_id, logged.uri)
-    assert "python -m registry.promote --version 1" in logged.verdict
+    assert "python -m registry.promote --name tiny --version 1" in logged.verdict
 
 
 def test_a_finished_run_leaves_nothing_in_the_workspace_but_the_cleaned_corpus(logged: Logged):
-    workspace = Path(logged.config.run.workspace)
+    workspace = Path(logged.config.data.workspace)
     assert list((workspace / "clean").iterdir()) != []
     assert not (workspace / "runs" / logged.run_id).exists()
 

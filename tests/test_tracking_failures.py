@@ -9,12 +9,12 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from conftest import run_tracked
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from intents import runs, stores
 from intents.errors import DataError, TrackingError
+from tests.conftest import run_tracked
 
 CLOSED_PORT = "127.0.0.1:9"  # discard: nothing listens there
 COLD_PROCESSES = 4

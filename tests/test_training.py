@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import UNSPELLABLE, Trained
 from sklearn.metrics import f1_score
 
 from intents import artifact, training
 from intents.models.network import predict_logits
+from tests.conftest import UNSPELLABLE, Trained
 
 EPOCH_METRICS = {"train_loss", "val_accuracy", "val_f1_weighted", "val_f1_macro", "val_nll", "val_loss"}
 

@@ -7,7 +7,6 @@ unfinished, one that disagrees with it is damaged.
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,6 +32,7 @@ PER_INTENT_F1 = "per_intent_f1.png"
 HARDEST_SAMPLES = "hardest_samples.csv"
 SANITY_PREDICTIONS = "sanity_predictions.csv"
 TOKENIZER_CONFIG = "tokenizer_config.json"
+AGAIN = "Take the directory from its run again."
 MODEL_FILES = (CONFIG, WEIGHTS, MAPPING, "tokenizer.json", TOKENIZER_CONFIG)
 ALLOWED_FILES = frozenset(
     {
@@ -93,12 +93,7 @@ def save(
     tokenizer.save_pretrained(directory)
     id2intent = {str(i): intent for i, intent in enumerate(intents)}
     mapping = {"intent2id": {intent: i for i, intent in enumerate(intents)}, "id2intent": id2intent}
-    _write_json(directory / MAPPING, mapping)
-
-
-def write_json(directory: Path, name: str, content: Mapping[str, Any]) -> None:
-    """Writes one of the directory's JSON files."""
-    _write_json(directory / name, content)
+    write_json(directory / MAPPING, mapping)
 
 
 def seal(directory: Path) -> None:
@@ -111,7 +106,7 @@ def seal(directory: Path) -> None:
         for path in sorted(directory.iterdir())
         if path.name != MANIFEST
     }
-    _write_json(directory / MANIFEST, {"format_version": FORMAT_VERSION, "files": files})
+    write_json(directory / MANIFEST, {"format_version": FORMAT_VERSION, "files": files})
     for path in directory.iterdir():
         # safetensors writes its file for its owner alone; the service that reads it may be someone else.
         path.chmod(0o644)
@@ -151,7 +146,7 @@ def load(directory: Path) -> Artifact:
     if loading["missing_keys"]:
         raise ArtifactError(
             f"{directory / WEIGHTS} lacks {sorted(loading['missing_keys'])[:5]}, which would be random. "
-            "Take the directory from its run again."
+            f"{AGAIN}"
         )
     return Artifact(module.eval(), tokenizer, read_intents(directory), rejection)
 
@@ -169,19 +164,19 @@ def _check_names(directory: Path, present: set[str], listed: set[str]) -> None:
         f"{name} is not a file that a model has" for name in sorted((listed | present) - ALLOWED_FILES)
     ]
     if problems:
-        raise ArtifactError(f"{directory}: {'; '.join(problems)}. Take the directory from its run again.")
+        raise ArtifactError(f"{directory}: {'; '.join(problems)}. {AGAIN}")
 
 
 def _check_file(path: Path, entry: object) -> None:
     if path.is_symlink() or not path.is_file():
-        raise ArtifactError(f"{path}: expected a regular file. Take the directory from its run again.")
+        raise ArtifactError(f"{path}: expected a regular file. {AGAIN}")
     if not isinstance(entry, dict) or entry.keys() != {"sha256", "bytes"}:
-        raise ArtifactError(f"{path.with_name(MANIFEST)}: expected sha256 and bytes of {path.name}.")
+        raise ArtifactError(f"{path.with_name(MANIFEST)}: expected sha256 and bytes of {path.name}. {AGAIN}")
     size = path.stat().st_size
     if size != entry["bytes"]:
-        raise ArtifactError(f"{path}: {size} bytes, expected {entry['bytes']}: truncated or changed.")
+        raise ArtifactError(f"{path}: {size} bytes, expected {entry['bytes']}: truncated or changed. {AGAIN}")
     if _sha256(path) != entry["sha256"]:
-        raise ArtifactError(f"{path}: its sha256 is not the manifest's: damaged or changed.")
+        raise ArtifactError(f"{path}: its sha256 is not the manifest's: damaged or changed. {AGAIN}")
 
 
 def _check_mapping(directory: Path) -> None:
@@ -196,11 +191,13 @@ def _check_mapping(directory: Path) -> None:
         and id2intent == {str(i): intent for intent, i in intent2id.items()}
     )
     if not is_sound:
-        raise ArtifactError(f"{directory / MAPPING}: the two directions disagree, or ids don't run from 0.")
+        raise ArtifactError(
+            f"{directory / MAPPING}: the two directions disagree, or ids don't run from 0. {AGAIN}"
+        )
     if config.get("id2label") != id2intent:
         raise ArtifactError(
             f"{directory / MAPPING} names {len(id2intent or {})} intents, {CONFIG} has "
-            f"{len(config.get('id2label') or {})}, or other ones: they must agree."
+            f"{len(config.get('id2label') or {})}, or other ones: they must agree. {AGAIN}"
         )
     for name, content in ((CONFIG, config), (TOKENIZER_CONFIG, _read_json(directory / TOKENIZER_CONFIG))):
         if "auto_map" in content:
@@ -222,12 +219,12 @@ def _read_json(path: Path) -> dict[str, Any]:
             f"{path} is missing: {path.parent} is no finished model directory. Name one, or train the model again."
         ) from error
     except (OSError, ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path}: can't be read as JSON ({error}).") from error
+        raise ArtifactError(f"{path}: can't be read as JSON ({error}). {AGAIN}") from error
     if not isinstance(content, dict):
-        raise ArtifactError(f"{path}: expected a JSON object, found a {type(content).__name__}.")
+        raise ArtifactError(f"{path}: expected a JSON object, found a {type(content).__name__}. {AGAIN}")
     return content
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    text = json.dumps(content, ensure_ascii=False, indent=2)
-    path.write_text(text + os.linesep, encoding="utf-8")
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes one of the directory's JSON files."""
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

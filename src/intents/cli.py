@@ -65,23 +65,20 @@ def guarded(command: Callable[[], Any]) -> int:
 
 def _train(family: str, texts: Mapping[str, str]) -> Any:
     config = declarations.train_config(family, texts)
-    _quieten()
+    quieten()
     from intents import tracking
 
     return tracking.train(config, say=lambda line: print(line, flush=True))
 
 
 def _check_data(texts: Mapping[str, str]) -> str:
-    from pathlib import Path
-
     from intents.data import corpus
 
     config = build(declarations.DataConfig, texts)
-    workspace = build(declarations.RunConfig, texts).workspace
-    return corpus.load(config, workspace=Path(workspace)).description()
+    return corpus.load(config).description()
 
 
-def _quieten() -> None:
+def quieten() -> None:
     """Libraries say only what matters; progress bars other than the training's are off."""
     from transformers.utils import logging as transformers_logging
 

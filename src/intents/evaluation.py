@@ -42,10 +42,11 @@ class EvaluationReport:
         """One row an intent, then accuracy, macro avg and weighted avg, as scikit-learn's report has them."""
         columns = ["precision", "recall", "f1-score"]
         support = self.per_intent["support"]
+        occurs = (support > 0) | (self.confusion_CC.sum(axis=0) > 0)
         averages = pd.DataFrame(
             {
                 "accuracy": dict.fromkeys(columns, self.metrics["accuracy"]),
-                "macro avg": self.per_intent[columns].mean(),
+                "macro avg": self.per_intent.loc[occurs, columns].mean(),
                 "weighted avg": self.per_intent[columns].mul(support, axis=0).sum() / support.sum(),
             }
         ).T

@@ -1,5 +1,6 @@
 """The training loop, by transformers' Trainer: batches, optimizer, best epoch, early stop, progress."""
 
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -124,10 +125,11 @@ def fit(
     training_set = TokenDataset(
         tokenizer, train, max_length=hyperparams.max_length, token_dropout=hyperparams.token_dropout
     )
-    steps = -(-len(training_set) // hyperparams.batch_size) * hyperparams.epochs
+    arguments = _arguments(hyperparams, checkpoints, precision=precision)
+    steps = math.ceil(len(training_set) / arguments.train_batch_size) * hyperparams.epochs
     trainer = _Trainer(
         model=network.module,
-        args=_arguments(hyperparams, checkpoints, precision=precision),
+        args=arguments,
         train_dataset=training_set,
         eval_dataset=TokenDataset(tokenizer, validation, max_length=hyperparams.max_length),
         processing_class=tokenizer,

@@ -15,9 +15,14 @@ from typing import Any, Literal
 from intents.errors import ConfigError
 
 
+def _how_to_pass(name: str) -> str:
+    return f"Pass --{name} <value>; under mlflow run, -P {name}=<value>."
+
+
 def require(holds: bool, name: str, value: object, expected: str) -> None:
+    """Raises ConfigError, naming the parameter and what it may be, unless the claim holds."""
     if not holds:
-        raise ConfigError(f"{name}={value!r} is out of range: expected {expected}. Pass -P {name}=<value>.")
+        raise ConfigError(f"{name}={value!r}: expected {expected}. {_how_to_pass(name)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +45,7 @@ class Parameter:
             return self.type(text)
         except ValueError as error:
             kind = {int: "a whole number", float: "a number"}[self.type]
-            raise ConfigError(
-                f"{self.name}={text!r}: expected {kind}. Pass -P {self.name}=<value>."
-            ) from error
+            raise ConfigError(f"{self.name}={text!r}: expected {kind}. {_how_to_pass(self.name)}") from error
 
 
 def parameters(declaration: type[Any]) -> tuple[Parameter, ...]:

@@ -90,10 +90,10 @@ def plot_per_intent_f1(
 ) -> None:
     """Draw the F1 of each intent, worst at the top, with its number of test rows; at most the 200 worst.
 
-    The red line is the plain mean over all intents, drawn or not.
+    The red line is the plain mean over all intents with test rows, drawn or not.
     """
     worst_first = np.argsort(f1_C, kind="stable")[:MAX_F1_BARS]
-    mean = float(f1_C.mean())
+    mean = float(f1_C[support_C > 0].mean()) if (support_C > 0).any() else 0.0
     with _bar_picture(path, bars=len(worst_first)) as axes:
         _draw_bars(
             axes,

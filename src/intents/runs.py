@@ -36,7 +36,7 @@ def stopped_by_signals() -> Iterator[None]:
 @contextlib.contextmanager
 def started(config: TrainConfig) -> Iterator[str]:
     """A run with its parameters and tags logged, ended as what became of it."""
-    with _ended_as_it_went(mlflow.start_run(run_name=None)) as run_id, contextlib.ExitStack() as stack:
+    with _ended_as_it_went(mlflow.start_run()) as run_id, contextlib.ExitStack() as stack:
         if _disagreeing(run_id, config):
             # `mlflow run` logs the declared defaults before this code starts, and a logged parameter can't be
             # changed: where the recipe changed some, a run of its own, nested, says what was really trained.
@@ -62,16 +62,22 @@ def _ended_as_it_went(run: Any) -> Iterator[str]:
     try:
         yield run.info.run_id
     except KeyboardInterrupt:
-        mlflow.end_run("KILLED")
+        _end("KILLED")
         raise
     except BaseException as error:
         with contextlib.suppress(MlflowException):
             reason = f"{type(error).__name__}: {error}"
             mlflow.set_tag(FAILURE_TAG, stores.without_password(reason)[:5000])
-        mlflow.end_run("FAILED")
+        _end("FAILED")
         raise
     else:
         mlflow.end_run("FINISHED")
+
+
+def _end(status: str) -> None:
+    """Ends the run, unless the store is gone: then the error that ended it is the one to show."""
+    with contextlib.suppress(MlflowException):
+        mlflow.end_run(status)
 
 
 def _disagreeing(run_id: str, config: TrainConfig) -> list[str]:
@@ -99,7 +105,7 @@ def _unquoted(text: str) -> str:
 @contextlib.contextmanager
 def workspace(config: TrainConfig, run_id: str) -> Iterator[Path]:
     """A folder for the run's checkpoints and model; gone when the run is."""
-    folder = Path(config.run.workspace) / "runs" / run_id
+    folder = Path(config.data.workspace) / "runs" / run_id
     try:
         folder.mkdir(parents=True)
     except OSError as error:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import filelock
@@ -16,6 +17,8 @@ PRODUCTION = "Production"
 """The alias of the version that is published. Aliases are case-sensitive."""
 DEFAULT_URI = "sqlite:///mlflow.db"
 INITIALISATION_TIMEOUT_SECONDS = 60
+ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""What MLflow answers when a model, a version or an alias is not there."""
 
 
 def connect() -> None:
@@ -23,8 +26,6 @@ def connect() -> None:
 
     A cold SQLite store that several processes open at once stays broken, hence the lock.
     """
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
     mlflow.set_tracking_uri(uri)
@@ -34,13 +35,38 @@ def connect() -> None:
             f"{uri.removeprefix('sqlite:///')}.lock", timeout=INITIALISATION_TIMEOUT_SECONDS
         )
     try:
-        with lock:
+        with lock, _impatient():
             MlflowClient().search_experiments(max_results=1)
     except (MlflowException, ImportError, OSError, filelock.Timeout) as error:
         raise TrackingError(
             f"the tracking store {without_password(uri)} can't be used: {without_password(str(error))[:300]} "
             f"Check MLFLOW_TRACKING_URI, or unset it to use {DEFAULT_URI} in this folder."
         ) from error
+
+
+def production(name: str) -> Any | None:
+    """The version of the registered model that carries the alias Production; None where none does."""
+    try:
+        return MlflowClient().get_model_version_by_alias(name, PRODUCTION)
+    except MlflowException as error:
+        if error.error_code in ABSENT:
+            return None
+        raise TrackingError(
+            f"the registry can't be read: {without_password(str(error))[:300]} Check MLFLOW_TRACKING_URI."
+        ) from error
+
+
+@contextlib.contextmanager
+def _impatient() -> Iterator[None]:
+    """A store that can't be reached is noticed in seconds; a long upload later keeps MLflow's patience."""
+    hurried = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
+    added = [name for name in hurried if name not in os.environ]
+    os.environ.update({name: hurried[name] for name in added})
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
 
 
 def without_password(text: str) -> str:

@@ -20,25 +20,26 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from intents import encoders, pyfunc, runs, stores, training
-from intents.config import TrainConfig
+from intents.config import REGISTERED_MODEL, TrainConfig
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
 from intents.data.splitting import TEST, TRAIN, VALIDATION
 from intents.training import TrainingResult
 
 TEST_DIGEST_TAG = "test_digest"
-PACKAGES = (
+LOGGED_MODEL = "intent_model"
+SERVING_PACKAGES = (
     "mlflow",
     "torch",
     "transformers",
     "tokenizers",
     "safetensors",
-    "scikit-learn",
     "scipy",
     "numpy",
     "pandas",
     "pydantic",
 )
+RECORDED_PACKAGES = (*SERVING_PACKAGES, "accelerate", "pyarrow", "scikit-learn")
 Say = Callable[[str], None]
 
 
@@ -66,11 +67,7 @@ def train(config: TrainConfig, *, say: Say) -> RunOutcome:
         runs.started(config) as run_id,
         runs.workspace(config, run_id) as workspace,
     ):
-        corpus = corpora.load(
-            config.data,
-            workspace=Path(config.run.workspace),
-            selects_on_test=config.hyperparams.selects_on_test,
-        )
+        corpus = corpora.load(config.data, selects_on_test=config.hyperparams.selects_on_test)
         say(corpus.summary())
         for note in corpus.notes:
             say(f"note: {note}")
@@ -84,7 +81,7 @@ def train(config: TrainConfig, *, say: Say) -> RunOutcome:
         )
         directory = workspace / pyfunc.MODEL_ARTIFACT
         training.save(result, config, corpus, directory)
-        model = _log_model(directory, config)
+        model = _log_model(directory)
         _log_result(result, directory, model)
         say(_headline(result))
         # Last, so that a version that exists has its metrics.
@@ -96,15 +93,18 @@ def verdict(name: str, candidate: str, run_id: str) -> str:
     """One line a person can act on: is this version better than the one in production?"""
     if not candidate:
         return "not registered (register= is empty)"
-    publish = f"publish with: python -m registry.promote --version {candidate}"
+    named = "" if name == REGISTERED_MODEL else f" --name {name}"
+    publish = f"publish with: python -m registry.promote{named} --version {candidate}"
     registered = f"registered {name} version {candidate}"
     client = MlflowClient()
-    try:
-        production = client.get_model_version_by_alias(name, stores.PRODUCTION)
-    except MlflowException:
+    production = stores.production(name)
+    if production is None:
         return f"{registered}; nothing is in Production yet; {publish}"
-    ours, theirs = client.get_run(run_id).data, client.get_run(production.run_id).data
     against = f"{registered}; Production is version {production.version}"
+    try:
+        ours, theirs = client.get_run(run_id).data, client.get_run(production.run_id).data
+    except MlflowException:
+        return f"{against}, whose run is gone: not comparable; {publish}"
     if ours.tags.get(TEST_DIGEST_TAG) != theirs.tags.get(TEST_DIGEST_TAG):
         return f"{against}, tested on other rows: not comparable; {publish}"
     change = ours.metrics["test_f1_weighted"] - theirs.metrics["test_f1_weighted"]
@@ -163,23 +163,23 @@ def environment() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": {name: version(name) for name in RECORDED_PACKAGES},
     }
 
 
-def _log_model(directory: Path, config: TrainConfig) -> Any:
+def _log_model(directory: Path) -> Any:
     """Logs the directory as a pyfunc model that carries its own code."""
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "intents"
         ignored = shutil.ignore_patterns("__pycache__", "fonts")
         shutil.copytree(Path(__file__).parent, package, ignore=ignored)
         return mlflow.pyfunc.log_model(
-            name=config.run.register or "intent_model",
+            name=LOGGED_MODEL,
             python_model=str(package / "pyfunc.py"),
             code_paths=[str(package)],
             artifacts={pyfunc.MODEL_ARTIFACT: str(directory)},
             input_example=(list(training.SANITY_UTTERANCES), dict(pyfunc.DEFAULT_PARAMS)),
-            pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in PACKAGES],
+            pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in SERVING_PACKAGES],
         )
 
 

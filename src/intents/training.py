@@ -107,10 +107,9 @@ def save(result: TrainingResult, config: TrainConfig, corpus: Corpus, directory:
     """Writes the complete, sealed model directory. `directory` must not exist yet."""
     directory.mkdir(parents=True)
     artifact.save(directory, result.module, result.tokenizer, result.intents, result.rejection)
-    artifact.write_json(directory, artifact.EVALUATION_METRICS, _evaluation_metrics(result, config, corpus))
+    artifact.write_json(directory / artifact.EVALUATION_METRICS, _evaluation_metrics(result, config, corpus))
     artifact.write_json(
-        directory,
-        artifact.TRAINING_SUMMARY,
+        directory / artifact.TRAINING_SUMMARY,
         {
             "intent_count": len(corpus.intents),
             "train_rows": len(corpus.part(TRAIN)),
@@ -123,6 +122,7 @@ def save(result: TrainingResult, config: TrainConfig, corpus: Corpus, directory:
     result.test.as_table().to_csv(directory / artifact.CLASSIFICATION_REPORT)
     hardest_samples(result.predictions).to_csv(directory / artifact.HARDEST_SAMPLES, index=False)
     _draw(result, corpus, directory)
+    # Sealed first so that the model can be loaded from disk, as whoever serves it will; then with what it said.
     artifact.seal(directory)
     _sanity_predictions(directory).to_csv(directory / artifact.SANITY_PREDICTIONS, index=False)
     artifact.seal(directory)

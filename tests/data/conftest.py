@@ -50,8 +50,9 @@ def load(tmp_path: Path, no_blacklist: str) -> Callable[..., Corpus]:
     """Loads a corpus with a workspace of this test's own, keeping rare intents unless told otherwise."""
 
     def load_corpus(data: Path | str, *, selects_on_test: bool = False, **settings: object) -> Corpus:
-        defaults = {"blacklist": no_blacklist, "min_per_intent": 1}
+        workspace = str(tmp_path / "workspace")
+        defaults = {"blacklist": no_blacklist, "min_per_intent": 1, "workspace": workspace}
         config = DataConfig(data=str(data), **(defaults | settings))
-        return corpora.load(config, workspace=tmp_path / "workspace", selects_on_test=selects_on_test)
+        return corpora.load(config, selects_on_test=selects_on_test)
 
     return load_corpus

@@ -21,14 +21,19 @@ def chinese(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Corp
         shared_data / "telemarketing_intent_cn" / "telemarketing_intent_cn.jsonl",
         shared_data / "crosswoz" / "crosswoz.jsonl",
     ]
-    config = DataConfig(data=",".join(map(str, files)), blacklist=str(BLACKLIST), split="stratified")
-    return corpora.load(config, workspace=tmp_path_factory.mktemp("workspace"), selects_on_test=True)
+    config = DataConfig(
+        data=",".join(map(str, files)),
+        blacklist=str(BLACKLIST),
+        split="stratified",
+        workspace=str(tmp_path_factory.mktemp("workspace")),
+    )
+    return corpora.load(config, selects_on_test=True)
 
 
 @pytest.fixture(scope="module")
 def clinc150(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    config = DataConfig(data=str(shared_data / "clinc150"))
-    return corpora.load(config, workspace=tmp_path_factory.mktemp("workspace"))
+    workspace = str(tmp_path_factory.mktemp("workspace"))
+    return corpora.load(DataConfig(data=str(shared_data / "clinc150"), workspace=workspace))
 
 
 def test_cleaning_leaves_the_published_numbers_of_rows(chinese: Corpus) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from conftest import Logged, run_tracked
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from intents import artifact
 from registry import promote
+from tests.conftest import Logged, run_tracked
 
 SHOP = "shop"
 

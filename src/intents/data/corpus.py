@@ -67,7 +67,7 @@ class Corpus:
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
 
-def load(config: DataConfig, *, workspace: Path, selects_on_test: bool = False) -> Corpus:
+def load(config: DataConfig, *, selects_on_test: bool = False) -> Corpus:
     """The corpus that `config` describes. Raises DataError.
 
     With `selects_on_test` no validation part is carved: the caller uses the test part in its place, and says so.
@@ -77,7 +77,7 @@ def load(config: DataConfig, *, workspace: Path, selects_on_test: bool = False) 
         rows = raw.rows.assign(text_length=raw.rows["text"].str.len())
         cleaned = cleaning.CleanCorpus(rows, _empty_ledger(raw.rows), raw.out_of_scope.iloc[:0])
     else:
-        cleaned = _clean_cached(raw, config, workspace)
+        cleaned = _clean_cached(raw, config)
     validation_size = 0.0 if selects_on_test else config.validation_size
     rows = cleaned.rows.assign(part=_parts(raw, cleaned.rows, config, validation_size=validation_size))
     out_of_scope = pd.concat([raw.out_of_scope, cleaned.set_aside.assign(split="")], ignore_index=True)
@@ -171,14 +171,14 @@ def digest(*tables: pd.DataFrame) -> str:
     return hasher.hexdigest()[:16]
 
 
-def _clean_cached(raw: RawCorpus, config: DataConfig, workspace: Path) -> cleaning.CleanCorpus:
+def _clean_cached(raw: RawCorpus, config: DataConfig) -> cleaning.CleanCorpus:
     """`cleaning.clean`, or its earlier result for the same bytes and settings."""
     blacklist = cleaning.read_blacklist(Path(config.blacklist))
     settings = {name: asdict(config)[name] for name in ("min_per_intent", "max_per_intent", "split_seed")}
     key = hashlib.sha256(json.dumps([CACHE_FORMAT, settings, sorted(blacklist)]).encode())
     for file in raw.files:
         key.update(file.stem.encode() + hashlib.sha256(file.read_bytes()).digest())
-    folder = workspace / "clean" / key.hexdigest()[:32]
+    folder = Path(config.workspace) / "clean" / key.hexdigest()[:32]
     if (folder / CLEAN_FILE).is_file():
         tables = [pd.read_parquet(folder / name) for name in (CLEAN_FILE, LEDGER_FILE, SET_ASIDE_FILE)]
         return cleaning.CleanCorpus(*tables)
@@ -202,8 +202,6 @@ def _write_cache(cleaned: cleaning.CleanCorpus, folder: Path) -> None:
         cleaned.ledger.to_parquet(aside / LEDGER_FILE)
         cleaned.set_aside.to_parquet(aside / SET_ASIDE_FILE)
         aside.rename(folder)
-    except FileExistsError:
-        shutil.rmtree(aside)
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)
         if not (folder / CLEAN_FILE).is_file():
