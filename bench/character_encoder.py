@@ -35,14 +35,12 @@ from intents.training import labelled
 RESULTS = Path(__file__).parent / "results" / "character_encoder.json"
 DATA = "../shared/data/telemarketing_intent_cn/telemarketing_intent_cn.jsonl,../shared/data/crosswoz/crosswoz.jsonl"
 WIDE = "full_attention"
-SIZES = {"hidden_size": 256, "num_attention_heads": 4, "num_hidden_layers": 3}
 CHOSEN = {"model_type": "modernbert", **CHARACTER_ENCODER}
 CANDIDATES: dict[str, dict[str, Any]] = {
     "chosen: ModernBERT, 2 narrow layers + 1 wide, mean of tokens": CHOSEN,
     "the same, the library's rotary base": {**CHOSEN, "rope_parameters": None},
     "the same, 3 wide layers": {**CHOSEN, "layer_types": [WIDE] * 3},
     "the same, first token instead of mean": {**CHOSEN, "classifier_pooling": "cls"},
-    "ConvBERT, 3 layers, first token": {"model_type": "convbert", "intermediate_size": 1024, **SIZES},
 }
 
 
