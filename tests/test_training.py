@@ -12,8 +12,9 @@ import torch
 from sklearn.metrics import f1_score
 
 from intents import artifact, training
+from intents.errors import ConfigError
 from intents.models.network import predict_logits
-from tests.conftest import UNSPELLABLE, Trained
+from tests.conftest import INTENTS, UNSPELLABLE, Trained
 
 EPOCH_METRICS = {"train_loss", "val_accuracy", "val_f1_weighted", "val_f1_macro", "val_nll", "val_loss"}
 
@@ -185,3 +186,9 @@ def test_another_seed_trains_another_model_on_the_same_rows(
     assert other.corpus.digest == trained.corpus.digest
     before, after = trained.result.module.state_dict(), other.result.module.state_dict()
     assert not torch.equal(before["classifier.weight"], after["classifier.weight"])
+
+
+def test_the_name_of_what_is_rejected_must_not_be_an_intent(train_tiny: Callable[..., Trained]):
+    taken = next(iter(INTENTS))
+    with pytest.raises(ConfigError, match=f"unknown_intent='{taken}' is an intent"):
+        train_tiny(unknown_intent=taken)

@@ -22,6 +22,7 @@ from intents.config import Hyperparams, TrainConfig
 from intents.data.corpus import Corpus
 from intents.data.splitting import TEST, TRAIN, VALIDATION
 from intents.encoders import Encoder
+from intents.errors import ConfigError
 from intents.evaluation import EvaluationReport, evaluate
 from intents.fitting import Fit, Labelled, OnEpoch, fit
 from intents.models.network import fold_temperature, predict_logits
@@ -57,11 +58,16 @@ def train(
     on_epoch: OnEpoch,
     on_note: Callable[[str], None],
 ) -> TrainingResult:
-    """Trains on the corpus's training part and tests the best epoch's model, once. Raises EncoderError.
+    """Trains on the corpus's training part and tests the best epoch's model, once. Raises ConfigError or EncoderError.
 
     `on_epoch(epoch, metrics)` is called after each epoch, `on_note(line)` with what a person should know.
     """
     hyperparams = config.hyperparams
+    if hyperparams.unknown_intent in corpus.intents:
+        raise ConfigError(
+            f"unknown_intent={hyperparams.unknown_intent!r} is an intent of {corpus.name}: what is rejected needs a "
+            "name of its own. Pass --unknown_intent <another name>; under mlflow run, -P unknown_intent=<another name>."
+        )
     transformers.set_seed(hyperparams.seed)
     encoder = load_encoder(hyperparams, corpus, on_note)
     network = models.build(hyperparams, {intent: i for i, intent in enumerate(corpus.intents)}, encoder)
