@@ -60,7 +60,7 @@ class Corpus:
         """The summary, the ledger by reason, each part's rows, lengths, and the notes, a line each."""
         lines = [self.summary()]
         lines += [f"dropped {n:,}: {reason}" for reason, n in self.ledger["reason"].value_counts().items()]
-        kinds = self.out_of_scope.value_counts(["part", "kind"], sort=False).reset_index(name="rows")
+        kinds = self.out_of_scope.value_counts(["part", "kind"]).sort_index().reset_index(name="rows")
         lines += [f"out-of-scope {row.part} {row.kind}: {row.rows:,}" for row in kinds.itertuples()]
         lengths = self.rows["text_length"].quantile([0.5, 0.95, 1.0])
         lines.append("characters: median {:.0f}, 95 % within {:.0f}, longest {:.0f}".format(*lengths))
