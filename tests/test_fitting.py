@@ -10,7 +10,7 @@ from sklearn.metrics import f1_score
 from intents import encoders, fitting, models
 from intents.config import BertHyperparams
 from intents.fitting import Labelled, TokenDataset
-from intents.models.network import predict_logits
+from intents.models.network import Network, predict_logits
 
 TEXTS = ["你好呀朋友", "几点钟", "马上还款，谢谢"] * 20
 ROWS = Labelled(TEXTS, np.array([0, 1, 2] * 20))
@@ -50,12 +50,16 @@ def test_token_dropout_draws_anew_at_each_reading(encoder: encoders.Encoder):
     assert len({tuple(rows[0]["input_ids"].tolist()) for _ in range(30)}) > 1
 
 
+def built(hyperparams: BertHyperparams) -> Network:
+    encoder = encoders.load(hyperparams.model_name, TEXTS, max_length=8, extend_vocabulary="never")
+    return models.build(hyperparams, {"a": 0, "b": 1}, encoder)
+
+
 def test_only_matrices_decay_and_new_weights_learn_faster_by_their_factor(tiny_bert: Path):
     hyperparams = BertHyperparams(
         model_name=str(tiny_bert), learning_rate=1e-3, new_weights_factor=5.0, weight_decay=0.02
     )
-    encoder = encoders.load(str(tiny_bert), TEXTS, max_length=8, extend_vocabulary="never")
-    network = models.build(hyperparams, {"a": 0, "b": 1}, encoder)
+    network = built(hyperparams)
     optimizer, _ = fitting._optimizer(network, hyperparams, steps=10)
     of = {
         id(weight): (group["initial_lr"], group["weight_decay"])
@@ -73,8 +77,7 @@ def test_the_learning_rate_rises_through_the_warm_up_then_falls_in_a_line_to_zer
     hyperparams = BertHyperparams(
         model_name=str(tiny_bert), learning_rate=1e-3, new_weights_factor=1.0, warmup_ratio=0.2
     )
-    encoder = encoders.load(str(tiny_bert), TEXTS, max_length=8, extend_vocabulary="never")
-    network = models.build(hyperparams, {"a": 0, "b": 1}, encoder)
+    network = built(hyperparams)
     optimizer, schedule = fitting._optimizer(network, hyperparams, steps=10)
     rates = []
     for _ in range(10):
