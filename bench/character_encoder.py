@@ -9,7 +9,7 @@ writes bench/results/character_encoder.json. A character TF-IDF with logistic re
 import json
 import sys
 import tempfile
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +28,30 @@ from intents.config import BertHyperparams
 from intents.data import corpus as corpora
 from intents.data.splitting import TRAIN, VALIDATION
 from intents.fitting import Labelled, fit
-from intents.models.bert import CHARACTER_ENCODER
+from intents.models.bert import CHARACTER_ENCODER, WIDE, look_at_neighbours
 from intents.models.network import Network
 from intents.training import labelled
 
 RESULTS = Path(__file__).parent / "results" / "character_encoder.json"
 DATA = "../shared/data/telemarketing_intent_cn/telemarketing_intent_cn.jsonl,../shared/data/crosswoz/crosswoz.jsonl"
-WIDE = "full_attention"
-CHOSEN = {"model_type": "modernbert", **CHARACTER_ENCODER}
-CANDIDATES: dict[str, dict[str, Any]] = {
-    "chosen: ModernBERT, 2 narrow layers + 1 wide, mean of tokens": CHOSEN,
-    "the same, the library's rotary base": {**CHOSEN, "rope_parameters": None},
-    "the same, 3 wide layers": {**CHOSEN, "layer_types": [WIDE] * 3},
-    "the same, first token instead of mean": {**CHOSEN, "classifier_pooling": "cls"},
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An architecture: what differs from the chosen one, and whether heads begin at their neighbours."""
+
+    changes: dict[str, Any] = field(default_factory=dict)
+    looks_at_neighbours: bool = True
+
+
+CANDIDATES = {
+    "chosen: ModernBERT, 2 narrow layers + 1 wide, mean of tokens": Candidate(),
+    "heads begin anywhere": Candidate(looks_at_neighbours=False),
+    "the library's first weights (0.02)": Candidate({"initializer_range": 0.02}),
+    "both of these": Candidate({"initializer_range": 0.02}, looks_at_neighbours=False),
+    "the library's rotary base": Candidate({"rope_parameters": None}),
+    "3 wide layers": Candidate({"layer_types": [WIDE] * 3}),
+    "first token instead of mean": Candidate({"classifier_pooling": "cls"}),
 }
 
 
@@ -52,8 +63,8 @@ def main() -> int:
     train, held_out = labelled(corpus, TRAIN), labelled(corpus, VALIDATION)
     rows = [{"encoder": "TF-IDF of 1-2 characters, logistic regression", **_baseline(train, held_out)}]
     print(rows[0], flush=True)
-    for name, settings in CANDIDATES.items():
-        measured = _measure(settings, config.hyperparams, len(corpus.intents), train, held_out)
+    for name, candidate in CANDIDATES.items():
+        measured = _measure(candidate, config.hyperparams, len(corpus.intents), train, held_out)
         rows.append({"encoder": name, **measured})
         print(rows[-1], flush=True)
     RESULTS.parent.mkdir(exist_ok=True)
@@ -71,20 +82,20 @@ def _baseline(train: Labelled, held_out: Labelled) -> dict[str, float]:
 
 
 def _measure(
-    settings: dict[str, Any], hyperparams: BertHyperparams, intents: int, train: Labelled, held_out: Labelled
+    candidate: Candidate, hyperparams: BertHyperparams, intents: int, train: Labelled, held_out: Labelled
 ) -> dict[str, float]:
     transformers.set_seed(hyperparams.seed)
     tokenizer = encoders.character_tokenizer(train.texts, max_length=hyperparams.max_length)
-    model_type = settings["model_type"]
-    chosen = {name: value for name, value in settings.items() if name != "model_type"}
     config = AutoConfig.for_model(
-        model_type,
-        **chosen,
+        "modernbert",
+        **{**CHARACTER_ENCODER, **candidate.changes},
         vocab_size=len(tokenizer),
         num_labels=intents,
         pad_token_id=tokenizer.pad_token_id,
     )
     module = AutoModelForSequenceClassification.from_config(config)
+    if candidate.looks_at_neighbours:
+        look_at_neighbours(module)
     network = Network(module, new_weights=frozenset(name for name, _ in module.named_parameters()))
     with tempfile.TemporaryDirectory() as checkpoints:
         outcome = fit(
@@ -93,8 +104,10 @@ def _measure(
             replace(hyperparams, patience=0),
             train=train,
             validation=held_out,
+            negatives=(),
             checkpoints=Path(checkpoints),
-            on_epoch=lambda _epoch, _metrics: None,
+            on_epoch=lambda *_: None,
+            on_step=lambda *_: None,
         )
     parameters = sum(weight.numel() for weight in module.parameters())
     return {

@@ -23,12 +23,13 @@ from machine import machine
 from transformers.utils import logging as transformers_logging
 
 from intents import config as declarations
-from intents import encoders, models
+from intents import encoders
 from intents.config import Hyperparams
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
 from intents.data.splitting import TRAIN, VALIDATION
 from intents.fitting import Fit, Labelled, fit
+from intents.models import families
 from intents.training import labelled
 
 RESULTS = Path(__file__).parent / "results" / "training_speed.json"
@@ -82,11 +83,10 @@ def _slice(corpus: Corpus, hyperparams: Hyperparams, *, rows: int) -> Fit:
     """One epoch of this recipe over `rows` rows, drawn again and again where the corpus has fewer."""
     transformers.set_seed(hyperparams.seed)
     train, validation = labelled(corpus, TRAIN), labelled(corpus, VALIDATION)
-    encoder = encoders.load(
-        hyperparams.model_name, train.texts, max_length=hyperparams.max_length, extend_vocabulary="never"
-    )
+    never = replace(hyperparams, extend_vocabulary="never")
+    encoder = encoders.load(never, train.texts, workspace=Path(".intents"))
     intent2id = {intent: i for i, intent in enumerate(corpus.intents)}
-    network = models.build(hyperparams, intent2id, encoder)
+    network = families.build(hyperparams, intent2id, encoder)
     with tempfile.TemporaryDirectory() as checkpoints:
         return fit(
             network,
@@ -94,8 +94,10 @@ def _slice(corpus: Corpus, hyperparams: Hyperparams, *, rows: int) -> Fit:
             replace(hyperparams, epochs=1),
             train=_drawn(train, rows),
             validation=_drawn(validation, VALIDATION_ROWS),
+            negatives=(),
             checkpoints=Path(checkpoints),
-            on_epoch=lambda _epoch, _metrics: None,
+            on_epoch=lambda *_: None,
+            on_step=lambda *_: None,
         )
 
 

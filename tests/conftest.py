@@ -16,7 +16,7 @@ import torch
 import transformers
 
 from intents import config as declarations
-from intents import stores, tracking, training
+from intents import saving, stores, tracking, training
 from intents.config import TrainConfig
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
@@ -129,7 +129,6 @@ def tiny_settings(
         "learning_rate": "0.003",
         "new_weights_factor": "1",
         "warmup_ratio": "0",
-        "token_dropout": "0",
         "precision": "float32",
         "workspace": str(tmp_path_factory.mktemp("workspace")),
     }
@@ -148,9 +147,14 @@ def train_tiny(
         epochs: dict[int, Mapping[str, float]] = {}
         notes: list[str] = []
         result = training.train(
-            config, corpus, folder / "checkpoints", on_epoch=epochs.__setitem__, on_note=notes.append
+            config,
+            corpus,
+            folder / "checkpoints",
+            on_epoch=epochs.__setitem__,
+            on_step=lambda *_: None,
+            on_note=notes.append,
         )
-        training.save(result, config, corpus, folder / "model")
+        saving.save(result, config, corpus, folder / "model")
         return Trained(config, corpus, result, folder / "model", epochs, tuple(notes))
 
     return train

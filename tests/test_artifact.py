@@ -16,8 +16,20 @@ from intents.errors import ArtifactError
 from intents.models.network import predict_logits
 from intents.scoring import energy, fit_temperature
 from tests.conftest import INTENTS, UNSPELLABLE, Trained
+from tests.test_training import train_textcnn
 
 TEXTS = ["你好呀", f"几点钟{UNSPELLABLE}", "别打来", "龘", "马上还款，谢谢"]
+
+
+@pytest.fixture(scope="module")
+def trained_cnn(tiny_settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return train_textcnn(tiny_settings, tmp_path_factory.mktemp("textcnn"))[0]
+
+
+@pytest.fixture(params=["trained", "trained_cnn"], ids=["bert", "textcnn"])
+def made(request: pytest.FixtureRequest) -> Trained:
+    """A model of each family."""
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
@@ -36,38 +48,38 @@ def test_an_untouched_directory_is_accepted(copy: Path):
     artifact.verify(copy)
 
 
-def test_a_saved_model_gives_the_same_logits_when_loaded(trained: Trained):
-    loaded = artifact.load(trained.directory)
-    before = predict_logits(trained.result.module, trained.result.tokenizer, TEXTS, max_length=32)
+def test_a_saved_model_gives_the_same_logits_when_loaded(made: Trained):
+    loaded = artifact.load(made.directory)
+    before = predict_logits(made.result.module, made.result.tokenizer, TEXTS, max_length=32)
     after = predict_logits(loaded.module, loaded.tokenizer, TEXTS, max_length=loaded.max_length)
     assert np.abs(before - after).max() <= 1e-6
     assert loaded.max_length == 32
 
 
-def test_a_loaded_model_is_in_evaluation_mode_and_knows_its_intents_and_rule(trained: Trained):
-    loaded = artifact.load(trained.directory)
+def test_a_loaded_model_is_in_evaluation_mode_and_knows_its_intents_and_rule(made: Trained):
+    loaded = artifact.load(made.directory)
     assert not loaded.module.training
     assert loaded.intents == tuple(sorted(INTENTS))
-    assert loaded.rejection == trained.result.rejection
+    assert loaded.rejection == made.result.rejection
 
 
-def test_the_plain_softmax_of_the_saved_model_is_the_calibrated_one(trained: Trained):
+def test_the_plain_softmax_of_the_saved_model_is_the_calibrated_one(made: Trained):
     """Undoing the fold by hand gives logits whose best temperature is the one that was folded in."""
-    temperature = trained.result.rejection.fitted_temperature
+    temperature = made.result.rejection.fitted_temperature
     assert abs(temperature - 1) > 0.01  # otherwise this test could not tell a fold from none
-    rows = trained.corpus.part("validation")
-    labels = np.array([trained.corpus.intents.index(label) for label in rows["label"]])
-    tokenizer = AutoTokenizer.from_pretrained(trained.directory)
-    model = AutoModelForSequenceClassification.from_pretrained(trained.directory).eval()
+    rows = made.corpus.part("validation")
+    labels = np.array([made.corpus.intents.index(label) for label in rows["label"]])
+    tokenizer = AutoTokenizer.from_pretrained(made.directory)
+    model = AutoModelForSequenceClassification.from_pretrained(made.directory).eval()
     with torch.inference_mode():
         logits = model(**tokenizer(rows["text"].tolist(), padding=True, return_tensors="pt")).logits.numpy()
     assert fit_temperature(logits, labels) == pytest.approx(1, abs=0.01)
     assert fit_temperature(logits * temperature, labels) == pytest.approx(temperature, rel=0.01)
 
 
-def test_the_saved_threshold_accepts_the_target_share_of_validation_rows(trained: Trained):
-    loaded = artifact.load(trained.directory)
-    texts = trained.corpus.part("validation")["text"].tolist()
+def test_the_saved_threshold_accepts_the_target_share_of_validation_rows(made: Trained):
+    loaded = artifact.load(made.directory)
+    texts = made.corpus.part("validation")["text"].tolist()
     energies = energy(predict_logits(loaded.module, loaded.tokenizer, texts, max_length=32))
     accepted = int(np.sum(energies <= loaded.rejection.energy_threshold + 1e-5))
     assert 0.95 * len(texts) <= accepted < 0.95 * len(texts) + 1
@@ -245,8 +257,8 @@ def test_a_manifest_with_a_strange_entry_is_one_clear_error(entry: object, copy:
         artifact.load(copy)
 
 
-def test_a_sealed_directory_is_readable_by_another_user(trained: Trained):
-    assert {path.stat().st_mode & 0o777 for path in trained.directory.iterdir()} == {0o644}
+def test_a_sealed_directory_is_readable_by_another_user(made: Trained):
+    assert {path.stat().st_mode & 0o777 for path in made.directory.iterdir()} == {0o644}
 
 
 def test_no_file_of_the_model_tells_where_it_was_trained(trained: Trained):

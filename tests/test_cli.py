@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from intents import cli
+from intents import cli, config
+
+TRAININGS = [hyperparams.ENTRY_POINT for hyperparams in config.FAMILIES.values()]
 
 
 @pytest.fixture(autouse=True)
@@ -28,9 +30,12 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         *[("test_size", value) for value in ("0", "1", "nan", "20%")],
         *[("validation_size", value) for value in ("0", "1")],
         *[("max_length", value) for value in ("2", "0")],
-        *[("token_dropout", value) for value in ("1", "-0.1", "nan")],
+        *[("energy_weight", value) for value in ("-0.1", "101", "nan", "much")],
+        *[("special_tokens", value) for value in ("yes", "1", "")],
+        *[("fixed_threshold", value) for value in ("nan", "inf")],
+        *[("seeds", value) for value in ("0", "1001")],
         *[("target_acceptance", value) for value in ("0", "1")],
-        *[("split", value) for value in ("random", "Grouped", "")],
+        *[("split", value) for value in ("by_intent", "Grouped", "")],
         ("recipe", "paper"),
         ("precision", "float16"),
         ("model_name", " "),
@@ -39,10 +44,50 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("max_per_intent", "19"),
     ],
 )
+@pytest.mark.parametrize("command", TRAININGS)
 def test_an_impossible_value_ends_with_2_and_its_name_before_any_work(
-    name: str, value: str, capsys: pytest.CaptureFixture[str], empty_folder: Path
+    command: str, name: str, value: str, capsys: pytest.CaptureFixture[str], empty_folder: Path
 ):
-    assert cli.main(["train_bert", f"--{name}={value}"]) == 2
+    assert_refused(command, name, value, capsys, empty_folder)
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "value"),
+    [
+        *[("train_cnn", "kernel_sizes", value) for value in ("0", "3,,4", "", "wide")],
+        *[("train_cnn", "dropout", value) for value in ("1", "nan")],
+        ("train_cnn", "embeddings", "pca"),
+        ("train_cnn", "embedding_size", "0"),
+        *[("evaluate_open_set", "known_shares", value) for value in ("1", "0.5,", "half")],
+        *[("evaluate_open_set", "hyperparams", value) for value in ("epochs", "depth=3")],
+        ("evaluate_open_set", "family", "forest"),
+        ("evaluate_open_set", "seeds", "0"),
+        ("evaluate_open_set", "test_size", "1"),
+        ("reduce_embeddings", "embedding_size", "4097"),
+        ("reduce_embeddings", "model_name", ""),
+        ("check_data", "min_per_intent", "0"),
+    ],
+)
+def test_what_only_one_command_takes_is_refused_the_same_way(
+    command: str, name: str, value: str, capsys: pytest.CaptureFixture[str], empty_folder: Path
+):
+    assert_refused(command, name, value, capsys, empty_folder)
+
+
+def test_an_impossible_hyperparameter_of_a_study_ends_with_2_before_any_work(
+    capsys: pytest.CaptureFixture[str], empty_folder: Path
+):
+    assert cli.main(["evaluate_open_set", "--hyperparams", "epochs=3,dropout=1"]) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("error: dropout=1.0: expected 0 up to, but not including, 1")
+    assert said.out == ""
+    assert list(empty_folder.iterdir()) == []
+
+
+def assert_refused(
+    command: str, name: str, value: str, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    assert cli.main([command, f"--{name}={value}"]) == 2
     said = capsys.readouterr()
     assert said.out == ""
     quoted = re.match(rf"error: {name}=(.*?)(?: is out of range)?: expected ", said.err)
@@ -50,14 +95,15 @@ def test_an_impossible_value_ends_with_2_and_its_name_before_any_work(
     shown = quoted[1].strip("'")
     assert shown == value or float(shown) == float(value)
     assert f"-P {name}=" in said.err
-    assert list(empty_folder.iterdir()) == []
+    assert list(folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("command", TRAININGS)
 @pytest.mark.parametrize("model_name", ["./no-such-encoder", "/no/such/encoder", "no-such-encoder"])
 def test_an_encoder_that_is_not_there_ends_with_2_before_any_work(
-    model_name: str, capsys: pytest.CaptureFixture[str], empty_folder: Path
+    command: str, model_name: str, capsys: pytest.CaptureFixture[str], empty_folder: Path
 ):
-    assert cli.main(["train_bert", "--model_name", model_name]) == 2
+    assert cli.main([command, "--model_name", model_name]) == 2
     assert f"error: model_name={model_name!r}: expected an encoder, found nothing" in capsys.readouterr().err
     assert list(empty_folder.iterdir()) == []
 
@@ -76,6 +122,44 @@ def test_check_data_prints_what_was_kept_dropped_and_why(
     assert "139 rows read, 128 kept in 4 intents" in said
     assert "dropped 8: intent is blacklisted" in said
     assert "dropped 3: intent has too few rows" in said
+
+
+def test_reduce_embeddings_prints_the_file_it_made_its_size_and_what_it_kept(
+    tiny_bert: Path, capsys: pytest.CaptureFixture[str], empty_folder: Path
+):
+    arguments = ["--model_name", str(tiny_bert), "--embedding_size", "4", "--workspace", "here"]
+    assert cli.main(["reduce_embeddings", *arguments]) == 0
+    (file,) = (empty_folder / "here").rglob("*.safetensors")
+    tokens = len((tiny_bert / "vocab.txt").read_text("utf-8").splitlines())
+    said = capsys.readouterr().out
+    shown = rf"{re.escape(str(file.relative_to(empty_folder)))}: {tokens} tokens x 4, \d\d\.\d% of the variance kept\n"
+    assert re.fullmatch(shown, said)
+
+
+def test_reduce_embeddings_works_in_a_process_that_has_imported_nothing_yet(
+    tiny_bert: Path, subprocess_environment: dict[str, str], empty_folder: Path
+):
+    """transformers' Auto classes bring the TextCNN with them, which needs the module that asked for them."""
+    arguments = ["--model_name", str(tiny_bert), "--embedding_size", "4", "--workspace", "here"]
+    process = subprocess.run(
+        [sys.executable, "-m", "intents.cli", "reduce_embeddings", *arguments],
+        env=subprocess_environment,
+        cwd=empty_folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    assert "tokens x 4" in process.stdout
+
+
+def test_reduce_embeddings_of_an_encoder_without_any_ends_with_2(
+    capsys: pytest.CaptureFixture[str], empty_folder: Path
+):
+    assert cli.main(["reduce_embeddings", "--model_name", "char"]) == 2
+    assert "model_name='char' has no pretrained embeddings to reduce" in capsys.readouterr().err
+    assert list(empty_folder.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -104,7 +188,7 @@ def test_help_names_every_parameter_with_its_default(capsys: pytest.CaptureFixtu
     assert ended.value.code == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "--learning_rate float Peak learning rate of pretrained weights. (default: 5e-05)" in said
-    assert "--split grouped|stratified|given" in said
+    assert "--split grouped|stratified|random|given" in said
 
 
 @pytest.mark.parametrize("module", ["intents.cli", "registry.promote"])

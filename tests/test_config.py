@@ -6,49 +6,108 @@ import math
 import pytest
 
 from intents import config, parameters
-from intents.config import BertHyperparams, DataConfig, Hyperparams, PromoteConfig, RunConfig
+from intents.config import (
+    BertHyperparams,
+    DataConfig,
+    Hyperparams,
+    OpenSetConfig,
+    PromoteConfig,
+    ReductionConfig,
+    RunConfig,
+    TextCNNHyperparams,
+)
 from intents.errors import ConfigError
 
 BOTH_EXCLUDED = ("0", "1", "-0.1", "1.5", "nan", "inf")
 ONE_EXCLUDED = ("1", "-0.1", "nan", "inf")
+NO_BOOLEAN = ("", "yes", "0", "none")
+NO_SIZE = ("0", "-1", "4097")
+DECLARATIONS = (
+    DataConfig,
+    *config.FAMILIES.values(),
+    RunConfig,
+    PromoteConfig,
+    ReductionConfig,
+    OpenSetConfig,
+)
+EVERY_FAMILYS = {
+    "recipe": ("paper", ""),
+    "model_name": ("", " "),
+    "max_length": ("2", "8193"),
+    "batch_size": ("0", "65537"),
+    "evaluation_batch_size": ("0", "65537"),
+    "epochs": ("0", "10001"),
+    "learning_rate": ("0", "-1e-5", "1.1", "nan", "inf"),
+    "new_weights_factor": ("0", "1001", "nan", "inf"),
+    "weight_decay": ONE_EXCLUDED,
+    "warmup_ratio": ONE_EXCLUDED,
+    "selection": ("", "first"),
+    "schedule": ("cosine", ""),
+    "label_smoothing": ONE_EXCLUDED,
+    "patience": ("-1", "10001"),
+    "padding": ("shortest",),
+    "batching": ("sorted",),
+    "precision": ("float16",),
+    "special_tokens": NO_BOOLEAN,
+    "extend_vocabulary": ("always",),
+    "seed": ("-1", "4294967296"),
+    "unknown_intent": ("", "  "),
+    "energy_weight": ("-0.1", "100.1", "nan", "inf"),
+    "energy_objective": ("mean", ""),
+    "gaussian_negatives": NO_BOOLEAN,
+    "corpus_negatives": NO_BOOLEAN,
+    "negative_batch_size": ("0", "65537"),
+    "calibration": ("platt",),
+    "threshold_rule": ("f1", "Fixed"),
+    "target_acceptance": BOTH_EXCLUDED,
+    "fixed_threshold": ("nan", "inf", "-inf"),
+}
 IMPOSSIBLE = {
+    **{(family, name): EVERY_FAMILYS[name] for family in config.FAMILIES.values() for name in EVERY_FAMILYS},
     (DataConfig, "min_per_intent"): ("0", "-1", "301"),
     (DataConfig, "max_per_intent"): ("19", "0"),
-    (DataConfig, "split"): ("random", "", "Grouped"),
+    (DataConfig, "split"): ("by_intent", "", "Grouped"),
     (DataConfig, "test_size"): BOTH_EXCLUDED,
     (DataConfig, "validation_size"): BOTH_EXCLUDED,
     (DataConfig, "split_seed"): ("-1", "4294967296"),
-    (BertHyperparams, "recipe"): ("paper",),
-    (BertHyperparams, "model_name"): ("", " "),
-    (BertHyperparams, "max_length"): ("2", "8193"),
-    (BertHyperparams, "batch_size"): ("0", "65537"),
-    (BertHyperparams, "evaluation_batch_size"): ("0", "65537"),
-    (BertHyperparams, "epochs"): ("0", "10001"),
-    (BertHyperparams, "learning_rate"): ("0", "-1e-5", "1.1", "nan", "inf"),
-    (BertHyperparams, "new_weights_factor"): ("0", "1001", "nan", "inf"),
-    (BertHyperparams, "weight_decay"): ONE_EXCLUDED,
-    (BertHyperparams, "warmup_ratio"): ONE_EXCLUDED,
-    (BertHyperparams, "label_smoothing"): ONE_EXCLUDED,
-    (BertHyperparams, "token_dropout"): ONE_EXCLUDED,
-    (BertHyperparams, "patience"): ("-1", "10001"),
-    (BertHyperparams, "padding"): ("shortest",),
-    (BertHyperparams, "batching"): ("sorted",),
-    (BertHyperparams, "precision"): ("float16",),
-    (BertHyperparams, "extend_vocabulary"): ("always",),
-    (BertHyperparams, "seed"): ("-1", "4294967296"),
-    (BertHyperparams, "unknown_intent"): ("", "  "),
-    (BertHyperparams, "target_acceptance"): BOTH_EXCLUDED,
     (DataConfig, "workspace"): ("", " "),
+    (TextCNNHyperparams, "embeddings"): ("random", ""),
+    (TextCNNHyperparams, "train_embeddings"): NO_BOOLEAN,
+    (TextCNNHyperparams, "members"): ("0", "-1", "101"),
+    (TextCNNHyperparams, "embedding_size"): NO_SIZE,
+    (TextCNNHyperparams, "kernel_sizes"): ("", "0", "65", "-3", "3,,5", "3,4,", "3;4", "3.0", "three"),
+    (TextCNNHyperparams, "channels"): NO_SIZE,
+    (TextCNNHyperparams, "batch_normalisation"): NO_BOOLEAN,
+    (TextCNNHyperparams, "embedding_dropout"): ONE_EXCLUDED,
+    (TextCNNHyperparams, "dropout"): ONE_EXCLUDED,
+    (RunConfig, "register"): ("a/b", "a:b", " ", "intents "),
+    (RunConfig, "seeds"): ("0", "-1", "1001"),
     (PromoteConfig, "name"): ("", " "),
     (PromoteConfig, "version"): ("latest", "-1", "1.0", " 3"),
     (PromoteConfig, "target"): ("", " "),
+    (ReductionConfig, "model_name"): ("", " "),
+    (ReductionConfig, "embedding_size"): NO_SIZE,
+    (ReductionConfig, "workspace"): ("", " "),
+    (OpenSetConfig, "family"): ("", "cnn"),
+    (OpenSetConfig, "known_shares"): ("", "0", "1", "-0.5", "nan", "inf", "0.5,", "0.5;0.6", "half"),
+    (OpenSetConfig, "seeds"): ("0", "-1", "1001"),
+    (OpenSetConfig, "hyperparams"): ("epochs", "=3", "epoch=3", "test_size=0.3"),
 }
-ANY_TEXT_WILL_DO = {"data", "noise", "blacklist", "register"}
+ANY_TEXT_WILL_DO = {"data", "noise", "blacklist"}
 EDGES = [
     (DataConfig, {"min_per_intent": "1", "max_per_intent": "1", "split_seed": "4294967295"}),
     (BertHyperparams, {"max_length": "3", "batch_size": "1", "epochs": "1", "learning_rate": "1"}),
     (BertHyperparams, {"max_length": "8192", "batch_size": "65536", "new_weights_factor": "1000"}),
-    (BertHyperparams, {"weight_decay": "0", "warmup_ratio": "0", "token_dropout": "0.99", "patience": "0"}),
+    (BertHyperparams, {"weight_decay": "0", "warmup_ratio": "0", "label_smoothing": "0.99", "patience": "0"}),
+    (BertHyperparams, {"energy_weight": "0", "negative_batch_size": "1", "fixed_threshold": "-1e9"}),
+    (TextCNNHyperparams, {"energy_weight": "100", "negative_batch_size": "65536", "fixed_threshold": "0"}),
+    (TextCNNHyperparams, {"embedding_size": "1", "channels": "1", "kernel_sizes": "1", "dropout": "0"}),
+    (TextCNNHyperparams, {"embedding_size": "4096", "channels": "4096", "embedding_dropout": "0.99"}),
+    (TextCNNHyperparams, {"kernel_sizes": "64", "members": "1"}),
+    (TextCNNHyperparams, {"members": "100"}),
+    (RunConfig, {"seeds": "1000"}),
+    (ReductionConfig, {"embedding_size": "1"}),
+    (OpenSetConfig, {"known_shares": "0.999", "seeds": "1"}),
     (PromoteConfig, {"version": "12"}),
 ]
 
@@ -70,16 +129,21 @@ def test_an_impossible_value_is_refused_with_its_name_and_the_way_to_mend_it(
 def test_every_parameter_that_can_be_impossible_has_been_tried() -> None:
     declared = {
         (declaration, parameter.name)
-        for declaration in (DataConfig, *config.FAMILIES.values(), RunConfig, PromoteConfig)
+        for declaration in DECLARATIONS
         for parameter in parameters.parameters(declaration)
     }
     assert {(d, name) for d, name in declared if name not in ANY_TEXT_WILL_DO} == IMPOSSIBLE.keys()
 
 
+def test_every_declaration_of_an_entry_point_is_among_those_tried() -> None:
+    assert {d for declarations in config.ENTRY_POINTS.values() for d in declarations} == set(DECLARATIONS)
+
+
 @pytest.mark.parametrize(("declaration", "texts"), EDGES)
 def test_values_at_the_edge_of_their_range_are_accepted(declaration: type, texts: dict[str, str]) -> None:
     built = parameters.build(declaration, texts)
-    assert {name: float(getattr(built, name)) for name in texts} == {n: float(t) for n, t in texts.items()}
+    read = {name: float(getattr(built, name)) for name in texts}
+    assert read == {name: float(text) for name, text in texts.items()}
 
 
 @pytest.mark.parametrize("text", ["", "many", "3.5", "1e3", "9" * 5000])
@@ -94,8 +158,32 @@ def test_a_text_that_is_no_number_is_refused() -> None:
 
 
 def test_a_choice_is_refused_with_the_choices() -> None:
-    with pytest.raises(ConfigError, match=r"split='random'.*one of grouped, stratified, given"):
-        parameters.build(DataConfig, {"split": "random"})
+    with pytest.raises(ConfigError, match=r"split='by_intent'.*one of grouped, stratified, random, given"):
+        parameters.build(DataConfig, {"split": "by_intent"})
+
+
+def test_a_truth_value_is_read_in_any_case_and_refused_with_both_words() -> None:
+    texts = ("true", "True", "TRUE", "false", "False")
+    built = [parameters.build(TextCNNHyperparams, {"train_embeddings": text}) for text in texts]
+    assert [hyperparams.train_embeddings for hyperparams in built] == [True, True, True, False, False]
+    with pytest.raises(ConfigError, match=r"train_embeddings='no': expected true or false"):
+        parameters.build(TextCNNHyperparams, {"train_embeddings": "no"})
+
+
+def test_lists_in_one_text_are_read_as_numbers_spaces_or_not() -> None:
+    built = parameters.build(TextCNNHyperparams, {"kernel_sizes": "3, 4 ,5,64"})
+    assert built.kernel_widths == (3, 4, 5, 64)
+    study = parameters.build(OpenSetConfig, {"known_shares": "0.25, .5"})
+    assert study.shares == (0.25, 0.5)
+
+
+def test_hyperparams_of_a_study_are_named_pairs_of_its_family() -> None:
+    study = parameters.build(OpenSetConfig, {"hyperparams": "epochs=10, learning_rate = 1e-3,"})
+    assert study.overrides == {"epochs": "10", "learning_rate": "1e-3"}
+    assert parameters.build(OpenSetConfig, {}).overrides == {}
+    assert parameters.build(OpenSetConfig, {"hyperparams": "channels=8"}).overrides == {"channels": "8"}
+    with pytest.raises(ConfigError, match=r"hyperparams='channels=8': expected name=value,… of batch"):
+        parameters.build(OpenSetConfig, {"family": "bert", "hyperparams": "channels=8"})
 
 
 def test_typed_texts_become_typed_values_and_the_rest_keep_their_defaults() -> None:
@@ -115,9 +203,44 @@ def test_the_notebook_recipe_applies_where_a_parameter_was_left_alone() -> None:
     assert built.selects_on_test
 
 
-def test_the_default_recipe_changes_nothing_and_never_selects_on_test() -> None:
-    built = config.train_config("bert", {}).hyperparams
-    assert built == BertHyperparams()
+def test_the_cnn_notebooks_recipe_is_its_loss_its_loop_and_its_split() -> None:
+    built = config.train_config("textcnn", {"recipe": "notebook", "dropout": "0.4"})
+    hyperparams = built.hyperparams
+    assert isinstance(hyperparams, TextCNNHyperparams)
+    # The source notebook: an unstratified 80/20 split with seed 42; Phi-3's table by PCA to 128, frozen.
+    assert (built.data.split, built.data.test_size, built.data.split_seed) == ("random", 0.2, 42)
+    assert (hyperparams.model_name, hyperparams.embeddings) == (
+        "microsoft/Phi-3-mini-4k-instruct",
+        "reduced",
+    )
+    assert (hyperparams.embedding_size, hyperparams.train_embeddings) == (128, False)
+    # 64 tokens without marks, batches of 24, plain Adam at 8e-4 throughout, 50 epochs.
+    assert (hyperparams.max_length, hyperparams.special_tokens, hyperparams.padding) == (
+        64,
+        False,
+        "max_length",
+    )
+    assert (hyperparams.batch_size, hyperparams.negative_batch_size, hyperparams.epochs) == (24, 24, 50)
+    assert (hyperparams.learning_rate, hyperparams.weight_decay) == (8e-4, 0.0)
+    assert (hyperparams.schedule, hyperparams.warmup_ratio, hyperparams.patience) == ("constant", 0.0, 0)
+    # 128 channels of widths 3, 4 and 5 under BatchNorm; CE + 0.1 energy; threshold -3, softmax as trained.
+    assert (hyperparams.kernel_widths, hyperparams.channels) == ((3, 4, 5), 128)
+    assert hyperparams.batch_normalisation
+    assert hyperparams.members == 1
+    assert (hyperparams.energy_weight, hyperparams.energy_objective) == (0.1, "notebook")
+    assert hyperparams.gaussian_negatives
+    assert hyperparams.corpus_negatives
+    assert (hyperparams.threshold_rule, hyperparams.fixed_threshold) == ("fixed", -3.0)
+    assert (hyperparams.calibration, hyperparams.label_smoothing) == ("none", 0.0)
+    assert hyperparams.selects_on_test
+    # asked for, so kept
+    assert hyperparams.dropout == 0.4
+
+
+@pytest.mark.parametrize("family", config.FAMILIES)
+def test_the_default_recipe_changes_nothing_and_never_selects_on_test(family: str) -> None:
+    built = config.train_config(family, {}).hyperparams
+    assert built == config.FAMILIES[family]()
     assert not built.selects_on_test
 
 
@@ -152,14 +275,20 @@ def test_the_line_beneath_a_field_is_its_meaning_in_a_subclass_too() -> None:
 
 def test_every_entry_point_has_a_meaning_and_every_family_a_command() -> None:
     assert config.ENTRY_POINT_MEANINGS.keys() == config.ENTRY_POINTS.keys()
-    assert {f"train_{family}" for family in config.FAMILIES} <= config.ENTRY_POINTS.keys()
+    commands = [hyperparams.ENTRY_POINT for hyperparams in config.FAMILIES.values()]
+    assert set(commands) <= config.ENTRY_POINTS.keys()
+    assert len(commands) == len(set(commands))
     assert all(issubclass(hyperparams, Hyperparams) for hyperparams in config.FAMILIES.values())
 
 
-def test_a_logged_run_has_every_parameter_of_its_entry_point_as_it_takes_effect() -> None:
-    logged = config.train_config("bert", {"recipe": "notebook"}).as_parameters()
-    assert list(logged) == [parameter.name for parameter in config.entry_point_parameters("train_bert")]
-    assert math.isclose(logged["learning_rate"], 0.00002)
+@pytest.mark.parametrize(("family", "learning_rate"), [("bert", 0.00002), ("textcnn", 0.0008)])
+def test_a_logged_run_has_every_parameter_of_its_entry_point_as_it_takes_effect(
+    family: str, learning_rate: float
+) -> None:
+    logged = config.train_config(family, {"recipe": "notebook"}).as_parameters()
+    entry_point = config.FAMILIES[family].ENTRY_POINT
+    assert list(logged) == [parameter.name for parameter in config.entry_point_parameters(entry_point)]
+    assert math.isclose(logged["learning_rate"], learning_rate)
     assert logged["split_seed"] == 42
 
 

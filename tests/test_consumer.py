@@ -11,6 +11,7 @@ from mlflow.pyfunc import PythonModelContext
 
 from intents.pyfunc import IntentModel
 from tests.conftest import Logged, Trained
+from tests.test_training import train_textcnn
 
 UTTERANCES = ["你好呀", "几点钟", "我还钱", "别打来，谢谢", "龘龘", "播放音乐"]
 
@@ -35,9 +36,17 @@ except ImportError:
 """
 
 
-def consume(directory: Path, elsewhere: Path) -> list[tuple[str, float]]:
-    process = subprocess.run(
-        [sys.executable, "-I", "-c", CONSUMER, str(directory), json.dumps(UTTERANCES)],
+WITHOUT_THIS_PROJECT, REST = CONSUMER.strip().split("\n", maxsplit=1)
+SOURCE = Path(__file__).parents[1] / "src"
+KNOWING_CONSUMER = f"import sys; sys.path.insert(0, {str(SOURCE)!r}); import intents\n" + REST.replace(
+    "import intents\nexcept ImportError:", "pass\nfinally:"
+)
+"""The same five lines after `import intents`."""
+
+
+def run(script: str, directory: Path, elsewhere: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-I", "-c", script, str(directory), json.dumps(UTTERANCES)],
         cwd=elsewhere,
         env={"OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -45,6 +54,10 @@ def consume(directory: Path, elsewhere: Path) -> list[tuple[str, float]]:
         timeout=120,
         check=False,
     )
+
+
+def consume(directory: Path, elsewhere: Path, script: str = CONSUMER) -> list[tuple[str, float]]:
+    process = run(script, directory, elsewhere)
     assert process.returncode == 0, process.stderr
     return [(intent, confidence) for intent, confidence in json.loads(process.stdout)]
 
@@ -63,10 +76,23 @@ def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_five_lines_without_this_project_say_what_the_pyfunc_says(directory: Path, tmp_path: Path):
+    check_agreement(directory, consume(directory, tmp_path))
+
+
+def test_a_textcnn_needs_this_project_and_then_says_what_the_pyfunc_says(
+    tiny_settings: dict[str, str], tmp_path: Path
+):
+    made, _ = train_textcnn(tiny_settings, tmp_path)
+    process = run(CONSUMER, made.directory, tmp_path)
+    assert process.returncode != 0
+    assert "text_cnn" in process.stderr
+    check_agreement(made.directory, consume(made.directory, tmp_path, KNOWING_CONSUMER))
+
+
+def check_agreement(directory: Path, theirs: list[tuple[str, float]]) -> None:
     model = IntentModel()
     model.load_context(PythonModelContext({"model": str(directory)}, model_config=None))
     ours = model.predict(None, UTTERANCES)
-    theirs = consume(directory, tmp_path)
     assert [intent for intent, _ in theirs] == [row.best_intent for row in ours]
     assert [confidence for _, confidence in theirs] == pytest.approx(
         [row.confidence for row in ours], abs=1e-4

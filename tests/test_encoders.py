@@ -7,15 +7,18 @@ import pytest
 import torch
 import transformers
 
-from intents import encoders
+from intents import encoders, parameters
+from intents.config import BertHyperparams
 from intents.errors import EncoderError
 from tests.conftest import UNSPELLABLE
 
 TEXTS = ["你好 呀", "ABC!", "几点钟？"]
 
 
-def load(model_name: str, texts: list[str] = TEXTS, extend_vocabulary: str = "auto") -> encoders.Encoder:
-    return encoders.load(model_name, texts, max_length=16, extend_vocabulary=extend_vocabulary)
+def load(model_name: str, texts: list[str] = TEXTS, **changes: str) -> encoders.Encoder:
+    """As the commands do, from the texts a user typed; marks of beginning and end unless told otherwise."""
+    hyperparams = parameters.build(BertHyperparams, {"model_name": model_name, "max_length": "16"} | changes)
+    return encoders.load(hyperparams, texts, workspace=Path("nothing-is-kept-here"))
 
 
 def tokens(tokenizer: transformers.PreTrainedTokenizerFast, text: str) -> list[str]:
@@ -92,6 +95,53 @@ def test_nothing_is_added_where_the_user_says_never(tiny_bert: Path):
     encoder = load(str(tiny_bert), [f"你好{UNSPELLABLE}"], extend_vocabulary="never")
     assert encoder.added_tokens == 0
     assert tokens(encoder.tokenizer, UNSPELLABLE) == ["[CLS]", "[UNK]", "[SEP]"]
+
+
+@pytest.mark.parametrize("kind", ["char", "pretrained"])
+def test_without_special_tokens_an_utterance_is_its_own_tokens_and_no_more(kind: str, tiny_bert: Path):
+    model_name = "char" if kind == "char" else str(tiny_bert)
+    marked, plain = load(model_name), load(model_name, special_tokens="false")
+    assert tokens(marked.tokenizer, "你好") == ["[CLS]", "你", "好", "[SEP]"]
+    assert tokens(plain.tokenizer, "你好") == ["你", "好"]
+    assert plain.tokenizer("")["input_ids"] == []
+    # the same ids, so that a table made for one serves the other
+    assert plain.tokenizer.get_vocab() == marked.tokenizer.get_vocab()
+    assert plain.tokenizer.pad_token_id == marked.tokenizer.pad_token_id
+    assert plain.tokenizer.unk_token_id == marked.tokenizer.unk_token_id
+
+
+@pytest.mark.parametrize("kind", ["char", "pretrained"])
+def test_without_special_tokens_the_longest_length_is_all_the_utterances_own(kind: str, tiny_bert: Path):
+    plain = load("char" if kind == "char" else str(tiny_bert), special_tokens="false").tokenizer
+    assert plain.model_max_length == 16
+    assert tokens(plain, "你好" * 8) == ["你", "好"] * 8
+    cut = plain("你好" * 9, truncation=True, max_length=16)["input_ids"]
+    assert cut == plain("你好" * 8)["input_ids"]
+
+
+@pytest.mark.parametrize("kind", ["char", "pretrained"])
+def test_a_tokenizer_without_special_tokens_reloads_from_disk_as_it_was(
+    kind: str, tiny_bert: Path, tmp_path: Path
+):
+    plain = load("char" if kind == "char" else str(tiny_bert), ["你好龘靐"], special_tokens="false").tokenizer
+    plain.save_pretrained(tmp_path)
+    reloaded = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    # Only what torch takes as it is: a TextCNN knows no token types.
+    assert reloaded("靐你A龘").keys() == plain("靐你A龘").keys() == {"input_ids", "attention_mask"}
+    assert reloaded("靐你A龘")["input_ids"] == plain("靐你A龘")["input_ids"]
+    assert reloaded.model_max_length == 16
+
+
+def test_characters_added_to_a_pretrained_encoder_keep_their_ids_without_special_tokens(tiny_bert: Path):
+    marked, plain = (
+        load(str(tiny_bert), ["你龘靐"], special_tokens=special) for special in ("true", "false")
+    )
+    assert marked.added_tokens == plain.added_tokens == 2
+    assert plain.tokenizer("龘你靐")["input_ids"] == marked.tokenizer("龘你靐")["input_ids"][1:-1]
+
+
+def test_an_encoder_remembers_where_its_run_keeps_what_is_derived(tmp_path: Path):
+    assert encoders.load(BertHyperparams(), TEXTS, workspace=tmp_path).workspace == tmp_path
 
 
 def test_missing_characters_are_named_once_and_sorted(tiny_bert: Path):

@@ -1,10 +1,12 @@
 """The MLproject file: generated, current, and understood by the commands that it calls."""
 
+import argparse
 import shlex
 from pathlib import Path
 
 import pytest
 import yaml
+from mlflow.projects._project_spec import load_project
 
 from intents import cli, config
 from intents.mlproject import mlproject
@@ -12,7 +14,8 @@ from intents.mlproject import mlproject
 ROOT = Path(__file__).parents[1]
 FILE = (ROOT / "MLproject").read_text(encoding="utf-8")
 ENTRY_POINTS = yaml.safe_load(FILE)["entry_points"]
-TYPES = {"string": str, "int": int, "float": float}
+# MLflow knows no booleans: it hands on "True" or "False".
+WRITTEN_TYPES = {str: "string", int: "int", float: "float", bool: "string"}
 
 
 def test_the_committed_file_is_the_generated_one() -> None:
@@ -22,10 +25,13 @@ def test_the_committed_file_is_the_generated_one() -> None:
 @pytest.mark.parametrize("entry_point", config.ENTRY_POINTS)
 def test_parameters_have_the_declared_names_types_and_defaults(entry_point: str) -> None:
     written = ENTRY_POINTS[entry_point]["parameters"]
-    declared = {p.name: (p.type, p.default) for p in config.entry_point_parameters(entry_point)}
-    # YAML reads 5e-05 as text; so does MLflow, which hands every value on as text.
-    read = {name: (TYPES[p["type"]], TYPES[p["type"]](p["default"])) for name, p in written.items()}
-    assert read == declared
+    declared = {p.name: p for p in config.entry_point_parameters(entry_point)}
+    assert list(written) == list(declared)
+    for name, parameter in declared.items():
+        assert written[name]["type"] == WRITTEN_TYPES[parameter.type]
+        # YAML reads 5e-05 as text; so does MLflow, which hands every value on as text.
+        read = parameter.parse(str(written[name]["default"]))
+        assert (type(read), read) == (parameter.type, parameter.default)
 
 
 def test_every_entry_point_is_written_and_no_other() -> None:
@@ -40,17 +46,29 @@ def test_a_command_passes_every_parameter_under_its_own_name(entry_point: str) -
 
 @pytest.mark.parametrize("family", config.FAMILIES)
 def test_a_training_command_left_at_its_defaults_trains_the_default_configuration(family: str) -> None:
-    entry_point = ENTRY_POINTS[f"train_{family}"]
-    defaults = {name: shlex.quote(str(p["default"])) for name, p in entry_point["parameters"].items()}
+    name = config.FAMILIES[family].ENTRY_POINT
+    entry_point = ENTRY_POINTS[name]
+    defaults = {flag: shlex.quote(str(p["default"])) for flag, p in entry_point["parameters"].items()}
     words = shlex.split(entry_point["command"].format(**defaults))
-    start = ["exec", "env", "PYTHONPATH=src", "python", "-m", "intents.cli", f"train_{family}"]
+    start = ["exec", "env", "PYTHONPATH=src", "python", "-m", "intents.cli", name]
     assert words[: len(start)] == start
     texts = vars(cli.build_parser().parse_args(words[len(start) - 1 :]))
     assert config.train_config(family, texts) == config.train_config(family, {})
+
+
+@pytest.mark.parametrize("entry_point", config.ENTRY_POINTS)
+def test_mlflow_itself_makes_of_the_defaults_a_command_that_means_them(entry_point: str) -> None:
+    command = load_project(ROOT).get_entry_point(entry_point).compute_command({}, None)
+    _, _, flags = command.partition(" --")
+    parser = argparse.ArgumentParser()
+    cli.add_flags(parser, entry_point)
+    texts = vars(parser.parse_args(shlex.split(f"--{flags}")))
+    for parameter in config.entry_point_parameters(entry_point):
+        assert parameter.parse(texts[parameter.name]) == parameter.default, parameter.name
 
 
 def test_a_meaning_stands_above_its_parameter_with_the_choices() -> None:
     lines = [line.strip() for line in FILE.splitlines()]
     above = lines[lines.index('split: {type: string, default: "grouped"}') - 1]
     assert above.startswith("# How rows reach train and test")
-    assert above.endswith("One of: grouped, stratified, given.")
+    assert above.endswith("One of: grouped, stratified, random, given.")

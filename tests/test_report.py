@@ -293,6 +293,91 @@ def test_length_bins_hold_whole_numbers_of_lengths(lengths, edges):
     assert report.length_bins(np.array(lengths), bins=4) == edges
 
 
+BAR, OUT_OF_SCOPE_BAR, THRESHOLD_LINE = (148, 174, 203), (209, 175, 199), (214, 39, 40)
+"""The colours of the groups at 60 % on white, and that of the threshold."""
+
+
+def coloured(pixels: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    """Where the pixels have about that colour, shape (height, width)."""
+    return (abs(pixels.astype(int) - colour) <= 3).all(axis=-1)
+
+
+def draw_energies(path: Path, in_scope: Sequence[float], out_of_scope: Sequence[float], threshold: float):
+    report.plot_energies(
+        path,
+        np.array(in_scope, dtype=float),
+        out_of_scope_N=np.array(out_of_scope, dtype=float),
+        threshold=threshold,
+    )
+    return read_pixels(path)
+
+
+def test_energies_of_both_groups_are_drawn_with_what_is_accepted_of_each(tmp_path, drawn_texts):
+    in_scope = [*np.linspace(-9, -5, 95), *np.linspace(-3, -1, 5)]
+    pixels = draw_energies(tmp_path / "energies.png", in_scope, [-8.0, -2.0, -1.5, -1.0], -4.0)
+    texts = {drawn.text for drawn in drawn_texts}
+    assert {
+        "in-scope: 100 rows, 95.0% accepted",
+        "out-of-scope: 4 rows, 25.0% accepted",
+        "threshold -4.00: accepted to its left",
+        "energy (lower is more in-scope)",
+        "share of the group",
+        "Energy of test utterances",
+    } <= texts
+    columns = {
+        colour: np.nonzero(coloured(pixels, colour))[1] for colour in (BAR, OUT_OF_SCOPE_BAR, THRESHOLD_LINE)
+    }
+    assert all(len(found) > 300 for found in columns.values())
+    assert np.median(columns[BAR]) < np.median(columns[OUT_OF_SCOPE_BAR])  # lower energies stand to the left
+
+
+def test_a_small_group_stands_as_high_as_a_large_one_spread_alike(tmp_path):
+    heights = []
+    for copies in (1, 100):
+        out_of_scope = [-1.0, -1.0, -2.0] * copies
+        pixels = draw_energies(tmp_path / "energies.png", [-9.0] * 50 + [-7.0] * 50, out_of_scope, -5.0)
+        rows, _ = np.nonzero(coloured(pixels[120:], OUT_OF_SCOPE_BAR))  # below the legend
+        heights.append(np.ptp(rows))
+    assert heights[0] == heights[1] > 100
+
+
+def test_energies_without_out_of_scope_rows_are_one_group(tmp_path, drawn_texts):
+    pixels = draw_energies(tmp_path / "energies.png", np.linspace(-9, -1, 50), [], -4.0)
+    assert not any("out-of-scope" in drawn.text for drawn in drawn_texts)
+    assert coloured(pixels, BAR).sum() > 1000
+    assert not coloured(pixels, OUT_OF_SCOPE_BAR).any()
+
+
+@pytest.mark.parametrize(
+    ("in_scope", "out_of_scope", "threshold"),
+    [
+        ([-3.0] * 7, [-3.0] * 4, -3.0),
+        ([-3.0] * 7, [], -3.0),
+        ([-3.0], [-1.0], -2.0),
+        ([-3.0], [], -2.0),
+        ([0.0], [], 0.0),
+        ([-1e6], [-1e6], -1e6),
+        ([-1000.0, -999.0], [-998.0], -3.0),
+    ],
+    ids=[
+        "all equal",
+        "all equal, one group",
+        "one row each",
+        "one row",
+        "one row at 0",
+        "large and equal",
+        "a threshold far away",
+    ],
+)
+def test_energies_of_few_or_equal_utterances_are_drawn(in_scope, out_of_scope, threshold, tmp_path):
+    pixels = draw_energies(tmp_path / "energies.png", in_scope, out_of_scope, threshold)
+    assert 400 < max(pixels.shape) < 1200
+    assert coloured(pixels, THRESHOLD_LINE).sum() > 300
+    assert (pixels < 100).all(axis=-1).sum() > 1000  # axes and letters
+    is_bar = ~(abs(pixels.astype(int) - pixels.mean(axis=-1, keepdims=True)) < 12).all(axis=-1)
+    assert (is_bar & ~coloured(pixels, THRESHOLD_LINE)).sum() > 500
+
+
 def test_drawing_leaves_the_settings_of_matplotlib_alone(tmp_path):
     with matplotlib.rc_context({"font.family": ["serif"], "text.parse_math": True}):
         draw_bars(tmp_path / "bars.png", ["查询天气"])

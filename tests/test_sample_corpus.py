@@ -1,8 +1,9 @@
-"""The bundled sample: large enough, of several kinds, and free of copies."""
+"""The bundled samples: large enough, of several kinds or languages, and free of copies."""
 
 import difflib
 import itertools
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from intents.config import SAMPLE_CORPUS_DIR, DataConfig
 from intents.data import corpus as corpora
+from intents.data.duplicates import representatives
 from intents.data.splitting import normal_form
 
 ROOT = Path(__file__).parents[1]
@@ -21,6 +23,12 @@ def rows(name: str) -> list[dict[str, str]]:
 
 
 IN_SCOPE, NOISE = rows("chat_zh.jsonl"), rows("noise.jsonl")
+
+BILINGUAL = ROOT / "assets" / "samples" / "assistant_bilingual"
+BILINGUAL_INTENTS, BILINGUAL_NOISE = (
+    json.loads((BILINGUAL / name).read_text(encoding="utf-8")) for name in ("data.json", "noise.json")
+)
+BILINGUAL_ROWS = [text for texts in BILINGUAL_INTENTS.values() for text in texts]
 
 
 def test_there_are_at_least_24_intents_of_at_least_40_utterances() -> None:
@@ -74,3 +82,51 @@ def test_the_sample_loads_whole_with_its_kinds_and_without_findings(tmp_path: Pa
     assert Counter(corpus.out_of_scope["kind"]) == Counter(row["kind"] for row in NOISE)
     assert corpus.ledger.empty
     assert corpus.notes == ()
+
+
+def test_the_bilingual_sample_has_12_intents_of_48_utterances_and_320_out_of_scope() -> None:
+    assert {intent: len(texts) for intent, texts in BILINGUAL_INTENTS.items()} == dict.fromkeys(
+        BILINGUAL_INTENTS, 48
+    )
+    assert (len(BILINGUAL_INTENTS), len(BILINGUAL_NOISE)) == (12, 320)
+
+
+def has_chinese(text: str) -> bool:
+    return any("\u4e00" <= character <= "\u9fff" for character in text)
+
+
+def is_english(text: str) -> bool:
+    return bool(re.search("[A-Za-z]{2}", text)) and not has_chinese(text)
+
+
+@pytest.mark.parametrize("group", [*BILINGUAL_INTENTS, "out-of-scope"])
+def test_a_quarter_of_every_group_or_more_is_in_each_language(group: str) -> None:
+    texts = BILINGUAL_INTENTS.get(group, BILINGUAL_NOISE)
+    assert sum(map(has_chinese, texts)) >= len(texts) / 4
+    assert sum(map(is_english, texts)) >= len(texts) / 4
+
+
+def test_no_utterance_of_the_bilingual_sample_stands_twice_in_scope_or_out() -> None:
+    forms = Counter(map(normal_form, BILINGUAL_ROWS + BILINGUAL_NOISE))
+    assert len(forms) == 12 * 48 + 320
+    assert "" not in forms
+
+
+@pytest.mark.parametrize("group", [*BILINGUAL_INTENTS, "out-of-scope"])
+def test_no_two_utterances_of_a_group_of_the_bilingual_sample_are_near_copies(group: str) -> None:
+    assert near_copies(BILINGUAL_INTENTS.get(group, BILINGUAL_NOISE)) == []
+
+
+def test_no_two_utterances_of_the_bilingual_sample_are_near_duplicates_across_groups() -> None:
+    texts = BILINGUAL_ROWS + BILINGUAL_NOISE
+    assert len(set(representatives(texts))) == len(texts)
+
+
+def test_the_bilingual_sample_loads_whole_and_no_utterance_leaks_or_repeats(tmp_path: Path) -> None:
+    corpus = corpora.load(DataConfig(data=str(BILINGUAL), workspace=str(tmp_path)))
+    assert corpus.name == "assistant_bilingual"
+    assert corpus.rows["text"].tolist() == BILINGUAL_ROWS
+    assert corpus.out_of_scope["text"].tolist() == BILINGUAL_NOISE
+    assert corpus.intents == tuple(sorted(BILINGUAL_INTENTS))
+    assert [note for note in corpus.notes if "repeat" in note or "more than one intent" in note] == []
+    assert all(len(corpus.out_of_scope_part(part)) > 0 for part in ("train", "validation", "test"))

@@ -1,14 +1,25 @@
 """Energy, temperature and threshold, against arithmetic done by hand and against scipy."""
 
+import itertools
 import math
 from fractions import Fraction
 
 import numpy as np
 import pytest
+import torch
 from scipy.optimize import brentq
-from sklearn.metrics import log_loss
+from scipy.special import logsumexp, softmax
+from sklearn.metrics import f1_score, log_loss
 
-from intents.scoring import energy, fit_temperature, fit_threshold, is_in_scope, negative_log_likelihood
+from intents.scoring import (
+    energy,
+    fit_best_f1_threshold,
+    fit_temperature,
+    fit_threshold,
+    free_energy,
+    is_in_scope,
+    negative_log_likelihood,
+)
 
 
 def test_energy_is_lower_for_confident_logits() -> None:
@@ -28,6 +39,30 @@ def test_energy_shifts_by_as_much_as_all_logits_do_and_neither_overflows_nor_rou
     logits_BC = np.array([[1e4, 1e4], [-1e4, -1e4]], dtype=np.float32)
     energies = energy(logits_BC).tolist()  # as floats: compared with float32, the expected values would round
     assert energies == pytest.approx([-1e4 - math.log(2), 1e4 - math.log(2)], rel=0, abs=1e-9)
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 7.0])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 50.0, 1e4])
+def test_energy_is_minus_scipys_logsumexp(temperature: float, scale: float) -> None:
+    logits_BC = (np.random.default_rng(2).normal(size=(200, 7)) * scale).astype(np.float32)
+    expected = -temperature * logsumexp(logits_BC.astype(np.float64) / temperature, axis=1)
+    found = energy(logits_BC, temperature=temperature)
+    assert found.dtype == np.float64
+    assert found.tolist() == pytest.approx(expected.tolist(), rel=1e-12, abs=1e-12)
+
+
+def test_energy_falls_with_each_logit_by_its_softmax() -> None:
+    """The derivative of -logsumexp is -softmax: training on the energy moves the logits by just that."""
+    logits_BC = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.0, 0.0]], dtype=torch.float64, requires_grad=True)
+    energies_B = free_energy(logits_BC)
+    energies_B.sum().backward()
+    values_BC = logits_BC.detach().numpy()
+    assert energies_B.tolist() == pytest.approx((-logsumexp(values_BC, axis=1)).tolist())
+    assert logits_BC.grad.numpy() == pytest.approx(-softmax(values_BC, axis=1))
+
+
+def test_the_energies_of_no_utterance_are_none() -> None:
+    assert energy(np.empty((0, 3), dtype=np.float32)).shape == (0,)
 
 
 def test_negative_log_likelihood_is_the_mean_over_utterances_in_nats() -> None:
@@ -94,3 +129,46 @@ def test_utterances_of_equal_energy_are_accepted_together() -> None:
     threshold = fit_threshold(energies_B, target_acceptance=0.5)
     assert threshold == -1.0
     assert is_in_scope(energies_B, threshold).all()
+
+
+def best_f1_by_brute_force(in_scope: list[float], out_of_scope: list[float]) -> tuple[Fraction, float]:
+    """The best F1 over every threshold that can matter, and the lowest threshold that has it."""
+    energies = sorted({*in_scope, *out_of_scope})
+    between = [(one + other) / 2 for one, other in itertools.pairwise(energies)]
+
+    def f1(threshold: float) -> Fraction:
+        accepted = sum(energy <= threshold for energy in in_scope)
+        wrongly = sum(energy <= threshold for energy in out_of_scope)
+        return Fraction(2 * accepted, len(in_scope) + accepted + wrongly)
+
+    candidates = sorted([energies[0] - 1, *energies, *between, energies[-1] + 1])
+    best = max(map(f1, candidates))
+    return best, next(threshold for threshold in candidates if f1(threshold) == best)
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("levels", [3, 12, 10**9], ids=["many ties", "some ties", "no ties"])
+def test_the_best_f1_threshold_is_the_lowest_of_all_with_the_best_f1(seed: int, levels: int) -> None:
+    generator = np.random.default_rng(seed)
+    scale = 4 / levels
+    in_scope = (generator.integers(0, levels, generator.integers(1, 40)) * scale - 6).tolist()
+    out_of_scope = (generator.integers(0, levels, generator.integers(1, 60)) * scale - 5).tolist()
+    best, lowest = best_f1_by_brute_force(in_scope, out_of_scope)
+    threshold = fit_best_f1_threshold(np.array(in_scope), np.array(out_of_scope))
+    assert threshold == lowest
+    is_in = [1] * len(in_scope) + [0] * len(out_of_scope)
+    accepted = np.array(in_scope + out_of_scope) <= threshold
+    assert f1_score(is_in, accepted) == pytest.approx(float(best))
+
+
+def test_the_best_f1_threshold_of_five_utterances_is_that_found_by_hand() -> None:
+    # At -3: 2 of 3 accepted, none wrongly: F1 4/5. At -1: all 3, and both out-of-scope ones: 6/8. At -4: 2/4.
+    assert fit_best_f1_threshold(np.array([-1.0, -4.0, -3.0]), np.array([-2.0, -2.5])) == -3.0
+    # An out-of-scope utterance of the same energy comes in too: at -3 2 of 3 and 1 wrongly, 4/6; at -1 6/8.
+    assert fit_best_f1_threshold(np.array([-1.0, -4.0, -3.0]), np.array([-3.0, -2.0])) == -1.0
+
+
+def test_the_best_f1_threshold_accepts_all_where_out_of_scope_is_far_or_absent() -> None:
+    in_scope = np.array([-5.0, -3.0, -4.0])
+    for out_of_scope in (np.array([0.0, 1.0]), np.array([])):
+        assert fit_best_f1_threshold(in_scope, out_of_scope) == -3.0

@@ -15,13 +15,20 @@ from intents import config as declarations
 from intents import runs, tracking
 from tests.conftest import Logged, run_tracked
 
+SCORES = ("energy", "max_softmax", "max_logit", "mahalanobis", "nearest_neighbours")
 FINAL_METRICS = {
     *("test_accuracy", "test_f1_weighted", "test_f1_macro", "test_ece", "test_brier", "test_nll"),
     *("test_osr_accuracy", "test_osr_precision", "test_osr_recall", "test_osr_f1"),
     *("test_auroc", "test_aupr_in", "test_aupr_out", "test_fpr95", "test_oos_recall"),
     *("test_accepted_accuracy", "test_accuracy_ci_low", "test_accuracy_ci_high"),
     *("test_f1_weighted_ci_low", "test_f1_weighted_ci_high", "unk_share"),
-    *("train_samples_per_second", "train_seconds", "model_bytes"),
+    *("train_samples_per_second", "train_seconds", "model_bytes", "parameters", "best_val_f1_weighted"),
+    *(
+        f"test_{name}_of_{kind}"
+        for name in ("auroc", "oos_recall")
+        for kind in ("given", "far", "gaussian_embeddings")
+    ),
+    *(f"test_{name}_by_{score}" for name in ("auroc", "fpr95") for score in SCORES),
 }
 
 
@@ -49,7 +56,7 @@ def test_a_run_logs_every_parameter_defaults_included_as_it_took_effect(run: Run
     effective = logged.config.as_parameters()
     assert run.data.params == {name: str(value) for name, value in effective.items()}
     assert float(run.data.params["learning_rate"]) == 5e-4
-    assert run.data.params["patience"] == "5"  # nobody typed this one
+    assert run.data.params["patience"] == "10"  # nobody typed this one
 
 
 def test_a_run_that_went_well_is_finished_and_has_no_failure(run: Run):
@@ -62,6 +69,12 @@ def test_a_run_that_went_well_is_finished_and_has_no_failure(run: Run):
 def test_each_epoch_has_its_metrics_at_its_own_step(name: str, run: Run):
     history = MlflowClient().get_metric_history(run.info.run_id, name)
     assert [metric.step for metric in history] == [1, 2]
+
+
+def test_the_loss_of_one_step_in_fifty_is_logged_at_its_step(run: Run):
+    history = MlflowClient().get_metric_history(run.info.run_id, "loss")
+    assert [metric.step for metric in history] == [0]  # a run of fewer than 50 steps
+    assert history[0].value > 0
 
 
 def test_the_final_metrics_have_the_agreed_names_and_belong_to_the_model_too(run: Run, logged: Logged):
@@ -98,6 +111,9 @@ def test_the_run_keeps_the_report_the_data_and_what_it_ran_on(run: Run, tmp_path
         "environment.json",
         "report/confusion_matrix.png",
         "report/hardest_samples.csv",
+        "report/energies.png",
+        "report/open_set_kinds.csv",
+        "report/open_set_scores.csv",
         "report/classification_report.csv",
         "report/evaluation_metrics.json",
     }

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,36 @@ import pytest
 import torch
 from sklearn.metrics import f1_score
 
-from intents import artifact, training
+from intents import artifact, saving, training
+from intents import config as declarations
+from intents.data import corpus as corpora
 from intents.errors import ConfigError
 from intents.models.network import predict_logits
 from tests.conftest import INTENTS, UNSPELLABLE, Trained
 
 EPOCH_METRICS = {"train_loss", "val_accuracy", "val_f1_weighted", "val_f1_macro", "val_nll", "val_loss"}
+
+
+def train_textcnn(
+    settings: Mapping[str, str], folder: Path, **changes: str
+) -> tuple[Trained, dict[int, dict[str, float]]]:
+    """A tiny TextCNN, trained and saved, and its loss terms by step."""
+    sizes = {"channels": "16", "embedding_size": "8", "learning_rate": "0.01", "epochs": "4"}
+    config = declarations.train_config("textcnn", {**settings, "model_name": "char", **sizes, **changes})
+    corpus = corpora.load(config.data, selects_on_test=config.hyperparams.selects_on_test)
+    epochs: dict[int, Mapping[str, float]] = {}
+    steps: dict[int, dict[str, float]] = {}
+    notes: list[str] = []
+    result = training.train(
+        config,
+        corpus,
+        folder / "checkpoints",
+        on_epoch=epochs.__setitem__,
+        on_step=lambda step, terms: steps.update({step: dict(terms)}),
+        on_note=notes.append,
+    )
+    saving.save(result, config, corpus, folder / "model")
+    return Trained(config, corpus, result, folder / "model", epochs, tuple(notes)), steps
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +71,9 @@ def test_the_directory_has_every_file_of_the_layout_and_no_other(trained: Traine
         "intent_distribution.png",
         "length_distribution.png",
         "per_intent_f1.png",
+        "energies.png",
+        "open_set_kinds.csv",
+        "open_set_scores.csv",
         "hardest_samples.csv",
         "sanity_predictions.csv",
         "manifest.json",
@@ -88,7 +115,7 @@ def test_the_classification_report_has_a_row_an_intent_then_the_averages(trained
 
 def test_hardest_samples_are_the_wrong_in_scope_predictions_the_most_confident_first(trained: Trained):
     found = pd.read_csv(trained.directory / "hardest_samples.csv")
-    predictions = trained.result.predictions
+    predictions = trained.result.test.predictions
     in_scope = predictions[predictions["true_intent"] != ""]
     wrong = in_scope["true_intent"] != in_scope["pred_intent"]
     assert 2 <= wrong.sum() < len(in_scope) < len(predictions)  # the fixture has all three kinds
@@ -109,7 +136,7 @@ def test_sanity_predictions_are_what_the_directory_says_once_reloaded(trained: T
 
 
 def test_predictions_hold_each_test_utterance_once_in_scope_then_out_of_scope(trained: Trained):
-    corpus, predictions = trained.corpus, trained.result.predictions
+    corpus, predictions = trained.corpus, trained.result.test.predictions
     out_of_scope = corpus.out_of_scope_part("test")
     assert len(out_of_scope) > 0
     assert list(predictions["text"]) == [*corpus.part("test")["text"], *out_of_scope["text"]]
@@ -119,7 +146,7 @@ def test_predictions_hold_each_test_utterance_once_in_scope_then_out_of_scope(tr
 
 
 def test_energies_and_confidences_belong_to_the_same_logits(trained: Trained):
-    row = trained.result.predictions.iloc[0]
+    row = trained.result.test.predictions.iloc[0]
     loaded = artifact.load(trained.directory)
     logits = predict_logits(loaded.module, loaded.tokenizer, [row["text"]], max_length=32)[0].astype(float)
     assert row["energy"] == pytest.approx(-np.log(np.exp(logits).sum()), abs=1e-5)
@@ -170,9 +197,14 @@ def test_test_rows_change_neither_weights_nor_vocabulary_nor_threshold(trained: 
     rows.loc[is_test, "label"] = rows.loc[is_test, "label"].to_numpy()[::-1]
     changed = dataclasses.replace(trained.corpus, rows=rows)
     again = training.train(
-        trained.config, changed, tmp_path / "checkpoints", on_epoch=lambda *_: None, on_note=lambda _: None
+        trained.config,
+        changed,
+        tmp_path / "checkpoints",
+        on_epoch=lambda *_: None,
+        on_step=lambda *_: None,
+        on_note=lambda _: None,
     )
-    assert list(again.predictions["text"]) != list(trained.result.predictions["text"])
+    assert list(again.test.predictions["text"]) != list(trained.result.test.predictions["text"])
     assert again.rejection == trained.result.rejection
     assert again.tokenizer.get_vocab() == trained.result.tokenizer.get_vocab()
     before, after = trained.result.module.state_dict(), again.module.state_dict()
@@ -192,3 +224,63 @@ def test_the_name_of_what_is_rejected_must_not_be_an_intent(train_tiny: Callable
     taken = next(iter(INTENTS))
     with pytest.raises(ConfigError, match=f"unknown_intent='{taken}' is an intent"):
         train_tiny(unknown_intent=taken)
+
+
+def test_the_textcnn_notebook_recipe_reports_its_loss_terms_and_keeps_its_fixed_rule(
+    tiny_settings: dict[str, str], tiny_bert: Path, tmp_path: Path
+):
+    changes = {"recipe": "notebook", "model_name": str(tiny_bert), "batch_size": "24", "epochs": "19"}
+    made, steps = train_textcnn(tiny_settings, tmp_path, **changes)
+    assert made.corpus.part("validation").empty
+    assert len(made.corpus.negatives()) > 0
+    assert (made.result.rejection.energy_threshold, made.result.rejection.target) == (-3.0, "fixed")
+    assert made.result.rejection.fitted_temperature == 1.0
+    assert list(steps) == [0, 50]  # 19 epochs of 4 or 5 batches; one in 50 is reported
+    for terms in steps.values():
+        assert list(terms) == ["loss", "cross_entropy_loss", "energy_loss", "norm_loss"]
+        assert terms["loss"] == pytest.approx(terms["cross_entropy_loss"] + 0.1 * terms["energy_loss"] + 10)
+        assert terms["norm_loss"] == pytest.approx(10 * np.exp(0.003 * terms["loss"]))
+    assert steps[50]["loss"] < steps[0]["loss"]
+    assert 0 < made.result.facts["explained_variance"] <= 1
+    assert set(made.epochs[1]) == EPOCH_METRICS
+
+
+def test_the_textcnn_trains_as_the_bert_does_but_on_no_special_token(
+    tiny_settings: dict[str, str], tmp_path: Path
+):
+    made, steps = train_textcnn(tiny_settings, tmp_path)
+    assert {path.name for path in made.directory.iterdir()} >= {"model.safetensors", "energies.png"}
+    assert list(made.epochs) == [1, 2, 3, 4]
+    assert all(set(metrics) == EPOCH_METRICS for metrics in made.epochs.values())
+    assert list(steps[0]) == ["loss"]  # while the margins are not set, cross-entropy alone
+    assert made.result.tokenizer("你好")["input_ids"] == made.result.tokenizer.convert_tokens_to_ids(
+        ["你", "好"]
+    )
+    assert made.result.fit.best_f1_weighted == pytest.approx(weighted_f1(made, "validation"))
+    assert weighted_f1(made, "validation") > 0.25  # better than one intent for everything
+
+
+def test_out_of_scope_rows_that_are_measured_change_no_weight_but_negatives_do(
+    tiny_settings: dict[str, str], tmp_path: Path
+):
+    made, _ = train_textcnn(tiny_settings, tmp_path / "first")
+
+    def weights_with(changed_part: str) -> dict[str, torch.Tensor]:
+        rows = made.corpus.out_of_scope.copy()
+        is_changed = rows["part"] == changed_part
+        assert is_changed.sum() > 1
+        rows.loc[is_changed, "text"] = "你好呀"
+        again = training.train(
+            made.config,
+            dataclasses.replace(made.corpus, out_of_scope=rows),
+            tmp_path / changed_part,
+            on_epoch=lambda *_: None,
+            on_step=lambda *_: None,
+            on_note=lambda _: None,
+        )
+        return again.module.state_dict()
+
+    before = made.result.module.state_dict()
+    for part, is_trained_on in (("test", False), ("validation", False), ("train", True)):
+        after = weights_with(part)
+        assert all(torch.equal(before[name], after[name]) for name in before) != is_trained_on

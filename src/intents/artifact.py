@@ -29,6 +29,9 @@ CONFUSION_MATRIX = "confusion_matrix.png"
 INTENT_DISTRIBUTION = "intent_distribution.png"
 LENGTH_DISTRIBUTION = "length_distribution.png"
 PER_INTENT_F1 = "per_intent_f1.png"
+ENERGIES = "energies.png"
+OPEN_SET_KINDS = "open_set_kinds.csv"
+OPEN_SET_SCORES = "open_set_scores.csv"
 HARDEST_SAMPLES = "hardest_samples.csv"
 SANITY_PREDICTIONS = "sanity_predictions.csv"
 TOKENIZER_CONFIG = "tokenizer_config.json"
@@ -49,6 +52,9 @@ ALLOWED_FILES = frozenset(
         INTENT_DISTRIBUTION,
         LENGTH_DISTRIBUTION,
         PER_INTENT_F1,
+        ENERGIES,
+        OPEN_SET_KINDS,
+        OPEN_SET_SCORES,
         HARDEST_SAMPLES,
         SANITY_PREDICTIONS,
     }

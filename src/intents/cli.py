@@ -4,6 +4,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from intents import config as declarations
@@ -11,7 +12,7 @@ from intents.config import FAMILIES
 from intents.errors import IntentsError
 from intents.parameters import build
 
-_FAMILY_OF = {f"train_{family}": family for family in FAMILIES}
+_FAMILY_OF = {hyperparams.ENTRY_POINT: family for family, hyperparams in FAMILIES.items()}
 USER_ERROR, FAILURE, INTERRUPTED = 2, 1, 130
 
 
@@ -22,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     texts = {name: text for name, text in arguments.items() if text is not None}
     if command in _FAMILY_OF:
         return guarded(lambda: _train(_FAMILY_OF[command], texts))
-    return guarded(lambda: _check_data(texts))
+    return guarded(lambda: _COMMANDS[command](texts))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -31,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="intents", description="Train and check intent classifiers.", allow_abbrev=False
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    for name in (*_FAMILY_OF, "check_data"):
+    for name in (*_FAMILY_OF, *_COMMANDS):
         command = commands.add_parser(name, help=declarations.ENTRY_POINT_MEANINGS[name], allow_abbrev=False)
         add_flags(command, name)
     return parser
@@ -66,9 +67,27 @@ def guarded(command: Callable[[], Any]) -> int:
 def _train(family: str, texts: Mapping[str, str]) -> Any:
     config = declarations.train_config(family, texts)
     quieten()
-    from intents import tracking
+    from intents import studies
 
-    return tracking.train(config, say=lambda line: print(line, flush=True))
+    return studies.train(config, say=_say)
+
+
+def _evaluate_open_set(texts: Mapping[str, str]) -> Any:
+    data, study = build(declarations.DataConfig, texts), build(declarations.OpenSetConfig, texts)
+    quieten()
+    from intents import studies
+
+    return studies.evaluate_open_set(data, study, say=_say)
+
+
+def _reduce_embeddings(texts: Mapping[str, str]) -> Any:
+    config = build(declarations.ReductionConfig, texts)
+    quieten()
+    from intents import embeddings
+
+    return embeddings.reduced_table(
+        config.model_name, size=config.embedding_size, workspace=Path(config.workspace)
+    )
 
 
 def _check_data(texts: Mapping[str, str]) -> str:
@@ -76,6 +95,17 @@ def _check_data(texts: Mapping[str, str]) -> str:
 
     config = build(declarations.DataConfig, texts)
     return corpus.load(config).description()
+
+
+_COMMANDS: dict[str, Callable[[Mapping[str, str]], Any]] = {
+    "check_data": _check_data,
+    "evaluate_open_set": _evaluate_open_set,
+    "reduce_embeddings": _reduce_embeddings,
+}
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def quieten() -> None:

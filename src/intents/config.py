@@ -25,15 +25,15 @@ class DataConfig:
     data: str = ""
     """Corpus: .jsonl files or a directory, comma-separated; empty: the raw corpora if present, else the sample."""
     noise: str = ""
-    """Out-of-scope utterances, a .jsonl file; empty: noise.jsonl beside the corpus where there is one."""
+    """Out-of-scope utterances, .jsonl or .json; empty: noise.jsonl or noise.json beside the corpus, if there."""
     blacklist: str = "assets/blacklist.txt"
     """File of intents to drop from raw corpora, one a line."""
     min_per_intent: int = 20
     """Raw corpora: intents with fewer rows are set aside."""
     max_per_intent: int = 300
     """Raw corpora: at most this many rows of one intent are kept."""
-    split: Literal["grouped", "stratified", "given"] = "grouped"
-    """How rows reach train and test: by hash of the normal form, by intent, or by their own `split` field."""
+    split: Literal["grouped", "stratified", "random", "given"] = "grouped"
+    """How rows reach train and test: by hash of the normal form, by intent, at random, or by their own `split`."""
     test_size: float = 0.2
     """Share of the rows that is tested on."""
     validation_size: float = 0.1
@@ -67,6 +67,7 @@ class Hyperparams:
     """What every family's training takes. A family sets its own defaults, and may add fields."""
 
     FAMILY: ClassVar[str]
+    ENTRY_POINT: ClassVar[str]
     RECIPES: ClassVar[Mapping[str, Mapping[str, Any]]]
 
     recipe: Literal["default", "notebook"] = "default"
@@ -88,46 +89,70 @@ class Hyperparams:
     weight_decay: float = 0.01
     """Decoupled weight decay of every matrix (biases and norms have none)."""
     warmup_ratio: float = 0.1
-    """Share of the steps in which the learning rate rises; it then falls to zero in a straight line."""
+    """Share of the steps in which the learning rate rises."""
+    schedule: Literal["linear", "constant"] = "linear"
+    """After the warm-up the learning rate falls to zero in a straight line, or stays."""
     label_smoothing: float = 0.1
     """Share of each training target that is spread over all intents."""
-    token_dropout: float = 0.0
-    """Share of training tokens replaced by the mask (or unknown) token, afresh in every batch."""
-    patience: int = 5
-    """Stop after this many epochs without a better validation weighted F1; 0 never stops early."""
+    selection: Literal["latest", "best"] = "latest"
+    """Keep the latest epoch within one standard error of the best validation weighted F1, or strictly the best."""
+    patience: int = 10
+    """Stop after this many epochs that `selection` would not keep; 0 never stops early."""
     padding: Literal["longest", "max_length"] = "longest"
     """Pad to the longest utterance of the batch, or always to max_length."""
     batching: Literal["by_length", "random"] = "by_length"
     """Put utterances of like length into one batch, or not."""
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     """auto: bfloat16 where the processor or the GPU computes in it, else float32."""
+    special_tokens: bool
+    """Whether the encoder's marks of beginning and end are set around an utterance."""
     extend_vocabulary: Literal["auto", "never"] = "auto"
     """auto: add the training part's characters that the encoder can't spell."""
     seed: int = 42
     """Seed of weights, dropout and batch order. The split has its own (`split_seed`)."""
     unknown_intent: str = "Unknown"
     """The name given to what is rejected."""
+    energy_weight: float
+    """Weight of the energy terms beside the cross-entropy; 0 trains by cross-entropy alone."""
+    energy_objective: Literal["margin", "notebook"] = "margin"
+    """Squared hinges with margins (Liu et al. 2020), or the source notebook's mean energy and relu(1 - energy)."""
+    gaussian_negatives: bool = True
+    """Energy terms: random embeddings are negatives."""
+    corpus_negatives: bool = True
+    """Energy terms: the training part's out-of-scope utterances are negatives."""
+    negative_batch_size: int = 16
+    """Negatives of each kind a training step."""
+    calibration: Literal["temperature", "none"] = "temperature"
+    """Fit a temperature on validation rows and fold it into the head, or leave the softmax as it was trained."""
+    threshold_rule: Literal["acceptance", "best_f1", "fixed"] = "acceptance"
+    """Energy threshold: accepts target_acceptance, has the best accept/reject F1 on validation rows, or is fixed."""
     target_acceptance: float = 0.95
-    """Share of in-scope validation rows that the energy threshold accepts."""
+    """threshold_rule=acceptance: share of in-scope validation rows that are accepted."""
+    fixed_threshold: float = -3.0
+    """threshold_rule=fixed: utterances are accepted up to this energy."""
 
     def __post_init__(self) -> None:
         require(
             bool(self.model_name.strip()), "model_name", self.model_name, "an encoder's name, path or hub id"
         )
         require(2 < self.max_length <= 8192, "max_length", self.max_length, "3 to 8192 tokens")
-        for name in ("batch_size", "evaluation_batch_size"):
+        for name in ("batch_size", "evaluation_batch_size", "negative_batch_size"):
             require(1 <= getattr(self, name) <= 65536, name, getattr(self, name), "1 to 65536 utterances")
         require(1 <= self.epochs <= 10000, "epochs", self.epochs, "1 to 10000")
         learns = math.isfinite(self.learning_rate) and 0 < self.learning_rate <= 1
         require(learns, "learning_rate", self.learning_rate, "a number above 0, up to 1")
         multiplies = math.isfinite(self.new_weights_factor) and 0 < self.new_weights_factor <= 1000
         require(multiplies, "new_weights_factor", self.new_weights_factor, "a number above 0, up to 1000")
-        for name in ("weight_decay", "warmup_ratio", "label_smoothing", "token_dropout"):
+        for name in ("weight_decay", "warmup_ratio", "label_smoothing"):
             share = getattr(self, name)
             require(0 <= share < 1, name, share, "0 up to, but not including, 1")
         require(0 <= self.patience <= 10000, "patience", self.patience, "0 to 10000 epochs")
         require(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
         require(bool(self.unknown_intent.strip()), "unknown_intent", self.unknown_intent, "a name")
+        weighs = math.isfinite(self.energy_weight) and 0 <= self.energy_weight <= 100
+        require(weighs, "energy_weight", self.energy_weight, "0 to 100")
+        is_energy = math.isfinite(self.fixed_threshold)
+        require(is_energy, "fixed_threshold", self.fixed_threshold, "a finite number")
         accepts = 0 < self.target_acceptance < 1
         require(
             accepts, "target_acceptance", self.target_acceptance, "a share between 0 and 1, both excluded"
@@ -144,6 +169,7 @@ class BertHyperparams(Hyperparams):
     """A transformer encoder with a classification head."""
 
     FAMILY: ClassVar[str] = "bert"
+    ENTRY_POINT: ClassVar[str] = "train_bert"
     RECIPES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         # The fine-tune this project began as, to the letter; it chose its epoch on the test part.
         "notebook": {
@@ -158,7 +184,7 @@ class BertHyperparams(Hyperparams):
             "weight_decay": 0.01,
             "warmup_ratio": 0.0,
             "label_smoothing": 0.0,
-            "token_dropout": 0.0,
+            "selection": "best",
             "patience": 0,
             "padding": "max_length",
             "batching": "random",
@@ -173,6 +199,94 @@ class BertHyperparams(Hyperparams):
     epochs: int = 20
     learning_rate: float = 5e-5
     new_weights_factor: float = 10.0
+    special_tokens: bool = True
+    energy_weight: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextCNNHyperparams(Hyperparams):
+    """A small convolutional network over token embeddings."""
+
+    FAMILY: ClassVar[str] = "textcnn"
+    ENTRY_POINT: ClassVar[str] = "train_cnn"
+    RECIPES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        # The energy-CNN notebook this project began as, its loss and its loop.
+        "notebook": {
+            "split": "random",
+            "model_name": "microsoft/Phi-3-mini-4k-instruct",
+            "embeddings": "reduced",
+            "train_embeddings": False,
+            "batch_size": 24,
+            "negative_batch_size": 24,
+            "epochs": 50,
+            "learning_rate": 8e-4,
+            "new_weights_factor": 1.0,
+            "weight_decay": 0.0,
+            "warmup_ratio": 0.0,
+            "schedule": "constant",
+            "label_smoothing": 0.0,
+            "selection": "best",
+            "patience": 0,
+            "padding": "max_length",
+            "batching": "random",
+            "precision": "float32",
+            "extend_vocabulary": "never",
+            "members": 1,
+            "kernel_sizes": "3,4,5",
+            "channels": 128,
+            "batch_normalisation": True,
+            "embedding_dropout": 0.0,
+            "dropout": 0.5,
+            "energy_weight": 0.1,
+            "energy_objective": "notebook",
+            "calibration": "none",
+            "threshold_rule": "fixed",
+        },
+    }
+
+    model_name: str = "char"
+    max_length: int = 64
+    batch_size: int = 64
+    epochs: int = 20
+    learning_rate: float = 1e-3
+    new_weights_factor: float = 1.0
+    special_tokens: bool = False
+    energy_weight: float = 0.1
+    embeddings: Literal["learned", "reduced"] = "learned"
+    """Token table: learned from the corpus, or the encoder's own, reduced by PCA (`reduce_embeddings`)."""
+    train_embeddings: bool = True
+    """Whether training changes the token table."""
+    members: int = 4
+    """Small networks trained side by side; the mean of their logits is the prediction."""
+    embedding_size: int = 128
+    """Dimensions of a token in one member's table."""
+    kernel_sizes: str = "1,2,3,4"
+    """Widths of the convolutions, in tokens."""
+    channels: int = 128
+    """Patterns a kernel size and member."""
+    batch_normalisation: bool = False
+    """Normalise each pattern's responses over the batch's positions."""
+    embedding_dropout: float = 0.2
+    """Share of the embeddings' values dropped in training."""
+    dropout: float = 0.5
+    """Share of the pooled features dropped in training."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        widths = self.kernel_sizes.split(",")
+        are_widths = all(width.strip() in map(str, range(1, 65)) for width in widths)
+        require(are_widths, "kernel_sizes", self.kernel_sizes, "widths of 1 to 64 tokens, such as 3,4,5")
+        require(1 <= self.members <= 100, "members", self.members, "1 to 100")
+        require(1 <= self.embedding_size <= 4096, "embedding_size", self.embedding_size, "1 to 4096")
+        require(1 <= self.channels <= 4096, "channels", self.channels, "1 to 4096")
+        for name in ("embedding_dropout", "dropout"):
+            share = getattr(self, name)
+            require(0 <= share < 1, name, share, "0 up to, but not including, 1")
+
+    @property
+    def kernel_widths(self) -> tuple[int, ...]:
+        """`kernel_sizes` as numbers."""
+        return tuple(int(width) for width in self.kernel_sizes.split(","))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,8 +295,11 @@ class RunConfig:
 
     register: str = REGISTERED_MODEL
     """Registered model that the run adds a version to; empty: none."""
+    seeds: int = 1
+    """Train so many times, with seed, seed + 1, …, in nested runs; the best on validation rows is registered."""
 
     def __post_init__(self) -> None:
+        require(1 <= self.seeds <= 1000, "seeds", self.seeds, "1 to 1000 trainings")
         is_name = self.register == self.register.strip() and not set(self.register) & set("/:")
         require(is_name, "register", self.register, "a model's name without / or :, or nothing")
 
@@ -210,6 +327,72 @@ class PromoteConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReductionConfig:
+    """Which encoder's token table is reduced, and to what size."""
+
+    model_name: str = "minilm"
+    """Encoder: minilm, a local path, or a hub id."""
+    embedding_size: int = 128
+    """Dimensions that are kept."""
+    workspace: str = ".intents"
+    """Folder for the reduced table."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.model_name.strip()), "model_name", self.model_name, "an encoder's path or hub id")
+        require(1 <= self.embedding_size <= 4096, "embedding_size", self.embedding_size, "1 to 4096")
+        require(bool(self.workspace.strip()), "workspace", self.workspace, "a folder's path")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenSetConfig:
+    """Leaving intents out: which shares stay known, how often, with which family."""
+
+    family: Literal["bert", "textcnn"] = "textcnn"
+    """Model family."""
+    known_shares: str = "0.25,0.5,0.75"
+    """Shares of the intents that are trained on; the others are out-of-scope."""
+    seeds: int = 3
+    """Draws of the known intents, each with a training of its own, a share."""
+    hyperparams: str = ""
+    """Hyperparameters other than the family's defaults, such as epochs=10,learning_rate=1e-3."""
+
+    def __post_init__(self) -> None:
+        shares = self.known_shares.split(",")
+        are_shares = all(_is_number(share) and 0 < float(share) < 1 for share in shares)
+        require(are_shares, "known_shares", self.known_shares, "shares between 0 and 1, such as 0.25,0.5")
+        require(1 <= self.seeds <= 1000, "seeds", self.seeds, "1 to 1000 draws")
+        names = {field.name for field in dataclasses.fields(FAMILIES[self.family])}
+        are_pairs = set(self.overrides) <= names
+        require(are_pairs, "hyperparams", self.hyperparams, f"name=value,… of {', '.join(sorted(names))}")
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """`known_shares` as numbers."""
+        return tuple(float(share) for share in self.known_shares.split(","))
+
+    @property
+    def overrides(self) -> dict[str, str]:
+        """`hyperparams` by name; a piece without = belongs to the value before it (kernel_sizes=2,3)."""
+        values: dict[str, str] = {}
+        name = ""
+        for piece in filter(None, self.hyperparams.split(",")):
+            head, equals, value = piece.partition("=")
+            if equals:
+                name = head.strip()
+                values[name] = value.strip()
+            else:
+                values[name] = f"{values[name]},{piece.strip()}" if name in values else piece
+        return values
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """One training run, whole."""
 
@@ -222,17 +405,24 @@ class TrainConfig:
         return {**vars(self.data), **vars(self.hyperparams), **vars(self.run)}
 
 
-FAMILIES: dict[str, type[Hyperparams]] = {"bert": BertHyperparams}
+FAMILIES: dict[str, type[Hyperparams]] = {
+    hyperparams.FAMILY: hyperparams for hyperparams in (BertHyperparams, TextCNNHyperparams)
+}
 
 ENTRY_POINTS: dict[str, tuple[type, ...]] = {
-    **{f"train_{family}": (DataConfig, hyperparams, RunConfig) for family, hyperparams in FAMILIES.items()},
+    **{hyperparams.ENTRY_POINT: (DataConfig, hyperparams, RunConfig) for hyperparams in FAMILIES.values()},
     "check_data": (DataConfig,),
+    "evaluate_open_set": (DataConfig, OpenSetConfig),
+    "reduce_embeddings": (ReductionConfig,),
     "promote": (PromoteConfig,),
 }
 
 ENTRY_POINT_MEANINGS: dict[str, str] = {
     "train_bert": "fine-tune a transformer encoder, evaluate it, log and register it",
+    "train_cnn": "train a TextCNN with energy-based open-set recognition, evaluate it, log and register it",
     "check_data": "read, clean and split a corpus without training, and print what was dropped and why",
+    "evaluate_open_set": "leave intents out, train on the others, and measure how well the left out are refused",
+    "reduce_embeddings": "reduce an encoder's token table by PCA, for train_cnn with embeddings=reduced",
     "promote": "publish the registered version marked Production to where the chat service reads it",
 }
 

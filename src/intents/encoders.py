@@ -13,6 +13,7 @@ from tokenizers.models import WordLevel
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerFast
 
+from intents.config import Hyperparams
 from intents.errors import EncoderError
 
 CHARACTER_ENCODER = "char"
@@ -36,23 +37,43 @@ class Encoder:
 
     tokenizer: Any
     weights: str
+    workspace: Path
+    """Where what is derived from the weights is kept."""
     added_tokens: int
     unknown_share: float
     """Share of the corpus's tokens that the encoder could not spell, before anything was added."""
 
 
-def load(model_name: str, texts: Iterable[str], *, max_length: int, extend_vocabulary: str) -> Encoder:
-    """The named encoder, ready for `texts`. Raises EncoderError."""
+def load(hyperparams: Hyperparams, texts: Iterable[str], *, workspace: Path) -> Encoder:
+    """The encoder that `hyperparams` names, ready for `texts`. Raises EncoderError."""
     texts = list(texts)
-    if model_name == CHARACTER_ENCODER:
-        tokenizer = character_tokenizer(texts, max_length=max_length)
-        return Encoder(tokenizer, weights="", added_tokens=0, unknown_share=unknown_share(tokenizer, texts))
-    weights = locate(model_name)
-    tokenizer = _load_tokenizer(weights, model_name)
-    tokenizer.model_max_length = max_length
+    weights = locate(hyperparams.model_name)
+    if weights:
+        tokenizer = _load_tokenizer(weights, hyperparams.model_name)
+        tokenizer.model_max_length = hyperparams.max_length
+    else:
+        tokenizer = character_tokenizer(texts, max_length=hyperparams.max_length)
     share = unknown_share(tokenizer, texts)
-    added = tokenizer.add_tokens(missing_characters(tokenizer, texts)) if extend_vocabulary == "auto" else 0
-    return Encoder(tokenizer, weights=weights, added_tokens=added, unknown_share=share)
+    extends = bool(weights) and hyperparams.extend_vocabulary == "auto"
+    added = tokenizer.add_tokens(missing_characters(tokenizer, texts)) if extends else 0
+    if not hyperparams.special_tokens:
+        tokenizer = without_special_tokens(tokenizer)
+    return Encoder(tokenizer, weights, workspace, added_tokens=added, unknown_share=share)
+
+
+def without_special_tokens(tokenizer: Any) -> PreTrainedTokenizerFast:
+    """The same tokens, with nothing set before or after an utterance's own."""
+    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    backend.post_processor = TemplateProcessing(single="$A", pair="$A $B", special_tokens=[])
+    named = {
+        role: str(token) for role, token in tokenizer.special_tokens_map.items() if role in SPECIAL_TOKENS
+    }
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        model_max_length=tokenizer.model_max_length,
+        model_input_names=["input_ids", "attention_mask"],
+        **{"pad_token": str(tokenizer.eos_token), **named},
+    )
 
 
 def locate(model_name: str) -> str:

@@ -6,16 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
-from sklearn.metrics import average_precision_score, roc_auc_score
 
-from intents.scoring import (
-    Floats,
-    Integers,
-    energy,
-    fit_threshold,
-    is_in_scope,
-    negative_log_likelihood,
-)
+from intents import open_set
+from intents.scoring import Floats, Integers, energy, is_in_scope, negative_log_likelihood
 
 CALIBRATION_BINS = 15
 BOOTSTRAP_SAMPLES = 1000
@@ -142,11 +135,7 @@ def calibration_metrics(logits_BC: Floats, labels_B: Integers) -> dict[str, floa
 def open_set_metrics(
     logits_BC: Floats, labels_B: Integers, out_of_scope_logits_NC: Floats | None, *, threshold: float
 ) -> dict[str, float]:
-    """Accepting and rejecting at `threshold`, and ranking by energy. In-scope is the positive class.
-
-    auroc: chance that an out-of-scope utterance has the higher energy. aupr_in, aupr_out: average precision with
-    in-scope or out-of-scope as the positive class. fpr95: share of out-of-scope accepted when 95 % of in-scope is.
-    """
+    """Accepting and rejecting at `threshold`, and ranking by energy; what needs out-of-scope rows, where there are."""
     energies_B = energy(logits_BC)
     is_accepted_B = is_in_scope(energies_B, threshold)
     is_right_B = logits_BC.argmax(axis=-1) == labels_B
@@ -157,24 +146,8 @@ def open_set_metrics(
     if out_of_scope_logits_NC is None or not len(out_of_scope_logits_NC):
         return metrics
     energies_N = energy(out_of_scope_logits_NC)
-    is_accepted_N = is_in_scope(energies_N, threshold)
-    true_accepts, false_accepts = int(is_accepted_B.sum()), int(is_accepted_N.sum())
-    rejects = int((~is_accepted_N).sum())
-    positive = np.concatenate([np.ones(len(energies_B)), np.zeros(len(energies_N))])
-    energies = np.concatenate([energies_B, energies_N])
-    return metrics | {
-        "osr_accuracy": (true_accepts + rejects) / len(energies),
-        "osr_precision": true_accepts / max(true_accepts + false_accepts, 1),
-        "osr_f1": 2 * true_accepts / (len(energies_B) + true_accepts + false_accepts),
-        "oos_recall": rejects / len(energies_N),
-        "auroc": float(roc_auc_score(positive, -energies)),
-        "aupr_in": float(average_precision_score(positive, -energies)),
-        "aupr_out": float(average_precision_score(1 - positive, energies)),
-        "fpr95": false_positive_rate_at_recall(energies_B, energies_N, recall=0.95),
-    }
-
-
-def false_positive_rate_at_recall(energies_B: Floats, energies_N: Floats, *, recall: float) -> float:
-    """Share of out-of-scope accepted at the lowest threshold that accepts `recall` of in-scope."""
-    threshold = fit_threshold(energies_B, target_acceptance=recall)
-    return float(is_in_scope(energies_N, threshold).mean())
+    return (
+        metrics
+        | open_set.rejection_metrics(energies_B, energies_N, threshold=threshold)
+        | open_set.ranking_metrics(energies_B, energies_N)
+    )

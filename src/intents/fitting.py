@@ -1,5 +1,6 @@
 """The training loop, by transformers' Trainer: batches, optimizer, best epoch, early stop, progress."""
 
+import functools
 import math
 import time
 import warnings
@@ -13,13 +14,18 @@ import torch
 import transformers
 from tqdm import tqdm
 
+from intents import objective
 from intents.config import Hyperparams
 from intents.evaluation import classification_metrics, confusion
 from intents.models.network import Network
+from intents.objective import CrossEntropy
 from intents.scoring import Integers, negative_log_likelihood
 
 OnEpoch = Callable[[int, Mapping[str, float]], None]
-SELECTION_METRIC = "f1_weighted"
+OnStep = Callable[[int, Mapping[str, float]], None]
+LOGGED_STEPS = 50
+"""Loss terms are reported about every so many steps."""
+SELECTION_METRIC = "selection"
 POOL_BATCHES = 50
 
 
@@ -44,28 +50,18 @@ class Labelled:
 
 
 class TokenDataset(torch.utils.data.Dataset[dict[str, Any]]):
-    """Encoded utterances with their labels; with `token_dropout` some tokens are masked anew at each reading."""
+    """Encoded utterances with their labels."""
 
-    def __init__(
-        self, tokenizer: Any, rows: Labelled, *, max_length: int, token_dropout: float = 0.0
-    ) -> None:
+    def __init__(self, tokenizer: Any, rows: Labelled, *, max_length: int) -> None:
         encoded = tokenizer(list(rows.texts), truncation=True, max_length=max_length)
-        self.input_ids = [torch.tensor(ids) for ids in encoded["input_ids"]]
+        self.input_ids = encoded["input_ids"]
         self.labels_B = rows.labels_B
-        self.token_dropout = token_dropout
-        has_mask = tokenizer.mask_token_id is not None
-        self.replacement = tokenizer.mask_token_id if has_mask else tokenizer.unk_token_id
-        self.special = torch.tensor(tokenizer.all_special_ids)
 
     def __len__(self) -> int:
         return len(self.input_ids)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        ids = self.input_ids[index]
-        if self.token_dropout:
-            is_dropped = (torch.rand(ids.shape) < self.token_dropout) & ~torch.isin(ids, self.special)
-            ids = torch.where(is_dropped, self.replacement, ids)
-        return {"input_ids": ids, "labels": int(self.labels_B[index])}
+        return {"input_ids": self.input_ids[index], "labels": int(self.labels_B[index])}
 
 
 class LengthBatchedSampler(torch.utils.data.Sampler[int]):
@@ -98,7 +94,30 @@ class LengthBatchedSampler(torch.utils.data.Sampler[int]):
 
 
 class _Trainer(transformers.Trainer):  # type: ignore[misc]
-    """transformers' Trainer with this project's batches of like length."""
+    """transformers' Trainer with this project's objective and its batches of like length."""
+
+    def __init__(self, objective: Any, on_step: OnStep, *, label_smoothing: float, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.objective = objective
+        self.validation_objective = CrossEntropy(label_smoothing)
+        self.on_step = on_step
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,  # noqa: ARG002
+    ) -> Any:
+        labels_B = inputs.pop("labels")
+        if not model.training:
+            step = self.validation_objective(model, inputs, labels_B)
+        else:
+            step = self.objective(model, inputs, labels_B)
+            if self.state.global_step % LOGGED_STEPS == 0:
+                terms = {name: float(value.detach()) for name, value in step.terms.items()}
+                self.on_step(self.state.global_step, terms)
+        return (step.loss, {"logits": step.logits_BC}) if return_outputs else step.loss
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         if self.args.train_sampling_strategy != "group_by_length":
@@ -114,20 +133,24 @@ def fit(
     *,
     train: Labelled,
     validation: Labelled,
+    negatives: Sequence[str],
     checkpoints: Path,
     on_epoch: OnEpoch,
+    on_step: OnStep,
 ) -> Fit:
     """Trains the network in place and leaves the best epoch's weights in it.
 
-    The best epoch has the highest weighted F1 on `validation`. `checkpoints` is a folder for the weights.
+    Which epoch that is, `Selection` says from the weighted F1 on `validation`. `negatives` are out-of-scope
+    utterances to train on. `checkpoints` is a folder for the weights.
     """
     precision = _precision(hyperparams.precision)
-    training_set = TokenDataset(
-        tokenizer, train, max_length=hyperparams.max_length, token_dropout=hyperparams.token_dropout
-    )
+    training_set = TokenDataset(tokenizer, train, max_length=hyperparams.max_length)
     arguments = _arguments(hyperparams, checkpoints, precision=precision)
     steps = math.ceil(len(training_set) / arguments.train_batch_size) * hyperparams.epochs
     trainer = _Trainer(
+        objective.build(hyperparams, tokenizer, negatives=negatives, steps=steps),
+        on_step,
+        label_smoothing=hyperparams.label_smoothing,
         model=network.module,
         args=arguments,
         train_dataset=training_set,
@@ -138,7 +161,7 @@ def fit(
             padding=hyperparams.padding,
             max_length=hyperparams.max_length if hyperparams.padding == "max_length" else None,
         ),
-        compute_metrics=_validation_metrics,
+        compute_metrics=functools.partial(_validation_metrics, select=Selection(hyperparams.selection)),
         optimizers=_optimizer(network, hyperparams, steps=steps),
         callbacks=_callbacks(hyperparams, steps, on_epoch),
     )
@@ -150,10 +173,11 @@ def fit(
         trainer.train()
     seconds = time.perf_counter() - started
     epochs_run = round(trainer.state.epoch)
+    best = max(trainer.state.log_history, key=lambda entry: entry.get(f"eval_{SELECTION_METRIC}", -math.inf))
     return Fit(
-        best_epoch=round(trainer.state.best_global_step / (steps / hyperparams.epochs)),
+        best_epoch=round(best["epoch"]),
         epochs_run=epochs_run,
-        best_f1_weighted=float(trainer.state.best_metric),
+        best_f1_weighted=float(best["eval_f1_weighted"]),
         seconds=seconds,
         samples_per_second=epochs_run * len(training_set) / seconds,
         precision=precision,
@@ -166,7 +190,6 @@ def _arguments(hyperparams: Hyperparams, checkpoints: Path, *, precision: str) -
         num_train_epochs=hyperparams.epochs,
         per_device_train_batch_size=hyperparams.batch_size,
         per_device_eval_batch_size=hyperparams.evaluation_batch_size,
-        label_smoothing_factor=hyperparams.label_smoothing,
         train_sampling_strategy="group_by_length" if hyperparams.batching == "by_length" else "random",
         bf16=precision == "bfloat16",
         use_cpu=not torch.cuda.is_available(),
@@ -179,6 +202,8 @@ def _arguments(hyperparams: Hyperparams, checkpoints: Path, *, precision: str) -
         save_total_limit=1,
         save_only_model=True,
         seed=hyperparams.seed,
+        remove_unused_columns=False,
+        label_names=["labels"],
         report_to=[],
         disable_tqdm=True,
         dataloader_pin_memory=torch.cuda.is_available(),
@@ -195,7 +220,7 @@ def _precision(wanted: str) -> str:
 
 
 def _optimizer(network: Network, hyperparams: Hyperparams, *, steps: int) -> tuple[Any, Any]:
-    """AdamW, with a learning rate for pretrained weights and one for new ones; warm-up, then a line to zero."""
+    """AdamW, with a learning rate for pretrained weights and one for new ones; warm-up, then the schedule."""
     groups: dict[tuple[bool, bool], list[Any]] = {}
     for name, weight in network.module.named_parameters():
         if weight.requires_grad:
@@ -212,13 +237,40 @@ def _optimizer(network: Network, hyperparams: Hyperparams, *, steps: int) -> tup
         fused=True,
     )
     warmup_steps = round(hyperparams.warmup_ratio * steps)
-    return optimizer, transformers.get_linear_schedule_with_warmup(optimizer, warmup_steps, steps)
+    schedule = {"linear": "linear", "constant": "constant_with_warmup"}[hyperparams.schedule]
+    return optimizer, transformers.get_scheduler(
+        schedule, optimizer, num_warmup_steps=warmup_steps, num_training_steps=steps
+    )
 
 
-def _validation_metrics(prediction: Any) -> dict[str, float]:
+class Selection:
+    """Which epoch to keep: strictly the best, or the latest that validation rows can't tell from the best.
+
+    Each epoch gets a number; the highest is kept. With "latest" that is the epoch's own number as long as its
+    weighted F1 is within one standard error of the best so far, else 0. The learning rate falls to the end, so of
+    epochs that are alike the later one generalises better; the highest F1 of many epochs is partly luck.
+    """
+
+    def __init__(self, rule: str) -> None:
+        self.rule = rule
+        self.best = 0.0
+        self.epoch = 0
+
+    def __call__(self, f1_weighted: float, *, rows: int) -> float:
+        """The number of the next epoch, its weighted F1 measured on so many rows."""
+        if self.rule == "best":
+            return f1_weighted
+        self.epoch += 1
+        self.best = max(self.best, f1_weighted)
+        standard_error = math.sqrt(self.best * (1 - self.best) / rows)
+        return float(self.epoch if f1_weighted >= self.best - standard_error else 0)
+
+
+def _validation_metrics(prediction: Any, select: Selection) -> dict[str, float]:
     logits_BC, labels_B = np.asarray(prediction.predictions), np.asarray(prediction.label_ids)
     counts_CC = confusion(labels_B, logits_BC.argmax(axis=-1), number_of_intents=logits_BC.shape[-1])
-    return classification_metrics(counts_CC) | {"nll": negative_log_likelihood(logits_BC, labels_B)}
+    metrics = classification_metrics(counts_CC) | {"nll": negative_log_likelihood(logits_BC, labels_B)}
+    return metrics | {SELECTION_METRIC: select(metrics["f1_weighted"], rows=len(labels_B))}
 
 
 def _callbacks(hyperparams: Hyperparams, steps: int, on_epoch: OnEpoch) -> list[Any]:

@@ -34,7 +34,7 @@ def _entry_point(name: str) -> str:
 
 
 def _parameter(parameter: Parameter) -> tuple[str, str]:
-    kind = {str: "string", int: "int", float: "float"}[parameter.type]
+    kind = {str: "string", int: "int", float: "float", bool: "string"}[parameter.type]
     choices = f" One of: {', '.join(parameter.choices)}." if parameter.choices else ""
     return (
         f"      # {parameter.meaning}{choices}",

@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 from intents.errors import ConfigError
 
+BOOLEANS = {"true": True, "false": False}
+
 
 def _how_to_pass(name: str) -> str:
     return f"Pass --{name} <value>; under mlflow run, -P {name}=<value>."
@@ -41,6 +43,9 @@ class Parameter:
             expected = "one of " + ", ".join(self.choices)
             require(text in self.choices, self.name, text, expected)
             return text
+        if self.type is bool:
+            require(text.lower() in BOOLEANS, self.name, text, "true or false")
+            return BOOLEANS[text.lower()]
         try:
             return self.type(text)
         except ValueError as error:

@@ -22,7 +22,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.image import AxesImage
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
 CJK_FONT_FILE = Path(__file__).parent / "fonts" / "DroidSansFallback-subset.ttf"
 FONT_FAMILIES = ["DejaVu Sans", "Intents CJK"]
@@ -39,6 +39,8 @@ LINE_HEIGHT = 1.25
 """Room a line of text needs, in font sizes."""
 
 BAR_COLOUR = "#4c78a8"
+OUT_OF_SCOPE_COLOUR = "#b279a2"
+ENERGY_BINS, MIN_ENERGY_SPAN = 60, 1.0
 CENTRE_COLOUR, PERCENTILE_COLOUR = "#d62728", "#ff7f0e"
 EMPTY_ROW_COLOUR, GRID_COLOUR = "0.85", "0.92"
 
@@ -154,6 +156,39 @@ def plot_length_distribution(path: Path, lengths_N: np.ndarray, *, bins: int = 4
         hidden = len(lengths_N) - len(drawn)
         longer = f" ({hidden:,} longer ones, up to {lengths_N.max():,}, not drawn)" if hidden else ""
         axes.set_title(f"Length of {len(lengths_N):,} utterances{longer}")
+
+
+def plot_energies(
+    path: Path, in_scope_B: np.ndarray, *, out_of_scope_N: np.ndarray, threshold: float
+) -> None:
+    """Draw how in-scope and out-of-scope utterances spread over energy, and the threshold that parts them.
+
+    Each group's bars add up to 1, so that a small group shows beside a large one.
+    """
+    energies = np.concatenate([in_scope_B, out_of_scope_N, [threshold]])
+    missing = max(0.0, MIN_ENERGY_SPAN - np.ptp(energies)) / 2
+    edges = np.linspace(energies.min() - missing, energies.max() + missing, ENERGY_BINS + 1)
+    groups = [("in-scope", in_scope_B, BAR_COLOUR), ("out-of-scope", out_of_scope_N, OUT_OF_SCOPE_COLOUR)]
+    width_in, height_in = HISTOGRAM_IN
+    with _picture(path, width_in=width_in, height_in=height_in) as axes:
+        for name, group, colour in groups:
+            if len(group):
+                accepted = (group <= threshold).mean()
+                axes.hist(
+                    group,
+                    bins=list(edges),
+                    weights=np.full(len(group), 1 / len(group)),
+                    color=colour,
+                    alpha=0.6,
+                    label=f"{name}: {len(group):,} rows, {accepted:.1%} accepted",
+                )
+        axes.axvline(threshold, color=CENTRE_COLOUR, label=f"threshold {threshold:.2f}: accepted to its left")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.set_xlabel("energy (lower is more in-scope)")
+        axes.set_ylabel("share of the group")
+        axes.set_title("Energy of test utterances")
 
 
 def row_shares(counts_CC: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ import contextlib
 import shlex
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,19 @@ def stopped_by_signals() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def started(config: TrainConfig) -> Iterator[str]:
-    """A run with its parameters and tags logged, ended as what became of it."""
-    with _ended_as_it_went(mlflow.start_run()) as run_id, contextlib.ExitStack() as stack:
+def started_with(parameters: Mapping[str, Any]) -> Iterator[str]:
+    """A run with these parameters logged, where they are not yet, ended as what became of it."""
+    with _ended_as_it_went(mlflow.start_run()) as run_id:
+        logged = MlflowClient().get_run(run_id).data.params
+        mlflow.log_params({name: value for name, value in parameters.items() if name not in logged})
+        yield run_id
+
+
+@contextlib.contextmanager
+def started(config: TrainConfig, *, is_nested: bool = False) -> Iterator[str]:
+    """A training's run with its parameters and tags logged, ended as what became of it."""
+    run = mlflow.start_run(nested=is_nested)
+    with _ended_as_it_went(run) as run_id, contextlib.ExitStack() as stack:
         if _disagreeing(run_id, config):
             # `mlflow run` logs the declared defaults before this code starts, and a logged parameter can't be
             # changed: where the recipe changed some, a run of its own, nested, says what was really trained.

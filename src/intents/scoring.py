@@ -2,8 +2,9 @@
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, logsumexp
+from scipy.special import log_softmax
 
 Floats = npt.NDArray[np.floating]
 Integers = npt.NDArray[np.integer]
@@ -12,12 +13,17 @@ Integers = npt.NDArray[np.integer]
 TEMPERATURE_BOUNDS = (0.05, 20.0)
 
 
-def energy(logits_BC: Floats, temperature: float = 1.0) -> Floats:
-    """Free energy of each utterance, shape (B,). Lower is more in-scope.
+def free_energy(logits_BC: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
+    """Free energy of each utterance, shape (B,), differentiable. Lower is more in-scope.
 
     E = -T * logsumexp(logits / T), from Liu et al. 2020, arXiv:2010.03759.
     """
-    scores: Floats = -temperature * logsumexp(np.asarray(logits_BC, dtype=np.float64) / temperature, axis=-1)
+    return -temperature * torch.logsumexp(logits_BC / temperature, dim=-1)
+
+
+def energy(logits_BC: Floats, temperature: float = 1.0) -> Floats:
+    """`free_energy` of an array, in float64."""
+    scores: Floats = free_energy(torch.from_numpy(np.array(logits_BC, dtype=np.float64)), temperature).numpy()
     return scores
 
 
@@ -48,6 +54,18 @@ def fit_threshold(in_scope_energies_B: Floats, *, target_acceptance: float) -> f
     """
     accepted_share_B = np.arange(1, len(in_scope_energies_B) + 1) / len(in_scope_energies_B)
     return float(np.sort(in_scope_energies_B)[np.searchsorted(accepted_share_B, target_acceptance)])
+
+
+def fit_best_f1_threshold(in_scope_energies_B: Floats, out_of_scope_energies_N: Floats) -> float:
+    """The energy threshold with the best F1 of accepting, in-scope being positive; of equals the lowest.
+
+    Only the in-scope energies can be best: between two of them a higher threshold accepts out-of-scope alone.
+    """
+    thresholds_B = np.sort(in_scope_energies_B)
+    true_accepts_B = np.searchsorted(thresholds_B, thresholds_B, side="right")
+    false_accepts_B = np.searchsorted(np.sort(out_of_scope_energies_N), thresholds_B, side="right")
+    f1_B = 2 * true_accepts_B / (len(thresholds_B) + true_accepts_B + false_accepts_B)
+    return float(thresholds_B[f1_B.argmax()])
 
 
 def is_in_scope(energies_B: Floats, threshold: float) -> npt.NDArray[np.bool_]:

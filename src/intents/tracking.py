@@ -19,7 +19,7 @@ from mlflow.data.sources import LocalArtifactDatasetSource
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from intents import encoders, pyfunc, runs, stores, training
+from intents import encoders, pyfunc, runs, saving, stores, training
 from intents.config import REGISTERED_MODEL, TrainConfig
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
@@ -55,16 +55,17 @@ class RunOutcome:
         return f"run {self.run_id}\n{self.verdict}"
 
 
-def train(config: TrainConfig, *, say: Say) -> RunOutcome:
+def train(config: TrainConfig, *, say: Say, is_nested: bool = False) -> RunOutcome:
     """Trains, logs and registers one model. Raises IntentsError.
 
-    Interrupted, the run ends as KILLED; on any error as FAILED, the reason in its tag `failure`.
+    With `is_nested` its run is a child of the one under way. Interrupted, the run ends as KILLED; on any error as
+    FAILED, the reason in its tag `failure`.
     """
     encoders.locate(config.hyperparams.model_name)
     stores.connect()
     with (
         runs.stopped_by_signals(),
-        runs.started(config) as run_id,
+        runs.started(config, is_nested=is_nested) as run_id,
         runs.workspace(config, run_id) as workspace,
     ):
         corpus = corpora.load(config.data, selects_on_test=config.hyperparams.selects_on_test)
@@ -77,15 +78,16 @@ def train(config: TrainConfig, *, say: Say) -> RunOutcome:
             corpus,
             workspace / "checkpoints",
             on_epoch=lambda epoch, metrics: mlflow.log_metrics(dict(metrics), step=epoch),
+            on_step=lambda step, terms: mlflow.log_metrics(dict(terms), step=step),
             on_note=lambda line: say(f"note: {line}"),
         )
         directory = workspace / pyfunc.MODEL_ARTIFACT
-        training.save(result, config, corpus, directory)
+        saving.save(result, config, corpus, directory)
         model = _log_model(directory)
         _log_result(result, directory, model)
         say(_headline(result))
         # Last, so that a version that exists has its metrics.
-        registered = _register(model, config.run.register)
+        registered = register(model.model_uri, config.run.register)
         return RunOutcome(run_id, registered, verdict(config.run.register, registered, run_id))
 
 
@@ -178,26 +180,27 @@ def _log_model(directory: Path) -> Any:
             python_model=str(package / "pyfunc.py"),
             code_paths=[str(package)],
             artifacts={pyfunc.MODEL_ARTIFACT: str(directory)},
-            input_example=(list(training.SANITY_UTTERANCES), dict(pyfunc.DEFAULT_PARAMS)),
+            input_example=(list(saving.SANITY_UTTERANCES), dict(pyfunc.DEFAULT_PARAMS)),
             pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in SERVING_PACKAGES],
         )
 
 
-def _register(model: Any, name: str) -> str:
+def register(model_uri: str, name: str) -> str:
     """The new version of the registered model; "" where none is wanted."""
-    return str(mlflow.register_model(model.model_uri, name).version) if name else ""
+    return str(mlflow.register_model(model_uri, name).version) if name else ""
 
 
 def _log_result(result: TrainingResult, directory: Path, model: Any) -> None:
     model_bytes = sum(file.stat().st_size for file in directory.iterdir())
-    metrics = result.test.as_metrics("test") | result.facts | {"model_bytes": model_bytes}
+    metrics = result.test.metrics() | result.facts
+    metrics |= {"model_bytes": model_bytes, "best_val_f1_weighted": result.fit.best_f1_weighted}
     mlflow.log_metrics(metrics, model_id=model.model_id)
     for file in sorted(directory.iterdir()):
         if file.suffix in {".png", ".csv", ".json"} and "token" not in file.name:
             mlflow.log_artifact(str(file), "report")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "predictions.parquet"
-        _as_text(result.predictions).to_parquet(path)
+        _as_text(result.test.predictions).to_parquet(path)
         mlflow.log_artifact(str(path))
     mlflow.log_dict(dataclasses.asdict(result.fit) | dataclasses.asdict(result.rejection), "fit.json")
 
@@ -208,7 +211,7 @@ def _as_text(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def _headline(result: TrainingResult) -> str:
-    measured = result.test.metrics
+    measured = result.test.report.metrics
     line = (
         f"test: accuracy {measured['accuracy']:.4f}, weighted F1 {measured['f1_weighted']:.4f} "
         f"[{measured['f1_weighted_ci_low']:.4f}, {measured['f1_weighted_ci_high']:.4f}], "

@@ -28,9 +28,25 @@ def write_rows(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def fifo(tmp_path: Path) -> Iterator[Path]:
-    """A FIFO. A process waits to open and close its other end, so that reading it fails a test, not hangs it."""
-    path = tmp_path / "pipe.jsonl"
+def write_json(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a .json file below `tmp_path`."""
+
+    def write(name: str, content: object) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def fifo(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A FIFO. A process waits to open and close its other end, so that reading it fails a test, not hangs it.
+
+    Parametrised indirectly, it has the name given.
+    """
+    path = tmp_path / getattr(request, "param", "pipe.jsonl")
     os.mkfifo(path)
     with subprocess.Popen(["sh", "-c", ': > "$0"', str(path)]) as writer:
         yield path

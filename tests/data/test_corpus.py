@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
+from sklearn.model_selection import train_test_split
 
 from intents.data.corpus import Corpus
-from intents.data.splitting import normal_form
+from intents.data.splitting import grouped_parts, normal_form
 from intents.errors import DataError
 
-Write, Load = Callable[..., Path], Callable[..., Corpus]
+Write, WriteJson, Load = Callable[..., Path], Callable[..., Path], Callable[..., Corpus]
 PARTS = ("train", "validation", "test")
 
 
@@ -218,3 +220,135 @@ def test_a_workspace_that_can_not_be_written_is_named(write_rows: Write, load: L
     (tmp_path / "workspace").write_text("a file where a folder is meant")
     with pytest.raises(DataError, match=r"workspace.*can't be written .*-P workspace="):
         load(write_rows("c.jsonl", TWO_INTENTS))
+
+
+def test_data_json_is_not_cleaned(write_json: WriteJson, load: Load, tmp_path: Path) -> None:
+    (tmp_path / "blacklist.txt").write_text("banned\n")
+    content = {"a": [f"a{i}" for i in range(400)], "few": ["x", "y", "z"], "banned": ["p", "q", "r"]}
+    corpus = load(
+        write_json("mine/data.json", content),
+        blacklist=str(tmp_path / "blacklist.txt"),
+        min_per_intent=20,
+        max_per_intent=300,
+        split_seed=1,
+    )
+    assert corpus.rows["label"].value_counts().to_dict() == {"a": 400, "few": 3, "banned": 3}
+    assert corpus.rows["text"].tolist() == [text for texts in content.values() for text in texts]
+    assert corpus.rows["text_length"].tolist() == [len(text) for text in corpus.rows["text"]]
+    assert corpus.ledger.empty
+    assert corpus.out_of_scope.empty
+    assert corpus.rows_read == 406
+    assert not (tmp_path / "workspace").exists()
+
+
+@pytest.mark.parametrize("seed", [42, 7])
+def test_a_random_split_is_scikit_learns_over_the_rows_in_their_order(
+    write_json: WriteJson, load: Load, seed: int
+) -> None:
+    content = {intent: [f"{intent}{i}" for i in range(50)] for intent in "abc"}
+    data = write_json("data.json", content)
+    corpus = load(data, split="random", test_size=0.3, validation_size=0.2, split_seed=seed)
+    texts = [text for group in content.values() for text in group]
+    train, test = train_test_split(np.array(texts), test_size=0.3, random_state=seed)
+    train, validation = train_test_split(train, test_size=0.2, random_state=seed)
+    for part, expected in (("train", train), ("validation", validation), ("test", test)):
+        assert sorted(corpus.part(part)["text"]) == sorted(expected)
+    without = load(data, split="random", test_size=0.3, split_seed=seed, selects_on_test=True)
+    assert sorted(without.part("test")["text"]) == sorted(test)
+
+
+def test_an_empty_noise_list_gives_a_corpus_without_out_of_scope_rows(
+    write_json: WriteJson, load: Load
+) -> None:
+    data = write_json("data.json", {intent: [f"{intent}{i}" for i in range(40)] for intent in "ab"})
+    write_json("noise.json", [])
+    corpus = load(data)
+    assert corpus.out_of_scope.empty
+    assert corpus.negatives() == []
+    assert not any("out-of-scope" in note for note in corpus.notes)
+
+
+def test_noise_that_repeats_an_in_scope_row_is_left_out_with_a_note(
+    write_json: WriteJson, load: Load
+) -> None:
+    data = write_json("data.json", {intent: [f"{intent}{i}" for i in range(40)] for intent in "ab"})
+    write_json("noise.json", ["A 7!", "b3", "moo", "b3", "c1"])
+    corpus = load(data)
+    assert corpus.out_of_scope["text"].tolist() == ["moo", "c1"]
+    (note,) = (note for note in corpus.notes if "out-of-scope" in note)
+    assert note.startswith("3 of 5 out-of-scope rows repeat an in-scope utterance and were left out")
+    assert "'A 7!', 'b3'" in note
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_near_duplicates_out_of_scope_and_what_links_them_stand_in_one_part(
+    write_json: WriteJson, load: Load, seed: int
+) -> None:
+    # The first of a chain shares 16 of 21 bigrams with the last, which is less than 0.8; those between link them.
+    starts = ["".join(chr(0x4E00 + 30 * i + j) for j in range(16)) for i in range(60)]
+    chains = [[start + "吧啊呢"[:length] for length in range(4)] for start in starts]
+    data = write_json("data.json", {intent: [f"{intent}{i}" for i in range(40)] for intent in "ab"})
+    write_json("noise.json", [chain[place] for place in range(4) for chain in chains])
+    sizes = {"test_size": 0.4, "validation_size": 0.4}
+    corpus = load(data, split_seed=seed, **sizes)
+    part_of = dict(zip(corpus.out_of_scope["text"], corpus.out_of_scope["part"], strict=True))
+    parts = [{part_of[text] for text in chain} for chain in chains]
+    assert [len(part) for part in parts] == [1] * 60
+    assert set.union(*parts) == set(PARTS)
+    alone = [set(grouped_parts(chain, **sizes, seed=seed)) for chain in chains]
+    assert any(len(part) > 1 for part in alone)  # each by its own hash, they would stand apart
+
+
+def test_negatives_are_training_rows_alone_and_no_set_aside_row_near_a_supported_intent(
+    write_rows: Write, load: Load, tmp_path: Path
+) -> None:
+    (tmp_path / "blacklist.txt").write_text("yes(sure)\nweather\n")
+    pairs = utterances("yes(fine)", 60) + utterances("no", 60)
+    path = write_rows("c.jsonl", pairs + utterances("yes(sure)", 60) + utterances("weather", 60))
+    write_rows("noise.jsonl", [(f"moo {i} {chr(97 + i % 26) * 9}", "-") for i in range(60)], kind="near")
+    corpus = load(path, blacklist=str(tmp_path / "blacklist.txt"))
+    out_of_scope = corpus.out_of_scope
+    is_near_aside = out_of_scope["text"].str.startswith("yes(sure)")
+    assert set(out_of_scope.loc[is_near_aside, "kind"]) == {"near"}
+    assert set(out_of_scope.loc[is_near_aside, "part"]) == set(PARTS)
+    expected = out_of_scope[(out_of_scope["part"] == "train") & ~is_near_aside]
+    assert corpus.negatives() == expected["text"].tolist()
+    assert {text[:3] for text in corpus.negatives()} == {
+        "moo",
+        "wea",
+    }  # what a file gives may train, near or not
+    measured = out_of_scope[out_of_scope["part"] != "train"]["text"]
+    assert len(measured) > 20
+    assert not set(corpus.negatives()) & set(measured)
+    assert not set(corpus.negatives()) & set(corpus.rows["text"])
+
+
+def test_label_ids_are_places_in_the_sorted_intents(write_rows: Write, load: Load) -> None:
+    corpus = load(write_rows("c.jsonl", utterances("b", 40) + utterances("a", 40)))
+    for part in PARTS:
+        expected = [{"a": 0, "b": 1}[label] for label in corpus.part(part)["label"]]
+        assert set(expected) == {0, 1}
+        assert corpus.label_ids(part).tolist() == expected
+
+
+def test_noise_beside_a_split_corpus_trains_on_no_row_that_is_tested_on(
+    split_directory: Path, write_rows: Write, load: Load
+) -> None:
+    animals = [(f"the {animal} says {sound}", "-") for animal in "abcdefgh" for sound in "tuvwxyz"]
+    write_rows("mine/oos_test.jsonl", animals)
+    write_rows("mine/noise.jsonl", animals)
+    corpus = load(split_directory)
+    tested = set(corpus.out_of_scope_part("test")["text"].map(normal_form))
+    assert len(tested) == 56
+    assert not tested & set(map(normal_form, corpus.negatives()))
+
+
+@pytest.mark.parametrize(
+    ("content", "split"),
+    [({}, "grouped"), ({}, "random"), ({"a": [], "b": []}, "grouped"), ({"a": ["x"], "b": ["y"]}, "random")],
+)
+def test_data_json_with_too_few_rows_is_refused_whatever_the_split(
+    write_json: WriteJson, load: Load, content: dict[str, list[str]], split: str
+) -> None:
+    with pytest.raises(DataError, match=r"mine|2 rows"):
+        load(write_json("mine/data.json", content), split=split)

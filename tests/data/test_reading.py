@@ -70,7 +70,10 @@ BAD_LINES = {
     "a blank label": (b'{"text": "hi", "label": "  "}\n', "label is blank"),
     "NaN": (b'{"text": "hi", "label": "a", "score": NaN}\n', "not one JSON object: NaN"),
     "infinity": (b'{"text": "hi", "label": "a", "score": -Infinity}\n', "not one JSON object: -Infinity"),
-    "a duplicate key": (b'{"text": "hi", "label": "a", "label": "b"}\n', "not one JSON object: a key"),
+    "a duplicate key": (
+        b'{"text": "hi", "label": "a", "label": "b"}\n',
+        "not one JSON object: the key 'label' stands twice",
+    ),
     "a huge integer": (b'{"text": "hi", "label": "a", "n": ' + b"9" * 5000 + b"}\n", "not one JSON object"),
     "deep nesting": (
         b'{"text": "hi", "label": "a", "n": ' + b"[" * 100_000 + b"]" * 100_000 + b"}\n",
@@ -154,10 +157,16 @@ def test_a_directory_a_fifo_or_nothing_in_place_of_a_file_is_refused(
 ) -> None:
     path.write_bytes(GOOD)
     (tmp_path / "folder").mkdir()
-    assert "found a directory" in rejection(path, noise=str(tmp_path / "folder"))
+    (tmp_path / "folder.jsonl").mkdir()
+    assert "found a directory" in rejection(path, noise=str(tmp_path / "folder.jsonl"))
+    assert "folder': expected a file ending in .jsonl or .json" in rejection(
+        path, noise=str(tmp_path / "folder")
+    )
     assert "found something that is not a regular file" in rejection(fifo)
     assert "found nothing" in rejection(path, noise=str(tmp_path / "absent.jsonl"))
-    assert "no .jsonl file in this directory" in rejection(tmp_path / "folder")
+    for folder in ("folder", "folder.jsonl"):
+        message = rejection(tmp_path / folder)
+        assert f"{tmp_path / folder}: neither data.json nor a .jsonl file is in this directory" in message
 
 
 def test_a_file_that_can_not_be_read_is_refused(path: Path) -> None:
@@ -170,7 +179,7 @@ def test_a_file_that_can_not_be_read_is_refused(path: Path) -> None:
 
 def test_a_file_of_another_format_is_refused_with_the_one_expected(tmp_path: Path) -> None:
     (tmp_path / "rows.txt").write_bytes(GOOD)
-    assert "can't read '.txt'; expected .jsonl" in rejection(tmp_path / "rows.txt")
+    assert "can't read '.txt'; expected .jsonl or .json" in rejection(tmp_path / "rows.txt")
 
 
 def test_a_missing_corpus_says_which_files_go_where_and_names_the_sample(tmp_path: Path) -> None:

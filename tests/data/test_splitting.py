@@ -8,7 +8,15 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import train_test_split
 
-from intents.data.splitting import TEST, TRAIN, VALIDATION, grouped_parts, normal_form, stratified_parts
+from intents.data.splitting import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    grouped_parts,
+    normal_form,
+    random_parts,
+    stratified_parts,
+)
 from intents.errors import DataError
 
 ALPHABET = "你好吗在哪里几点abcxyz012éß"
@@ -139,3 +147,19 @@ def test_a_stratified_split_of_too_few_rows_names_the_intents_and_their_counts(
     with pytest.raises(DataError, match=named) as caught:
         stratified_parts(pd.Series(labels, dtype=object), test_size=0.2, validation_size=0.1, seed=1)
     assert "split=grouped" in str(caught.value)
+
+
+@pytest.mark.parametrize(("rows", "seed"), [(7, 0), (400, 42), (1001, 9)])
+def test_a_random_split_is_scikit_learns_row_for_row(rows: int, seed: int) -> None:
+    train, test = train_test_split(np.arange(rows), test_size=0.2, random_state=seed)
+    train, validation = train_test_split(train, test_size=0.25, random_state=seed)
+    parts = random_parts(rows, test_size=0.2, validation_size=0.25, seed=seed)
+    for part, places in ((TRAIN, train), (VALIDATION, validation), (TEST, test)):
+        assert parts.index[parts == part].tolist() == sorted(places.tolist())
+
+
+def test_a_random_split_without_validation_tests_on_the_same_rows() -> None:
+    sizes = {"test_size": 0.2, "seed": 3}
+    with_validation, without = (random_parts(100, **sizes, validation_size=share) for share in (0.5, 0.0))
+    assert set(without) == {TRAIN, TEST}
+    assert ((with_validation == TEST) == (without == TEST)).all()

@@ -10,6 +10,7 @@ from intents.errors import DataError
 
 BLACKLISTED = "intent is blacklisted"
 RARE = "intent has too few rows"
+NEAR, FAR = "near", "far"
 OVER_CAP = "intent has enough rows without it"
 
 
@@ -80,5 +81,5 @@ def _stem(intent: str) -> str:
 def _set_aside(ledger: pd.DataFrame, *, supported_intents: set[str]) -> pd.DataFrame:
     stems = {_stem(intent) for intent in supported_intents}
     aside = ledger[ledger["reason"] != OVER_CAP]
-    kinds = aside["label"].map(lambda intent: "near" if _stem(intent) in stems else "far")
+    kinds = aside["label"].map(lambda intent: NEAR if _stem(intent) in stems else FAR)
     return aside.assign(kind=kinds.astype(object)).drop(columns=["label", "reason"]).reset_index(drop=True)

@@ -7,10 +7,12 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from intents.config import DataConfig
-from intents.data import cleaning, findings, reading, splitting
+from intents.data import cleaning, duplicates, findings, reading, splitting
 from intents.data.reading import RawCorpus
 from intents.data.splitting import TEST, TRAIN, VALIDATION
 from intents.errors import DataError
@@ -23,7 +25,7 @@ CACHE_FORMAT = 1
 
 @dataclass(frozen=True)
 class Corpus:
-    """In-scope rows (text, label, text_length, part, …), out-of-scope rows (text, kind, part, …), and the ledger.
+    """In-scope rows (text, label, text_length, part, …), out-of-scope rows (text, kind, part, may_train, …), ledger.
 
     `intents` is sorted; an intent's place in it is its label id. `notes` are findings a person should read.
     `digest` changes when any row, label or part does. `rows_read` counts in-scope rows before cleaning.
@@ -46,6 +48,16 @@ class Corpus:
     def out_of_scope_part(self, name: str) -> pd.DataFrame:
         """The out-of-scope rows of one part, in corpus order."""
         return self.out_of_scope[self.out_of_scope["part"] == name]
+
+    def label_ids(self, name: str) -> npt.NDArray[np.int64]:
+        """The label ids of one part's rows, shape (B,)."""
+        ids = {intent: i for i, intent in enumerate(self.intents)}
+        return np.array([ids[label] for label in self.part(name)["label"]], dtype=np.int64)
+
+    def negatives(self) -> list[str]:
+        """The out-of-scope utterances that may be trained on."""
+        rows = self.out_of_scope_part(TRAIN)
+        return list(rows.loc[rows["may_train"], "text"])
 
     def summary(self) -> str:
         """One line: what was read, what remains, how it is split."""
@@ -73,14 +85,15 @@ def load(config: DataConfig, *, selects_on_test: bool = False) -> Corpus:
     With `selects_on_test` no validation part is carved: the caller uses the test part in its place, and says so.
     """
     raw = reading.read(config)
-    if raw.arrives_split:
+    if raw.needs_cleaning:
+        cleaned = _clean_cached(raw, config)
+    else:
         rows = raw.rows.assign(text_length=raw.rows["text"].str.len())
         cleaned = cleaning.CleanCorpus(rows, _empty_ledger(raw.rows), raw.out_of_scope.iloc[:0])
-    else:
-        cleaned = _clean_cached(raw, config)
+    _check_intents(cleaned.rows, raw)
     validation_size = 0.0 if selects_on_test else config.validation_size
     rows = cleaned.rows.assign(part=_parts(raw, cleaned.rows, config, validation_size=validation_size))
-    out_of_scope = pd.concat([raw.out_of_scope, cleaned.set_aside.assign(split="")], ignore_index=True)
+    out_of_scope, repeats = _out_of_scope(raw, cleaned)
     out_of_scope["part"] = _out_of_scope_parts(out_of_scope, config, validation_size=validation_size)
     corpus = Corpus(
         name=raw.name,
@@ -88,7 +101,7 @@ def load(config: DataConfig, *, selects_on_test: bool = False) -> Corpus:
         out_of_scope=out_of_scope,
         ledger=cleaned.ledger,
         intents=tuple(sorted(rows["label"].unique())),
-        notes=findings.notes(rows),
+        notes=(*findings.notes(rows), *repeats),
         files=raw.files,
         rows_read=len(raw.rows),
         digest=digest(rows, out_of_scope),
@@ -105,6 +118,8 @@ def _parts(
         return _given_parts(rows, config, validation_size=validation_size)
     if config.split == "grouped":
         return splitting.grouped_parts(rows["text"], **sizes)  # type: ignore[arg-type]
+    if config.split == "random":
+        return splitting.random_parts(len(rows), **sizes)  # type: ignore[arg-type]
     return splitting.stratified_parts(rows["label"], **sizes)  # type: ignore[arg-type]
 
 
@@ -126,25 +141,44 @@ def _given_parts(rows: pd.DataFrame, config: DataConfig, *, validation_size: flo
     return parts
 
 
+def _out_of_scope(raw: RawCorpus, cleaned: cleaning.CleanCorpus) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Out-of-scope rows that repeat no in-scope one, and a note on those that do.
+
+    `may_train` is False where a set-aside row's intent resembles a supported one: such rows are only measured.
+    """
+    set_aside = cleaned.set_aside.assign(split="", may_train=cleaned.set_aside["kind"] != cleaning.NEAR)
+    rows = pd.concat([raw.out_of_scope.assign(may_train=True), set_aside], ignore_index=True)
+    in_scope = set(cleaned.rows["text"].map(splitting.normal_form))
+    repeats = rows["text"].map(splitting.normal_form).isin(in_scope)
+    kept = rows[~repeats].reset_index(drop=True)
+    return kept, findings.repeats_in_scope(rows[repeats], of=len(rows))
+
+
 def _out_of_scope_parts(
     out_of_scope: pd.DataFrame, config: DataConfig, *, validation_size: float
 ) -> "pd.Series[str]":
-    """Files that arrive split stay so; everything else (`split` is "") is split by hash."""
+    """Files that arrive split stay so; everything else (`split` is "") by hash, near-duplicates together."""
+    groups = duplicates.representatives(out_of_scope["text"])
     hashed = splitting.grouped_parts(
-        out_of_scope["text"],
-        test_size=config.test_size,
-        validation_size=validation_size,
-        seed=config.split_seed,
+        groups, test_size=config.test_size, validation_size=validation_size, seed=config.split_seed
     )
-    return hashed.where(out_of_scope["split"] == "", out_of_scope["split"])
+    arrived = out_of_scope["split"] != ""
+    # A row that resembles one that arrived split goes where that one is, or it could be trained on and measured.
+    resembled = groups.map(dict(zip(groups[arrived], out_of_scope.loc[arrived, "split"], strict=True)))
+    return out_of_scope["split"].where(arrived, resembled.where(resembled.notna(), hashed))
+
+
+def _check_intents(rows: pd.DataFrame, raw: RawCorpus) -> None:
+    counts = rows["label"].value_counts()
+    if len(counts) < 2:
+        named = f"one intent only, {counts.index[0]!r} ({len(rows)} rows)" if len(counts) else "no utterance"
+        raise DataError(
+            f"{raw.name} holds {named}; a classifier needs at least two intents. "
+            "Add utterances of other intents, or lower min_per_intent."
+        )
 
 
 def _check_trainable(corpus: Corpus, *, measured: tuple[str, ...]) -> None:
-    if len(corpus.intents) < 2:
-        raise DataError(
-            f"{corpus.name} holds one intent only, {corpus.intents[0]!r} ({len(corpus.rows)} rows); a classifier "
-            "needs at least two. Add utterances of other intents, or lower min_per_intent."
-        )
     untrained = sorted(set(corpus.intents) - set(corpus.part(TRAIN)["label"]))
     if untrained:
         counts = corpus.rows["label"].value_counts()

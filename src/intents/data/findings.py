@@ -19,6 +19,17 @@ def notes(rows: pd.DataFrame) -> tuple[str, ...]:
     return tuple(note for note in (*found, _conflicts(rows, forms)) if note)
 
 
+def repeats_in_scope(repeats: pd.DataFrame, *, of: int) -> tuple[str, ...]:
+    """A line on the out-of-scope rows that were left out because they repeat an in-scope one."""
+    if repeats.empty:
+        return ()
+    examples = ", ".join(repr(text) for text in repeats["text"].unique()[:EXAMPLES])
+    return (
+        f"{len(repeats)} of {of} out-of-scope rows repeat an in-scope utterance and were left out, "
+        f"such as {examples}",
+    )
+
+
 def _absent(rows: pd.DataFrame, part: str) -> str:
     missing = sorted(set(rows["label"]) - set(rows.loc[rows["part"] == part, "label"]))
     if not missing:

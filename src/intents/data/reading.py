@@ -1,8 +1,9 @@
 """Reading: files in, one table of rows out, every problem named by file and line."""
 
+import dataclasses
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ import pandas as pd
 from intents.config import DEFAULT_CORPUS_DIR, SAMPLE_CORPUS_DIR, DataConfig
 from intents.errors import DataError
 
+INTENTS_FILE = "data.json"
 RAW_CORPORA = ("telemarketing_intent_cn.jsonl", "crosswoz.jsonl")
-NOISE_FILE = "noise.jsonl"
+NOISE_FILES = ("noise.jsonl", "noise.json")
 PARTS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 MAX_LINE_BYTES = 1 << 20
+MAX_JSON_BYTES = 64 << 20
 SHOWN_PROBLEMS = 20
 ROW_COLUMNS = ["text", "label", "dataset", "split", "line"]
 OUT_OF_SCOPE_COLUMNS = ["text", "kind", "dataset", "split", "line"]
@@ -27,14 +30,15 @@ class RawCorpus:
 
     `rows` has one row an in-scope utterance (text, label, dataset, split, line), `out_of_scope` one row an
     utterance of no supported intent (text, kind, dataset, split, line). `split` is the file's or the row's own
-    word for its part, "" where it has none.
+    word for its part, "" where it has none. What arrives split, or as one .json file of intents, is not cleaned.
     """
 
     name: str
     rows: pd.DataFrame
     out_of_scope: pd.DataFrame
-    arrives_split: bool
     files: tuple[Path, ...]
+    arrives_split: bool = False
+    needs_cleaning: bool = False
 
 
 @dataclass
@@ -47,7 +51,8 @@ class Problems:
     def add(self, path: Path, line: int, kind: str, detail: str = "") -> None:
         self.counts[kind] += 1
         if len(self.shown) < SHOWN_PROBLEMS:
-            self.shown.append(f"{path}:{line}: {kind}{': ' + detail if detail else ''}")
+            place = f"{path}:{line}" if line else f"{path}"
+            self.shown.append(f"{place}: {kind}{': ' + detail if detail else ''}")
 
     def raise_if_any(self) -> None:
         if self.counts:
@@ -55,8 +60,8 @@ class Problems:
             raise DataError(
                 f"{self.counts.total()} problem(s) in the corpus ({kinds}):\n  "
                 + "\n  ".join(self.shown)
-                + '\nEvery line must be one JSON object such as {"text": "...", "label": "..."}, in UTF-8. '
-                "Mend or delete these lines, then run again."
+                + '\nExpected, in UTF-8: in .jsonl a JSON object a line, {"text": "...", "label": "..."}; in .json one '
+                'object, {"intent": ["...", ...]}. Mend or delete these rows, then run again.'
             )
 
 
@@ -67,18 +72,25 @@ def read(config: DataConfig) -> RawCorpus:
     if len(paths) == 1 and _arrives_split(paths[0]):
         corpus = _read_split_directory(paths[0], problems)
     else:
-        corpus = _read_raw_files([file for path in paths for file in _raw_files(path)], problems)
-    noise = Path(config.noise) if config.noise else paths[0].parent / NOISE_FILE
-    if not config.noise and paths[0].is_dir():
-        noise = paths[0] / NOISE_FILE
-    if config.noise or noise.is_file():
-        more = _out_of_scope(_read_jsonl(noise, problems, needs_label=False), noise, split="")
+        corpus = _read_unsplit_files([file for path in paths for file in _corpus_files(path)], problems)
+    noise = _noise_file(config.noise, paths[0])
+    if noise:
+        table = _READERS[noise.suffix](noise, problems, needs_label=False)
+        more = _out_of_scope(table, noise, split="")
         out_of_scope = pd.concat([corpus.out_of_scope, more], ignore_index=True)
-        corpus = RawCorpus(
-            corpus.name, corpus.rows, out_of_scope, corpus.arrives_split, (*corpus.files, noise)
-        )
+        corpus = dataclasses.replace(corpus, out_of_scope=out_of_scope, files=(*corpus.files, noise))
     problems.raise_if_any()
     return corpus
+
+
+def _noise_file(named: str, corpus: Path) -> Path | None:
+    """The file of out-of-scope utterances: the one named, or one of the usual names beside the corpus."""
+    if not named:
+        folder = corpus if corpus.is_dir() else corpus.parent
+        return next((folder / name for name in NOISE_FILES if (folder / name).is_file()), None)
+    if Path(named).suffix not in _READERS:
+        raise DataError(f"noise={named!r}: expected a file ending in {' or '.join(_READERS)}.")
+    return Path(named)
 
 
 def _corpus_paths(data: str) -> list[Path]:
@@ -101,31 +113,44 @@ def _arrives_split(path: Path) -> bool:
     return (path / "train.jsonl").is_file() and (path / "test.jsonl").is_file()
 
 
-def _raw_files(path: Path) -> list[Path]:
+def _corpus_files(path: Path) -> list[Path]:
     if not path.exists():
         raise DataError(
-            f"{path}: there is no such file or directory. data= takes a .jsonl file, several separated by commas, "
-            f"or a directory. The raw corpora {' and '.join(RAW_CORPORA)} go into {DEFAULT_CORPUS_DIR}; the "
+            f"{path}: there is no such file or directory. data= takes a .jsonl or .json file, several separated by "
+            f"commas, or a directory. The raw corpora {' and '.join(RAW_CORPORA)} go into {DEFAULT_CORPUS_DIR}; the "
             f"bundled sample is data={SAMPLE_CORPUS_DIR}."
         )
     if path.is_dir():
-        files = sorted(file for file in path.glob("*.jsonl") if file.name != NOISE_FILE)
+        if (path / INTENTS_FILE).is_file():
+            return [path / INTENTS_FILE]
+        files = sorted(file for file in path.glob("*.jsonl") if file.name not in NOISE_FILES)
         if not files:
-            raise DataError(f"{path}: no .jsonl file in this directory. Name a corpus with -P data=<path>.")
+            raise DataError(
+                f"{path}: neither {INTENTS_FILE} nor a .jsonl file is in this directory. "
+                "Name a corpus with -P data=<path>."
+            )
         return files
-    if path.suffix != ".jsonl":
-        raise DataError(f"{path}: can't read {path.suffix or 'a file without ending'!r}; expected .jsonl.")
+    if path.suffix not in _READERS:
+        raise DataError(
+            f"{path}: can't read {path.suffix or 'a file without ending'!r}; expected {' or '.join(_READERS)}."
+        )
     return [path]
 
 
-def _read_raw_files(files: list[Path], problems: Problems) -> RawCorpus:
+def _read_unsplit_files(files: list[Path], problems: Problems) -> RawCorpus:
     frames = []
     for file in files:
-        table = _read_jsonl(file, problems, needs_label=True)
+        table = _READERS[file.suffix](file, problems, needs_label=True)
         frames.append(table.assign(dataset=file.stem)[ROW_COLUMNS])
-    rows = pd.concat(frames, ignore_index=True)
-    name = "+".join(file.stem for file in files)
-    return RawCorpus(name, rows, _no_out_of_scope(), arrives_split=False, files=tuple(files))
+    return RawCorpus(
+        name="+".join(
+            file.resolve().parent.name if file.name == INTENTS_FILE else file.stem for file in files
+        ),
+        rows=pd.concat(frames, ignore_index=True),
+        out_of_scope=_no_out_of_scope(),
+        files=tuple(files),
+        needs_cleaning=any(file.suffix == ".jsonl" for file in files),
+    )
 
 
 def _read_split_directory(directory: Path, problems: Problems) -> RawCorpus:
@@ -144,8 +169,8 @@ def _read_split_directory(directory: Path, problems: Problems) -> RawCorpus:
         directory.resolve().name,
         pd.concat(rows, ignore_index=True),
         pd.concat(out_of_scope, ignore_index=True),
-        arrives_split=True,
         files=tuple(files),
+        arrives_split=True,
     )
 
 
@@ -179,6 +204,55 @@ def _read_jsonl(path: Path, problems: Problems, *, needs_label: bool) -> pd.Data
     if not columns["text"] and not problems.counts:
         raise DataError(f"{path}: the file holds no rows. Expected one JSON object a line.")
     return pd.DataFrame(columns).astype({"text": object, "label": object, "split": object, "kind": object})
+
+
+def _read_json(path: Path, problems: Problems, *, needs_label: bool) -> pd.DataFrame:
+    """{intent: [utterance, …]}, or without labels [utterance, …]; columns as of `_read_jsonl`."""
+    found = _parse_json_file(path)
+    if not isinstance(found, dict if needs_label else list):
+        expected = "an object {intent: [utterance, …]}" if needs_label else "a list of utterances"
+        raise DataError(f"{path}: expected {expected}, found a {type(found).__name__}.")
+    groups = found if isinstance(found, dict) else {"": found}
+    texts, labels = [], []
+    for intent, utterances in groups.items():
+        place = f"intent {intent!r}" if needs_label else "the list"
+        rejected = _check_string("the intent's name", intent) if needs_label else None
+        if rejected is None and not isinstance(utterances, list):
+            rejected = _Rejected("not a list of utterances")
+        if rejected is None and needs_label and not utterances:
+            rejected = _Rejected("an intent without utterances")
+        if rejected:
+            problems.add(path, 0, rejected.kind, place)
+            continue
+        for position, text in enumerate(utterances, start=1):
+            rejected = _check_string("text", text)
+            if rejected:
+                problems.add(path, 0, rejected.kind, f"utterance {position} of {place} {rejected.detail}")
+                continue
+            texts.append(text)
+            labels.append(intent.strip())
+    rows = {"text": texts, "label": labels, "split": "", "kind": "", "line": range(1, len(texts) + 1)}
+    return pd.DataFrame(rows).astype({"text": object, "label": object, "split": object, "kind": object})
+
+
+def _parse_json_file(path: Path) -> Any:
+    if not path.is_file():
+        raise DataError(f"{path}: expected a readable .json file, found {_what_it_is(path)}.")
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise DataError(f"{path}: over {MAX_JSON_BYTES >> 20} MB; write a corpus this large as .jsonl.")
+        text = path.read_text(encoding="utf-8-sig")
+        return json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
+    except OSError as error:
+        raise DataError(f"{path}: can't be read ({error.strerror}). Check its permissions.") from error
+    except RecursionError as error:
+        raise DataError(f"{path}: nested too deeply. Expected intents with lists of utterances.") from error
+    except ValueError as error:
+        line = f":{error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise DataError(f"{path}{line}: not JSON in UTF-8 ({str(error)[:120]}). Mend the file.") from error
+
+
+_READERS: dict[str, Callable[..., pd.DataFrame]] = {".jsonl": _read_jsonl, ".json": _read_json}
 
 
 def _what_it_is(path: Path) -> str:
@@ -256,7 +330,8 @@ def _check_string(name: str, value: object) -> _Rejected | None:
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     row = dict(pairs)
     if len(row) < len(pairs):
-        raise ValueError("a key stands twice")
+        key, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+        raise ValueError(f"the key {key!r} stands twice")
     return row
 
 

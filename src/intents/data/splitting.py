@@ -55,6 +55,25 @@ def stratified_parts(
     return parts
 
 
+def random_parts(rows: int, *, test_size: float, validation_size: float, seed: int) -> "pd.Series[str]":
+    """The part of each row, drawn without regard to anything, with scikit-learn's `train_test_split`.
+
+    Raises DataError when there are too few rows for that.
+    """
+    parts = pd.Series(TRAIN, index=range(rows), dtype=object)
+    try:
+        train, test = train_test_split(np.arange(rows), test_size=test_size, random_state=seed)
+        parts.iloc[test] = TEST
+        if validation_size:
+            _, validation = train_test_split(train, test_size=validation_size, random_state=seed)
+            parts.iloc[validation] = VALIDATION
+    except ValueError as error:
+        raise DataError(
+            f"{rows} rows can't be split into train, validation and test ({error}). Gather more rows."
+        ) from error
+    return parts
+
+
 def _fraction(text: str, key: bytes) -> float:
     digest = hashlib.blake2b(text.encode("utf-8"), key=key, digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64

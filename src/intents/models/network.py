@@ -1,7 +1,7 @@
 """What every family's network can do: predict, say which weights are new, take a temperature into its head."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,27 +12,71 @@ from intents.scoring import Floats
 
 @dataclass(frozen=True)
 class Network:
-    """A network, and the names of its parameters that were not pretrained."""
+    """A network, the names of its parameters that were not pretrained, and numbers worth logging."""
 
     module: Any
     new_weights: frozenset[str]
+    facts: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a model says of utterances: logits (B, C), and the features (B, F) that its head reads; float32."""
+
+    logits_BC: Floats
+    features_BF: Floats
+
+    def __len__(self) -> int:
+        return len(self.logits_BC)
+
+
+def predict(
+    module: Any, tokenizer: Any, texts: Sequence[str], *, max_length: int, batch_size: int = 256
+) -> Outputs:
+    """The outputs in the order of `texts`. Batches hold utterances of like length."""
+    encoded = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"] if texts else []
+    order = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
+    head = _head(module)
+    logits_BC = np.empty((len(encoded), head.out_features), dtype=np.float32)
+    features_BF = np.empty((len(encoded), head.in_features), dtype=np.float32)
+    read: list[torch.Tensor] = []
+    hook = head.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
+    module.eval()
+    try:
+        with torch.inference_mode():
+            for start in range(0, len(order), batch_size):
+                places = order[start : start + batch_size]
+                batch = tokenizer.pad({"input_ids": [encoded[i] for i in places]}, return_tensors="pt")
+                batch = {name: tensor.to(module.device) for name, tensor in batch.items()}
+                logits_BC[places] = module(**batch).logits.float().cpu().numpy()
+                features_BF[places] = read.pop().float().cpu().numpy()
+    finally:
+        hook.remove()
+    return Outputs(logits_BC, features_BF)
 
 
 def predict_logits(
     module: Any, tokenizer: Any, texts: Sequence[str], *, max_length: int, batch_size: int = 256
 ) -> Floats:
-    """Logits in float32, shape (B, C), in the order of `texts`. Batches hold utterances of like length."""
-    encoded = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"] if texts else []
-    order = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
-    logits_BC = np.empty((len(encoded), module.config.num_labels), dtype=np.float32)
+    """Logits in float32, shape (B, C), in the order of `texts`."""
+    return predict(module, tokenizer, texts, max_length=max_length, batch_size=batch_size).logits_BC
+
+
+def predict_gaussian(module: Any, *, rows: int, tokens: int, seed: int, batch_size: int = 256) -> Floats:
+    """Logits (rows, C) of embeddings that mean nothing: `tokens` draws each, spread as the token table is."""
+    table = module.get_input_embeddings().weight.detach().float()
+    generator = torch.Generator().manual_seed(seed)
     module.eval()
+    logits = []
     with torch.inference_mode():
-        for start in range(0, len(order), batch_size):
-            places = order[start : start + batch_size]
-            batch = tokenizer.pad({"input_ids": [encoded[i] for i in places]}, return_tensors="pt")
-            batch = {name: tensor.to(module.device) for name, tensor in batch.items()}
-            logits_BC[places] = module(**batch).logits.float().cpu().numpy()
-    return logits_BC
+        for start in range(0, rows, batch_size):
+            shape = (min(batch_size, rows - start), tokens, table.shape[1])
+            noise_BLE = torch.randn(shape, generator=generator).to(table.device) * table.std() + table.mean()
+            mask_BL = torch.ones(shape[:2], dtype=torch.long, device=table.device)
+            logits.append(
+                module(inputs_embeds=noise_BLE, attention_mask=mask_BL).logits.float().cpu().numpy()
+            )
+    return np.concatenate(logits)
 
 
 def fold_temperature(module: Any, temperature: float) -> None:

@@ -1,0 +1,44 @@
+"""Leaving intents out: a corpus that knows some of its intents, the others being out-of-scope."""
+
+import dataclasses
+
+import numpy as np
+
+from intents.data.corpus import Corpus, digest
+from intents.data.splitting import TEST
+from intents.errors import DataError
+
+LEFT_OUT = "left_out"
+
+
+def leave_intents_out(corpus: Corpus, *, known_share: float, seed: int) -> Corpus:
+    """The corpus with `known_share` of its intents, drawn at random; the test rows of the others are out-of-scope.
+
+    Nothing of an intent that is left out is trained on, nor does it choose the epoch or the threshold; the corpus's
+    own out-of-scope rows are left aside. Raises DataError when fewer than 2 intents would stay, or none would go.
+    """
+    count = round(known_share * len(corpus.intents))
+    if not 2 <= count < len(corpus.intents):
+        raise DataError(
+            f"known_shares: {known_share:g} of the {len(corpus.intents)} intents of {corpus.name} is {count}; "
+            "expected at least 2, and fewer than all. Name other shares."
+        )
+    drawn = np.random.default_rng(seed).permutation(len(corpus.intents))[:count]
+    known = tuple(corpus.intents[i] for i in sorted(drawn))
+    is_known = corpus.rows["label"].isin(known)
+    rows = corpus.rows[is_known]
+    left_out = corpus.rows[~is_known & (corpus.rows["part"] == TEST)]
+    if left_out.empty:
+        raise DataError(
+            f"{corpus.name}: none of the {len(corpus.intents) - count} intents left out (seed {seed}) has a test row. "
+            "Gather more rows, or raise test_size."
+        )
+    out_of_scope = left_out.drop(columns="label").assign(kind=LEFT_OUT, may_train=False)
+    return dataclasses.replace(
+        corpus,
+        name=f"{corpus.name}, {known_share:.0%} known",
+        rows=rows,
+        out_of_scope=out_of_scope,
+        intents=known,
+        digest=digest(rows, out_of_scope),
+    )

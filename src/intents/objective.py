@@ -1,0 +1,199 @@
+"""What a training step minimises: cross-entropy, and terms that part the energies of in-scope and out-of-scope."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, relu
+
+from intents.config import Hyperparams
+from intents.scoring import free_energy
+
+Batch = dict[str, Tensor]
+
+# The notebook's loss and the logarithm it displayed, constants and all.
+NOTEBOOK_OFFSET, NOTEBOOK_SCALE, NOTEBOOK_RATE = 10.0, 10.0, 0.003
+MARGIN_WARMUP = 0.2
+"""Share of the steps in which the energies are watched, by cross-entropy alone, before margins are set."""
+
+
+@dataclass(frozen=True)
+class StepLoss:
+    """The loss to minimise, the in-scope logits (B, C), and the terms by name."""
+
+    loss: Tensor
+    logits_BC: Tensor
+    terms: dict[str, Tensor]
+
+
+class CrossEntropy:
+    """Cross-entropy with smoothed labels, and nothing else."""
+
+    def __init__(self, label_smoothing: float) -> None:
+        self.label_smoothing = label_smoothing
+
+    def __call__(self, module: Any, batch: Batch, labels_B: Tensor) -> StepLoss:
+        """The loss of a batch, whether training or not."""
+        outputs = module(**batch)
+        loss = self.of(member_logits(outputs), labels_B)
+        return StepLoss(loss, outputs.logits.float(), {"loss": loss})
+
+    def of(self, logits_BMC: Tensor, labels_B: Tensor) -> Tensor:
+        """The mean cross-entropy over utterances and members, in nats."""
+        labels_BM = labels_B[:, None].expand(logits_BMC.shape[:2])
+        smoothing = self.label_smoothing
+        return cross_entropy(logits_BMC.flatten(0, 1), labels_BM.flatten(), label_smoothing=smoothing)
+
+
+class NotebookEnergy:
+    """The source notebook's loss: CE + weight * (mean E(in-scope) + relu(1 - E) of each kind of negative) + 10.
+
+    Each kind has a pass of its own in training mode, as there.
+    """
+
+    def __init__(self, hyperparams: Hyperparams, negatives: Iterator[Batch] | None) -> None:
+        self.cross_entropy = CrossEntropy(hyperparams.label_smoothing)
+        self.weight = hyperparams.energy_weight
+        self.has_gaussian = hyperparams.gaussian_negatives
+        self.negatives = negatives
+
+    def __call__(self, module: Any, batch: Batch, labels_B: Tensor) -> StepLoss:
+        """The loss of a training batch."""
+        outputs = module(**batch)
+        classification = self.cross_entropy.of(member_logits(outputs), labels_B)
+        energy = free_energy(member_logits(outputs)).mean()
+        if self.has_gaussian:
+            everywhere = torch.ones_like(batch["attention_mask"])
+            energy = energy + relu(1 - gaussian_energies(module, everywhere, mean=0.0, std=1.0)).mean()
+        if self.negatives is not None:
+            negatives = _to(labels_B.device, next(self.negatives))
+            energy = energy + relu(1 - free_energy(member_logits(module(**negatives)))).mean()
+        loss = classification + self.weight * energy + NOTEBOOK_OFFSET
+        terms = {
+            "loss": loss,
+            "cross_entropy_loss": classification,
+            "energy_loss": energy,
+            "norm_loss": NOTEBOOK_SCALE * torch.exp(NOTEBOOK_RATE * loss),
+        }
+        return StepLoss(loss, outputs.logits.float(), terms)
+
+
+@dataclass(frozen=True)
+class Margins:
+    """In-scope energies should be at most `in_scope`, those of negatives at least `out_of_scope`."""
+
+    in_scope: float
+    out_of_scope: float
+
+
+class MarginWatch:
+    """Sets the margins from energies actually seen, once the warm-up is over.
+
+    `out_of_scope` is what energies were at the first step: an utterance that means nothing to the model should
+    look as everything did before anything was learned. `in_scope` is the mean of the warm-up's last quarter.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.means: list[float] = []
+        self.steps = max(1, steps)
+
+    def margins(self, energies_BM: Tensor) -> Margins | None:
+        """Notes a step's in-scope energies while the warm-up lasts; the margins after it."""
+        if len(self.means) < self.steps:
+            self.means.append(float(energies_BM.detach().mean()))
+            return None
+        recent = self.means[-max(1, self.steps // 4) :]
+        return Margins(in_scope=sum(recent) / len(recent), out_of_scope=self.means[0])
+
+
+class MarginEnergy:
+    """CE + weight * (relu(E - m_in)^2 of in-scope + relu(m_out - E)^2 of negatives), Liu et al. 2020, eq. 8."""
+
+    def __init__(self, hyperparams: Hyperparams, negatives: Iterator[Batch] | None, *, steps: int) -> None:
+        self.cross_entropy = CrossEntropy(hyperparams.label_smoothing)
+        self.weight = hyperparams.energy_weight
+        self.has_gaussian = hyperparams.gaussian_negatives
+        self.negative_batch_size = hyperparams.negative_batch_size
+        self.negatives = negatives
+        self.watch = MarginWatch(round(MARGIN_WARMUP * steps))
+
+    def __call__(self, module: Any, batch: Batch, labels_B: Tensor) -> StepLoss:
+        """The loss of a training batch."""
+        outputs = module(**batch)
+        classification = self.cross_entropy.of(member_logits(outputs), labels_B)
+        energies_BM = free_energy(member_logits(outputs))
+        margins = self.watch.margins(energies_BM)
+        if margins is None:
+            return StepLoss(classification, outputs.logits.float(), {"loss": classification})
+        energy_terms = {"in_scope_energy_loss": relu(energies_BM - margins.in_scope).square().mean()}
+        if self.negatives is not None:
+            negatives = module(**_to(labels_B.device, next(self.negatives)))
+            shortfall_NM = relu(margins.out_of_scope - free_energy(member_logits(negatives)))
+            energy_terms["negative_energy_loss"] = shortfall_NM.square().mean()
+        if self.has_gaussian:
+            mask_NL = batch["attention_mask"][: self.negative_batch_size]
+            shortfall_NM = relu(margins.out_of_scope - quiet_gaussian_energies(module, mask_NL))
+            energy_terms["gaussian_energy_loss"] = shortfall_NM.square().mean()
+        energy = torch.stack(list(energy_terms.values())).sum()
+        loss = classification + self.weight * energy
+        terms = {"loss": loss, "cross_entropy_loss": classification, "energy_loss": energy, **energy_terms}
+        return StepLoss(loss, outputs.logits.float(), terms)
+
+
+def build(
+    hyperparams: Hyperparams, tokenizer: Any, *, negatives: Sequence[str], steps: int
+) -> CrossEntropy | NotebookEnergy | MarginEnergy:
+    """The objective that the hyperparameters describe, for a training of so many steps."""
+    if not hyperparams.energy_weight:
+        return CrossEntropy(hyperparams.label_smoothing)
+    uses_corpus = hyperparams.corpus_negatives and len(negatives) > 0
+    cycle = _cycle(tokenizer, negatives, hyperparams) if uses_corpus else None
+    if hyperparams.energy_objective == "notebook":
+        return NotebookEnergy(hyperparams, cycle)
+    return MarginEnergy(hyperparams, cycle, steps=steps)
+
+
+def member_logits(outputs: Any) -> Tensor:
+    """Logits (B, M, C) in float32: of each member, where the network has several, or of the one there is."""
+    own_BMC: Tensor | None = getattr(outputs, "member_logits", None)
+    logits_BMC: Tensor = outputs.logits[:, None] if own_BMC is None else own_BMC
+    return logits_BMC.float()
+
+
+def gaussian_energies(module: Any, mask_BL: Tensor, *, mean: float, std: float) -> Tensor:
+    """Energies of normal noise in the place of embeddings, shape (B, M)."""
+    size = module.get_input_embeddings().embedding_dim
+    noise_BLE = torch.randn(*mask_BL.shape, size, device=mask_BL.device) * std + mean
+    return free_energy(member_logits(module(inputs_embeds=noise_BLE, attention_mask=mask_BL)))
+
+
+def quiet_gaussian_energies(module: Any, mask_BL: Tensor) -> Tensor:
+    """The same for noise spread as the token table is, which leaves no trace in normalisation statistics."""
+    table_VE = module.get_input_embeddings().weight.detach()
+    module.eval()
+    energies_BM = gaussian_energies(module, mask_BL, mean=float(table_VE.mean()), std=float(table_VE.std()))
+    module.train()
+    return energies_BM
+
+
+def _cycle(tokenizer: Any, texts: Sequence[str], hyperparams: Hyperparams) -> Iterator[Batch]:
+    """Padded batches of the utterances for ever, shuffled anew in each round."""
+    encoded = tokenizer(list(texts), truncation=True, max_length=hyperparams.max_length)["input_ids"]
+    while True:
+        order = torch.randperm(len(encoded)).tolist()
+        for start in range(0, len(order), hyperparams.negative_batch_size):
+            places = order[start : start + hyperparams.negative_batch_size]
+            yield dict(
+                tokenizer.pad(
+                    {"input_ids": [encoded[place] for place in places]},
+                    padding=hyperparams.padding,
+                    max_length=hyperparams.max_length,
+                    return_tensors="pt",
+                )
+            )
+
+
+def _to(device: torch.device, batch: Batch) -> Batch:
+    return {name: tensor.to(device) for name, tensor in batch.items()}

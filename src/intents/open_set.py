@@ -1,0 +1,159 @@
+"""How well scores of logits and features tell in-scope from out-of-scope. In-scope is the positive class."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+from scipy.special import softmax
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+from sklearn.neighbors import NearestNeighbors
+
+from intents.models.network import Outputs
+from intents.scoring import Floats, Integers, energy, fit_threshold, is_in_scope
+
+NEIGHBOURS = 10
+
+
+def ranking_metrics(in_scope_scores_B: Floats, out_of_scope_scores_N: Floats) -> dict[str, float]:
+    """How well a score ranks, whatever the threshold. Lower scores are more in-scope, as energies are.
+
+    auroc: chance that an out-of-scope utterance has the higher score. aupr_in, aupr_out: average precision with
+    in-scope or out-of-scope as the positive class. fpr95: share of out-of-scope accepted when 95 % of in-scope is.
+    """
+    positive = np.concatenate([np.ones(len(in_scope_scores_B)), np.zeros(len(out_of_scope_scores_N))])
+    scores = np.concatenate([in_scope_scores_B, out_of_scope_scores_N])
+    return {
+        "auroc": float(roc_auc_score(positive, -scores)),
+        "aupr_in": float(average_precision_score(positive, -scores)),
+        "aupr_out": float(average_precision_score(1 - positive, scores)),
+        "fpr95": false_positive_rate_at_recall(in_scope_scores_B, out_of_scope_scores_N, recall=0.95),
+    }
+
+
+def false_positive_rate_at_recall(energies_B: Floats, energies_N: Floats, *, recall: float) -> float:
+    """Share of out-of-scope accepted at the lowest threshold that accepts `recall` of in-scope."""
+    threshold = fit_threshold(energies_B, target_acceptance=recall)
+    return float(is_in_scope(energies_N, threshold).mean())
+
+
+def rejection_metrics(energies_B: Floats, energies_N: Floats, *, threshold: float) -> dict[str, float]:
+    """Accepting and rejecting at `threshold`: osr_accuracy, osr_precision, osr_recall, osr_f1 and oos_recall."""
+    accepted = int(is_in_scope(energies_B, threshold).sum())
+    wrongly_accepted = int(is_in_scope(energies_N, threshold).sum())
+    rejected = len(energies_N) - wrongly_accepted
+    return {
+        "osr_accuracy": (accepted + rejected) / (len(energies_B) + len(energies_N)),
+        "osr_precision": accepted / max(accepted + wrongly_accepted, 1),
+        "osr_recall": accepted / len(energies_B),
+        "osr_f1": 2 * accepted / (len(energies_B) + accepted + wrongly_accepted),
+        "oos_recall": rejected / len(energies_N),
+    }
+
+
+def open_intent_metrics(predictions: pd.DataFrame) -> dict[str, float]:
+    """Accuracy and macro F1 with everything out-of-scope as one more intent, as the open-intent literature has them.
+
+    `predictions` has true_intent ("" if out-of-scope), pred_intent and in_scope. f1_known is the mean over the
+    known intents, f1_open that of the open one, f1_all the mean over both. Zhang et al. 2021, arXiv:2012.10209.
+    """
+    true = predictions["true_intent"]
+    predicted = predictions["pred_intent"].where(predictions["in_scope"], "")
+    known = sorted(set(true) - {""})
+    f1 = dict(
+        zip(
+            [*known, ""],
+            f1_score(true, predicted, labels=[*known, ""], average=None, zero_division=0.0),
+            strict=True,
+        )
+    )
+    return {
+        "accuracy": float((true == predicted).mean()),
+        "f1_known": float(np.mean([f1[intent] for intent in known])),
+        "f1_open": float(f1[""]),
+        "f1_all": float(np.mean(list(f1.values()))),
+    }
+
+
+def by_kind(energies_B: Floats, energies_of_kind: Mapping[str, Floats], *, threshold: float) -> pd.DataFrame:
+    """The ranking and rejection metrics of each kind of out-of-scope utterance against all in-scope ones."""
+    return pd.DataFrame(
+        {
+            kind: {"rows": len(energies_N)}
+            | ranking_metrics(energies_B, energies_N)
+            | rejection_metrics(energies_B, energies_N, threshold=threshold)
+            for kind, energies_N in energies_of_kind.items()
+        }
+    ).T.rename_axis("kind")
+
+
+def score_panel(
+    in_scope: Outputs, out_of_scope: Outputs, *, train: Outputs, train_labels_B: Integers
+) -> pd.DataFrame:
+    """The ranking metrics of every score, best AUROC first: is energy the right choice on these data?"""
+    scores: dict[str, Callable[[Outputs], Floats]] = {
+        "energy": lambda outputs: energy(outputs.logits_BC),
+        "max_softmax": lambda outputs: negative_max_softmax(outputs.logits_BC),
+        "max_logit": lambda outputs: negative_max_logit(outputs.logits_BC),
+        "mahalanobis": Mahalanobis(train.features_BF, train_labels_B),
+        "nearest_neighbours": NearestNeighbour(train.features_BF),
+    }
+    measured = {name: ranking_metrics(score(in_scope), score(out_of_scope)) for name, score in scores.items()}
+    panel = pd.DataFrame(measured).T
+    return panel.rename_axis("score").sort_values("auroc", ascending=False, kind="stable")
+
+
+def negative_max_softmax(logits_BC: Floats) -> Floats:
+    """-max softmax, shape (B,). Lower is more in-scope. Hendrycks and Gimpel 2017, arXiv:1610.02136."""
+    scores: Floats = -softmax(np.asarray(logits_BC, dtype=np.float64), axis=-1).max(axis=-1)
+    return scores
+
+
+def negative_max_logit(logits_BC: Floats) -> Floats:
+    """-max logit, shape (B,). Lower is more in-scope. Hendrycks et al. 2022, arXiv:1911.11132."""
+    scores: Floats = -np.asarray(logits_BC, dtype=np.float64).max(axis=-1)
+    return scores
+
+
+class Mahalanobis:
+    """Squared Mahalanobis distance to the nearest intent's mean, one covariance for all intents.
+
+    Lower is more in-scope. Lee et al. 2018, arXiv:1807.03888; no input perturbation, the last features only.
+    """
+
+    def __init__(self, train_features_BF: Floats, train_labels_B: Integers) -> None:
+        features_BF = np.asarray(train_features_BF, dtype=np.float64)
+        labels = np.unique(train_labels_B)
+        self.means_CF = np.stack([features_BF[train_labels_B == label].mean(axis=0) for label in labels])
+        centred_BF = features_BF - self.means_CF[np.searchsorted(labels, train_labels_B)]
+        self.precision_FF = np.linalg.pinv(centred_BF.T @ centred_BF / len(centred_BF), hermitian=True)
+
+    def __call__(self, outputs: Outputs) -> Floats:
+        features_BF = np.asarray(outputs.features_BF, dtype=np.float64)
+        distances = []
+        for mean_F in self.means_CF:
+            difference_BF = features_BF - mean_F
+            distances.append((difference_BF @ self.precision_FF * difference_BF).sum(axis=-1))
+        nearest: Floats = np.min(distances, axis=0)
+        return nearest
+
+
+class NearestNeighbour:
+    """Distance to the k-th nearest training utterance, features scaled to length 1. Lower is more in-scope.
+
+    Sun et al. 2022, arXiv:2204.06507.
+    """
+
+    def __init__(self, train_features_BF: Floats, neighbours: int = NEIGHBOURS) -> None:
+        self.neighbours = NearestNeighbors(n_neighbors=min(neighbours, len(train_features_BF)))
+        self.neighbours.fit(_unit(train_features_BF))
+
+    def __call__(self, outputs: Outputs) -> Floats:
+        distances, _ = self.neighbours.kneighbors(_unit(outputs.features_BF))
+        furthest: Floats = distances[:, -1]
+        return furthest
+
+
+def _unit(features_BF: Floats) -> Floats:
+    lengths_B1 = np.linalg.norm(features_BF, axis=-1, keepdims=True)
+    scaled: Floats = features_BF / np.maximum(lengths_B1, 1e-12)
+    return scaled

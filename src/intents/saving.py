@@ -1,0 +1,112 @@
+"""A trained model's directory: the model, what was measured of it, and the pictures."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from scipy.special import softmax
+
+from intents import artifact, report
+from intents.config import TrainConfig
+from intents.data.corpus import Corpus
+from intents.data.splitting import TEST, TRAIN, VALIDATION
+from intents.models.network import predict_logits
+from intents.training import TrainingResult
+
+SANITY_UTTERANCES = ("你好呀，等下聊聊？", "我这会儿不方便接电话", "地址可以发一下吗？")
+
+
+def save(result: TrainingResult, config: TrainConfig, corpus: Corpus, directory: Path) -> None:
+    """Writes the complete, sealed model directory. `directory` must not exist yet."""
+    directory.mkdir(parents=True)
+    artifact.save(directory, result.module, result.tokenizer, result.intents, result.rejection)
+    artifact.write_json(directory / artifact.EVALUATION_METRICS, _evaluation_metrics(result, config, corpus))
+    artifact.write_json(
+        directory / artifact.TRAINING_SUMMARY,
+        {
+            "intent_count": len(corpus.intents),
+            "train_rows": len(corpus.part(TRAIN)),
+            "test_rows": len(corpus.part(TEST)),
+            "validation_rows": len(corpus.part(VALIDATION)),
+            "corpus": corpus.name,
+            "corpus_digest": corpus.digest,
+        },
+    )
+    result.test.report.as_table().to_csv(directory / artifact.CLASSIFICATION_REPORT)
+    hardest_samples(result.test.predictions).to_csv(directory / artifact.HARDEST_SAMPLES, index=False)
+    if not result.test.kinds.empty:
+        result.test.kinds.to_csv(directory / artifact.OPEN_SET_KINDS)
+        result.test.scores.to_csv(directory / artifact.OPEN_SET_SCORES)
+    _draw(result, corpus, directory)
+    # Sealed first so that the model can be loaded from disk, as whoever serves it will; then with what it said.
+    artifact.seal(directory)
+    _sanity_predictions(directory).to_csv(directory / artifact.SANITY_PREDICTIONS, index=False)
+    artifact.seal(directory)
+
+
+def hardest_samples(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Wrong in-scope predictions, the most confident first."""
+    in_scope = predictions[predictions["true_intent"] != ""]
+    wrong = in_scope[in_scope["true_intent"] != in_scope["pred_intent"]]
+    columns = ["text", "true_intent", "pred_intent", "confidence"]
+    return wrong.sort_values("confidence", ascending=False, kind="stable")[columns]
+
+
+def _evaluation_metrics(result: TrainingResult, config: TrainConfig, corpus: Corpus) -> dict[str, Any]:
+    hyperparams = config.hyperparams
+    return {
+        "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
+        "model_name": hyperparams.model_name,
+        "epochs": hyperparams.epochs,
+        "max_length": hyperparams.max_length,
+        "batch_size": hyperparams.batch_size,
+        "learning_rate": hyperparams.learning_rate,
+        "train_size": len(corpus.part(TRAIN)),
+        "test_size": len(corpus.part(TEST)),
+        "num_labels": len(corpus.intents),
+        "eval": result.test.report.metrics,
+    }
+
+
+def _draw(result: TrainingResult, corpus: Corpus, directory: Path) -> None:
+    table = result.test.report.per_intent
+    report.plot_confusion_matrix(
+        directory / artifact.CONFUSION_MATRIX, result.test.report.confusion_CC, intents=corpus.intents
+    )
+    report.plot_per_intent_f1(
+        directory / artifact.PER_INTENT_F1,
+        table["f1-score"].to_numpy(),
+        intents=corpus.intents,
+        support_C=table["support"].to_numpy(),
+    )
+    report.plot_intent_distribution(
+        directory / artifact.INTENT_DISTRIBUTION, corpus.rows["label"].value_counts()
+    )
+    report.plot_length_distribution(
+        directory / artifact.LENGTH_DISTRIBUTION, corpus.rows["text_length"].to_numpy()
+    )
+    predictions = result.test.predictions
+    is_in_scope = predictions["true_intent"] != ""
+    report.plot_energies(
+        directory / artifact.ENERGIES,
+        predictions.loc[is_in_scope, "energy"].to_numpy(),
+        out_of_scope_N=predictions.loc[~is_in_scope, "energy"].to_numpy(),
+        threshold=result.rejection.energy_threshold,
+    )
+
+
+def _sanity_predictions(directory: Path) -> pd.DataFrame:
+    """What the model says, once reloaded from disk, to three everyday utterances."""
+    loaded = artifact.load(directory)
+    logits_BC = predict_logits(
+        loaded.module, loaded.tokenizer, SANITY_UTTERANCES, max_length=loaded.max_length
+    )
+    confidence_B = softmax(logits_BC, axis=-1).max(axis=-1)
+    return pd.DataFrame(
+        {
+            "text": SANITY_UTTERANCES,
+            "intent": [loaded.intents[i] for i in logits_BC.argmax(axis=-1)],
+            "confidence": [f"{confidence:.4f}" for confidence in confidence_B],
+        }
+    )
