@@ -91,7 +91,7 @@ def _slice(corpus: Corpus, hyperparams: Hyperparams, *, rows: int) -> Fit:
         return fit(
             network,
             encoder.tokenizer,
-            replace(hyperparams, epochs=1),
+            replace(hyperparams, epochs=1, min_steps=0),
             train=_drawn(train, rows),
             validation=_drawn(validation, VALIDATION_ROWS),
             negatives=(),

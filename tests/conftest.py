@@ -126,6 +126,7 @@ def tiny_settings(
         "max_length": "32",
         "batch_size": "8",
         "epochs": "2",
+        "min_steps": "0",
         "learning_rate": "0.003",
         "new_weights_factor": "1",
         "warmup_ratio": "0",

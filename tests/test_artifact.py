@@ -23,7 +23,8 @@ TEXTS = ["你好呀", f"几点钟{UNSPELLABLE}", "别打来", "龘", "马上还�
 
 @pytest.fixture(scope="module")
 def trained_cnn(tiny_settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    return train_textcnn(tiny_settings, tmp_path_factory.mktemp("textcnn"))[0]
+    folder = tmp_path_factory.mktemp("textcnn")
+    return train_textcnn(tiny_settings, folder, threshold_rule="acceptance")[0]
 
 
 @pytest.fixture(params=["trained", "trained_cnn"], ids=["bert", "textcnn"])

@@ -46,7 +46,7 @@ NOTHING = np.empty((0, INTENTS))
 
 
 def run(module: Head, *, out_of_scope: np.ndarray = OUT_OF_SCOPE, **changes: object):
-    hyperparams = TextCNNHyperparams(**changes)
+    hyperparams = TextCNNHyperparams(**{"threshold_rule": "acceptance"} | changes)
     return calibrate(module, LOGITS, LABELS, out_of_scope_logits_NC=out_of_scope, hyperparams=hyperparams)
 
 

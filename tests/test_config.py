@@ -37,6 +37,7 @@ EVERY_FAMILYS = {
     "batch_size": ("0", "65537"),
     "evaluation_batch_size": ("0", "65537"),
     "epochs": ("0", "10001"),
+    "min_steps": ("-1", "1000000001"),
     "learning_rate": ("0", "-1e-5", "1.1", "nan", "inf"),
     "new_weights_factor": ("0", "1001", "nan", "inf"),
     "weight_decay": ONE_EXCLUDED,
@@ -270,7 +271,7 @@ def test_an_entry_points_parameters_are_distinct_have_defaults_and_say_what_they
 def test_the_line_beneath_a_field_is_its_meaning_in_a_subclass_too() -> None:
     meanings = {parameter.name: parameter.meaning for parameter in parameters.parameters(BertHyperparams)}
     assert meanings["patience"].startswith("Stop after this many epochs")
-    assert meanings["epochs"] == "Most passes over the training part."
+    assert meanings["epochs"].startswith("Most epochs: passes over the training part")
 
 
 def test_every_entry_point_has_a_meaning_and_every_family_a_command() -> None:
@@ -295,3 +296,11 @@ def test_a_logged_run_has_every_parameter_of_its_entry_point_as_it_takes_effect(
 def test_a_configuration_can_not_be_changed_after_it_was_checked() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         DataConfig().test_size = 7  # type: ignore[misc]
+
+
+def test_an_epoch_of_a_small_corpus_makes_the_passes_that_the_least_number_of_steps_takes():
+    hyperparams = BertHyperparams(epochs=5, min_steps=100, batch_size=10)
+    assert hyperparams.passes(1000) == 1  # 500 steps
+    assert hyperparams.passes(95) == 2  # 10 steps a pass: 100 in 10 passes
+    assert hyperparams.passes(21) == 7  # 3 steps a pass: 105 in 35 passes
+    assert BertHyperparams(epochs=5, min_steps=0, batch_size=10).passes(1) == 1

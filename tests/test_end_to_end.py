@@ -105,6 +105,7 @@ def test_a_fresh_clone_trains_serves_publishes_and_feeds_the_chat_service(
         "data": str(tiny_corpus / "rows"),
         "blacklist": str(tiny_corpus / "blacklist.txt"),
         "epochs": "1",
+        "min_steps": "0",
         "batch_size": "8",
         "target_acceptance": "0.5",
         "test_size": "0.25",

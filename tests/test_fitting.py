@@ -26,7 +26,12 @@ Settings = dict[str, Any]
 
 def tiny_hyperparams(family: str, tiny_bert: Path, **changes: Any) -> Hyperparams:
     """What one family learns ROWS with, in a few steps."""
-    shared: Settings = {"model_name": str(tiny_bert), "learning_rate": 3e-3, "new_weights_factor": 1.0}
+    shared: Settings = {
+        "model_name": str(tiny_bert),
+        "learning_rate": 3e-3,
+        "new_weights_factor": 1.0,
+        "min_steps": 0,
+    }
     if family == "bert":
         return BertHyperparams(**shared | changes)
     return TextCNNHyperparams(
@@ -139,6 +144,16 @@ def test_a_frozen_table_is_not_the_optimizers_and_every_other_weight_is():
     optimised = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
     left_out = {name for name, weight in network.module.named_parameters() if id(weight) not in optimised}
     assert left_out == {"embeddings.weight"}
+
+
+def test_an_epoch_of_a_small_corpus_makes_several_passes(tiny_bert: Path, tmp_path: Path):
+    hyperparams = tiny_hyperparams("textcnn", tiny_bert, epochs=2, batch_size=len(TEXTS), min_steps=8)
+    network, encoder = built(hyperparams)
+    epochs: list[int] = []
+    outcome = run_fit(network, encoder, hyperparams, tmp_path, on_epoch=lambda epoch, _: epochs.append(epoch))
+    assert (outcome.epochs_run, epochs) == (2, [1, 2])
+    samples = outcome.samples_per_second * outcome.seconds
+    assert samples == pytest.approx(8 * len(TEXTS))
 
 
 def test_the_latest_epoch_within_one_standard_error_of_the_best_is_kept():

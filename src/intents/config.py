@@ -81,7 +81,9 @@ class Hyperparams:
     evaluation_batch_size: int = 256
     """Utterances a forward pass when predicting."""
     epochs: int
-    """Most passes over the training part."""
+    """Most epochs: passes over the training part, measured on validation rows after each."""
+    min_steps: int
+    """Of a small corpus an epoch makes several passes, so that all epochs together are at least so many steps."""
     learning_rate: float
     """Peak learning rate of pretrained weights."""
     new_weights_factor: float
@@ -139,6 +141,7 @@ class Hyperparams:
         for name in ("batch_size", "evaluation_batch_size", "negative_batch_size"):
             require(1 <= getattr(self, name) <= 65536, name, getattr(self, name), "1 to 65536 utterances")
         require(1 <= self.epochs <= 10000, "epochs", self.epochs, "1 to 10000")
+        require(0 <= self.min_steps <= 10**9, "min_steps", self.min_steps, "0 to 1000000000")
         learns = math.isfinite(self.learning_rate) and 0 < self.learning_rate <= 1
         require(learns, "learning_rate", self.learning_rate, "a number above 0, up to 1")
         multiplies = math.isfinite(self.new_weights_factor) and 0 < self.new_weights_factor <= 1000
@@ -157,6 +160,11 @@ class Hyperparams:
         require(
             accepts, "target_acceptance", self.target_acceptance, "a share between 0 and 1, both excluded"
         )
+
+    def passes(self, rows: int) -> int:
+        """Passes an epoch makes over so many training rows: 1, or as many as `min_steps` takes."""
+        steps = math.ceil(rows / self.batch_size) * self.epochs
+        return max(1, math.ceil(self.min_steps / steps))
 
     @property
     def selects_on_test(self) -> bool:
@@ -179,6 +187,7 @@ class BertHyperparams(Hyperparams):
             "batch_size": 16,
             "evaluation_batch_size": 32,
             "epochs": 4,
+            "min_steps": 0,
             "learning_rate": 2e-5,
             "new_weights_factor": 1.0,
             "weight_decay": 0.01,
@@ -197,6 +206,7 @@ class BertHyperparams(Hyperparams):
     max_length: int = 128
     batch_size: int = 64
     epochs: int = 20
+    min_steps: int = 400
     learning_rate: float = 5e-5
     new_weights_factor: float = 10.0
     special_tokens: bool = True
@@ -219,6 +229,7 @@ class TextCNNHyperparams(Hyperparams):
             "batch_size": 24,
             "negative_batch_size": 24,
             "epochs": 50,
+            "min_steps": 0,
             "learning_rate": 8e-4,
             "new_weights_factor": 1.0,
             "weight_decay": 0.0,
@@ -248,10 +259,13 @@ class TextCNNHyperparams(Hyperparams):
     max_length: int = 64
     batch_size: int = 64
     epochs: int = 20
+    min_steps: int = 400
     learning_rate: float = 1e-3
     new_weights_factor: float = 1.0
     special_tokens: bool = False
     energy_weight: float = 0.1
+    threshold_rule: Literal["acceptance", "best_f1", "fixed"] = "best_f1"
+    """Energy threshold: accepts target_acceptance, has the best accept/reject F1 on validation rows, or is fixed."""
     embeddings: Literal["learned", "reduced"] = "learned"
     """Token table: learned from the corpus, or the encoder's own, reduced by PCA (`reduce_embeddings`)."""
     train_embeddings: bool = True

@@ -42,6 +42,8 @@ class Encoder:
     added_tokens: int
     unknown_share: float
     """Share of the corpus's tokens that the encoder could not spell, before anything was added."""
+    seen_tokens: tuple[int, ...]
+    """The token ids that occur in the corpus, ascending."""
 
 
 def load(hyperparams: Hyperparams, texts: Iterable[str], *, workspace: Path) -> Encoder:
@@ -58,7 +60,15 @@ def load(hyperparams: Hyperparams, texts: Iterable[str], *, workspace: Path) -> 
     added = tokenizer.add_tokens(missing_characters(tokenizer, texts)) if extends else 0
     if not hyperparams.special_tokens:
         tokenizer = without_special_tokens(tokenizer)
-    return Encoder(tokenizer, weights, workspace, added_tokens=added, unknown_share=share)
+    encoded = tokenizer(texts, return_attention_mask=False)["input_ids"] if texts else []
+    return Encoder(
+        tokenizer,
+        weights,
+        workspace,
+        added_tokens=added,
+        unknown_share=share,
+        seen_tokens=tuple(sorted({token for ids in encoded for token in ids})),
+    )
 
 
 def without_special_tokens(tokenizer: Any) -> PreTrainedTokenizerFast:

@@ -144,7 +144,9 @@ def fit(
     utterances to train on. `checkpoints` is a folder for the weights.
     """
     precision = _precision(hyperparams.precision)
-    training_set = TokenDataset(tokenizer, train, max_length=hyperparams.max_length)
+    passes = hyperparams.passes(len(train.texts))
+    repeated = Labelled([*train.texts] * passes, np.tile(train.labels_B, passes))
+    training_set = TokenDataset(tokenizer, repeated, max_length=hyperparams.max_length)
     arguments = _arguments(hyperparams, checkpoints, precision=precision)
     steps = math.ceil(len(training_set) / arguments.train_batch_size) * hyperparams.epochs
     trainer = _Trainer(

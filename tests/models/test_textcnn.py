@@ -35,6 +35,7 @@ def tiny(
     module = TextCNN(
         TextCNNConfig(
             vocab_size=30,
+            table_rows=30,
             pad_token_id=0,
             members=members,
             embedding_size=6,
@@ -47,6 +48,7 @@ def tiny(
             num_labels=3,
         )
     )
+    module.row_of_token.copy_(torch.arange(30))
     with torch.no_grad():
         for layer in module.modules():
             if isinstance(layer, nn.Conv1d | nn.Linear | nn.BatchNorm1d):
@@ -288,14 +290,29 @@ def test_every_size_that_is_asked_for_is_the_networks():
         kernel_sizes="2,7", dropout=0.25, embedding_dropout=0.125, batch_normalisation=True
     )
     module = network.module
-    assert tuple(module.embeddings.weight.shape) == (len(encoder.tokenizer), 2 * 8)
+    assert tuple(module.embeddings.weight.shape) == (len(encoder.seen_tokens) + 1, 2 * 8)
     convolutions = [convolution for member in module.members for convolution in member.convolutions]
     shapes = [tuple(convolution.convolution.weight.shape) for convolution in convolutions]
     assert shapes == [(6, 8, 2), (6, 8, 7)] * 2
     assert tuple(module.classifier.weight.shape) == (3, 2 * 12)
     assert (module.dropout.p, module.embedding_dropout.p) == (0.25, 0.125)
     assert all(isinstance(c.normalisation, nn.BatchNorm1d) for c in convolutions)
-    assert not module.embeddings.weight[encoder.tokenizer.pad_token_id].any()
+    assert not token_table(module)[encoder.tokenizer.pad_token_id].any()
+
+
+def token_table(module: TextCNN) -> np.ndarray:
+    """The row of each token id, shape (V, M * E)."""
+    return module.embeddings.weight.detach()[module.row_of_token].numpy()
+
+
+def test_a_learned_table_has_a_row_for_each_token_seen_and_nothing_for_any_other(tiny_bert: Path):
+    network, encoder = make(model_name=str(tiny_bert))
+    table = token_table(network.module)
+    has_row = table.any(axis=1)
+    assert len(table) == len(encoder.tokenizer)
+    assert np.flatnonzero(has_row).tolist() == list(encoder.seen_tokens)
+    assert 0 < has_row.sum() < len(table)
+    assert len(np.unique(table[has_row], axis=0)) == has_row.sum()
 
 
 @pytest.mark.parametrize("trains", [True, False])
@@ -314,7 +331,7 @@ def make_reduced(tiny_bert: Path, workspace: Path, **changes: Any) -> tuple[Netw
 def test_a_reduced_table_is_loaded_row_for_row_but_for_padding_which_is_zero(tiny_bert: Path, tmp_path: Path):
     network, encoder = make_reduced(tiny_bert, tmp_path)
     table = embeddings.reduced_table(str(tiny_bert), size=8, workspace=tmp_path)
-    every_member = network.module.embeddings.weight.detach().numpy()
+    every_member = token_table(network.module)
     weight = every_member[:, :8]
     assert np.array_equal(weight, every_member[:, 8:])
     padding = encoder.tokenizer.pad_token_id
@@ -336,7 +353,7 @@ def test_tokens_added_beyond_the_reduced_table_have_random_rows_of_its_spread(
     added = [chr(code) for code in range(0x9F00, 0x9F80)]
     network, encoder = make_reduced(tiny_bert, tmp_path, texts=[*TEXTS, "".join(added)])
     table = embeddings.reduced_table(str(tiny_bert), size=8, workspace=tmp_path).table_VE
-    weight = network.module.embeddings.weight.detach().numpy()
+    weight = token_table(network.module)
     assert encoder.added_tokens >= len(added)
     assert len(weight) == len(encoder.tokenizer) == len(table) + encoder.added_tokens
     assert np.array_equal(weight[1 : len(table)], np.tile(table[1:], (1, 2)))

@@ -20,6 +20,9 @@ from intents.models.network import Network
 from intents.models.textcnn_config import TextCNNConfig
 from intents.scoring import Floats
 
+NOTHING = 0
+"""The row of the token table that is always zero."""
+
 
 @dataclass
 class TextCNNOutput(SequenceClassifierOutput):  # type: ignore[misc]
@@ -32,7 +35,8 @@ class TextCNNOutput(SequenceClassifierOutput):  # type: ignore[misc]
 class TextCNN(PreTrainedModel):  # type: ignore[misc]
     """Embeddings (B, L, M * E) -> M members' convolutions -> maxima over positions -> logits (B, C).
 
-    The members are small networks side by side, each with its own slice of the token table, its own convolutions
+    `row_of_token` (V,) says where a token stands in the table; row 0 is nothing: padding, and what training never
+    saw. The members are small networks side by side, each with its own slice of the token table, its own convolutions
     and its own share of the head. One linear layer over all their features yields the mean of their logits.
     """
 
@@ -42,7 +46,8 @@ class TextCNN(PreTrainedModel):  # type: ignore[misc]
     def __init__(self, config: TextCNNConfig) -> None:
         super().__init__(config)
         width = config.members * config.embedding_size
-        self.embeddings = nn.Embedding(config.vocab_size, width, config.pad_token_id)
+        self.embeddings = nn.Embedding(config.table_rows, width, padding_idx=NOTHING)
+        self.register_buffer("row_of_token", torch.zeros(config.vocab_size, dtype=torch.long))
         self.embedding_dropout = nn.Dropout(config.embedding_dropout)
         self.members = nn.ModuleList(Member(config) for _ in range(config.members))
         self.dropout = nn.Dropout(config.dropout)
@@ -59,7 +64,7 @@ class TextCNN(PreTrainedModel):  # type: ignore[misc]
     ) -> TextCNNOutput:
         """Logits of token ids (B, L) or of embeddings (B, L, M * E); without a mask every position counts."""
         if inputs_embeds is None:
-            inputs_embeds = self.embeddings(input_ids)
+            inputs_embeds = self.embeddings(self.row_of_token[input_ids])
         if attention_mask is None:
             attention_mask = torch.ones(inputs_embeds.shape[:2], device=inputs_embeds.device)
         mask_BL = attention_mask.bool()
@@ -86,8 +91,7 @@ class TextCNN(PreTrainedModel):  # type: ignore[misc]
         """The token table by its spread; PyTorch's own beginnings are right for the other layers."""
         if isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, std=self.config.initializer_range)
-            if module.padding_idx is not None:
-                nn.init.zeros_(module.weight[module.padding_idx])
+            nn.init.zeros_(module.weight[NOTHING])
         elif isinstance(module, (nn.Conv1d, nn.Linear, nn.BatchNorm1d)):
             module.reset_parameters()
 
@@ -143,8 +147,16 @@ class MaskedConvolution(nn.Module):
 
 def build(hyperparams: TextCNNHyperparams, intent2id: dict[str, int], encoder: Encoder) -> Network:
     """A TextCNN over the encoder's tokens with one logit an intent. Raises EncoderError."""
+    reduced = None
+    if hyperparams.embeddings == "reduced":
+        size = hyperparams.embedding_size
+        reduced = reduced_table(hyperparams.model_name, size=size, workspace=encoder.workspace)
+    # A table that is learned needs the tokens it can learn; one that was pretrained knows more than these.
+    tokens = encoder.seen_tokens if reduced is None else range(len(encoder.tokenizer))
+    rows = torch.tensor([token for token in tokens if token != encoder.tokenizer.pad_token_id])
     config = TextCNNConfig(
         vocab_size=len(encoder.tokenizer),
+        table_rows=len(rows) + 1,
         members=hyperparams.members,
         embedding_size=hyperparams.embedding_size,
         kernel_sizes=hyperparams.kernel_widths,
@@ -157,28 +169,27 @@ def build(hyperparams: TextCNNHyperparams, intent2id: dict[str, int], encoder: E
         id2label={i: intent for intent, i in intent2id.items()},
     )
     module = TextCNN(config)
-    facts = {}
-    pretrained: set[str] = set()
-    if hyperparams.embeddings == "reduced":
-        reduced = reduced_table(
-            hyperparams.model_name, size=hyperparams.embedding_size, workspace=encoder.workspace
-        )
-        _load_table(module.embeddings, reduced.table_VE)
-        facts["explained_variance"] = reduced.explained_variance
-        pretrained.add("embeddings.weight")
+    module.row_of_token[rows] = torch.arange(1, len(rows) + 1)
+    if reduced is not None:
+        _load_table(module, reduced.table_VE)
     module.embeddings.weight.requires_grad_(hyperparams.train_embeddings)
-    new_weights = frozenset(name for name, _ in module.named_parameters()) - pretrained
-    return Network(module, new_weights=new_weights, facts=facts)
+    return Network(
+        module,
+        new_weights=frozenset(name for name, _ in module.named_parameters())
+        - ({"embeddings.weight"} if reduced else set()),
+        facts={"explained_variance": reduced.explained_variance} if reduced else {},
+    )
 
 
-def _load_table(embeddings: nn.Embedding, table_VE: Floats) -> None:
+def _load_table(module: TextCNN, table_VE: Floats) -> None:
     """Puts the table into every member's slice; tokens added beyond it keep random rows of the table's spread."""
-    members = embeddings.embedding_dim // table_VE.shape[1]
+    members = module.config.members
+    weight = module.embeddings.weight
+    rows_V = module.row_of_token[: len(table_VE)]
     with torch.no_grad():
-        embeddings.weight.mul_(float(table_VE.std()) / embeddings.weight.std())
-        embeddings.weight[: len(table_VE)] = torch.from_numpy(table_VE).repeat(1, members)
-        if embeddings.padding_idx is not None:
-            embeddings.weight[embeddings.padding_idx] = 0.0
+        weight.mul_(float(table_VE.std()) / weight.std())
+        weight[rows_V] = torch.from_numpy(table_VE).repeat(1, members)
+        weight[NOTHING] = 0.0
 
 
 AutoModelForSequenceClassification.register(TextCNNConfig, TextCNN, exist_ok=True)

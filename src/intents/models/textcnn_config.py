@@ -10,6 +10,7 @@ class TextCNNConfig(PreTrainedConfig):  # type: ignore[misc]
     model_type = "text_cnn"
 
     vocab_size: int = 1
+    table_rows: int = 1
     pad_token_id: int | None = None
     members: int = 1
     embedding_size: int = 128
