@@ -2,10 +2,10 @@
 
     python bench/textcnn.py            # sparkastml, five re-split seeds, minilm's tokens
 
-Each seed splits both files 80/20 anew; negatives that are measured are never trained on. `notebook` is the
-notebook's own loop (24 utterances a step padded to 64 tokens, three passes, Adam, no validation), written out
-below in plain PyTorch, so that what it takes here owes nothing to this project's loop. Prints a table and writes
-bench/results/textcnn.json. Intervals: 95 % bootstrap over the pooled test rows of all seeds.
+Each seed splits both files about 80/20 anew; negatives that are measured are never trained on. `notebook` is the
+notebook's loop (24 utterances a step padded to 64 tokens, three passes, Adam, no validation) in plain PyTorch
+around this project's network and loss, so that its speed is free of this project's loop, not of its network.
+Prints a table and writes bench/results/textcnn.json. Intervals: 95 % bootstrap over the pooled test rows of all seeds.
 """
 
 import argparse

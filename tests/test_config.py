@@ -298,9 +298,16 @@ def test_a_configuration_can_not_be_changed_after_it_was_checked() -> None:
         DataConfig().test_size = 7  # type: ignore[misc]
 
 
-def test_an_epoch_of_a_small_corpus_makes_the_passes_that_the_least_number_of_steps_takes():
+@pytest.mark.parametrize(("rows", "passes"), [(1000, 1), (191, 1), (190, 2), (95, 3), (21, 10), (1, 191)])
+def test_an_epoch_of_a_small_corpus_makes_the_passes_that_the_least_number_of_steps_takes(
+    rows: int, passes: int
+) -> None:
     hyperparams = BertHyperparams(epochs=5, min_steps=100, batch_size=10)
-    assert hyperparams.passes(1000) == 1  # 500 steps
-    assert hyperparams.passes(95) == 2  # 10 steps a pass: 100 in 10 passes
-    assert hyperparams.passes(21) == 7  # 3 steps a pass: 105 in 35 passes
+    assert hyperparams.passes(rows) == passes
+    steps = [5 * math.ceil(rows * tried / 10) for tried in (passes, passes - 1)]
+    assert steps[0] >= 100  # 20 steps an epoch, and no pass too many
+    assert steps[1] < 100 or passes == 1
+
+
+def test_without_a_least_number_of_steps_an_epoch_is_one_pass() -> None:
     assert BertHyperparams(epochs=5, min_steps=0, batch_size=10).passes(1) == 1

@@ -163,8 +163,8 @@ class Hyperparams:
 
     def passes(self, rows: int) -> int:
         """Passes an epoch makes over so many training rows: 1, or as many as `min_steps` takes."""
-        steps = math.ceil(rows / self.batch_size) * self.epochs
-        return max(1, math.ceil(self.min_steps / steps))
+        steps_per_epoch = math.ceil(self.min_steps / self.epochs)
+        return max(1, math.ceil(((steps_per_epoch - 1) * self.batch_size + 1) / rows))
 
     @property
     def selects_on_test(self) -> bool:
@@ -375,7 +375,7 @@ class OpenSetConfig:
         are_shares = all(_is_number(share) and 0 < float(share) < 1 for share in shares)
         require(are_shares, "known_shares", self.known_shares, "shares between 0 and 1, such as 0.25,0.5")
         require(1 <= self.seeds <= 1000, "seeds", self.seeds, "1 to 1000 draws")
-        names = {field.name for field in dataclasses.fields(FAMILIES[self.family])}
+        names = {field.name for field in dataclasses.fields(FAMILIES[self.family])} - {"seed", "recipe"}
         are_pairs = set(self.overrides) <= names
         require(are_pairs, "hyperparams", self.hyperparams, f"name=value,… of {', '.join(sorted(names))}")
 

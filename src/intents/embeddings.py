@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import init_empty_weights
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
-from sklearn.decomposition import PCA
 from transformers import AutoConfig
 from transformers.utils import cached_file
 
@@ -74,13 +72,13 @@ def input_embeddings(weights: str, model_name: str) -> Floats:
 
     try:
         config = AutoConfig.from_pretrained(weights, trust_remote_code=False)
-        with init_empty_weights():
+        with torch.device("meta"):
             skeleton = AutoModel.from_config(config, trust_remote_code=False)
         table = skeleton.get_input_embeddings().weight
         (name,) = [name for name, weight in skeleton.named_parameters() if weight is table]
         return _tensor_ending(name, weights)
     except (OSError, ValueError, KeyError, SafetensorError, NotImplementedError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise EncoderError(
             f"model_name={model_name!r}: its input embeddings can't be read: {reason} {encoders.ALTERNATIVES}"
         ) from error
@@ -104,6 +102,8 @@ def _tensor_ending(name: str, weights: str) -> Floats:
 
 def _reduce(full_VE: Floats, size: int, file: Path, provenance: dict[str, str]) -> ReducedTable:
     """Makes the table and writes it: aside first, then in place by one rename."""
+    from sklearn.decomposition import PCA  # late: a served model needs this module, not scikit-learn
+
     pca = PCA(n_components=size, svd_solver="covariance_eigh")
     table_VE = pca.fit_transform(full_VE).astype(np.float32)
     explained = float(pca.explained_variance_ratio_.sum())

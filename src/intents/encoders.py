@@ -106,7 +106,7 @@ def locate(model_name: str) -> str:
 
 
 def character_tokenizer(texts: Iterable[str], *, max_length: int) -> PreTrainedTokenizerFast:
-    """One token a character (NFKC, lower case, white space dropped), over the characters of `texts`."""
+    """One token a character (NFKC, lower case, runs of white space as one space), over the characters of `texts`."""
     normalizer = normalizers.Sequence(
         [
             normalizers.NFKC(),

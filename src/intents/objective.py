@@ -13,7 +13,7 @@ from intents.scoring import free_energy
 
 Batch = dict[str, Tensor]
 
-# The notebook's loss and the logarithm it displayed, constants and all.
+# The constants of the notebook's loss, and of the exponential of it that it logged.
 NOTEBOOK_OFFSET, NOTEBOOK_SCALE, NOTEBOOK_RATE = 10.0, 10.0, 0.003
 MARGIN_WARMUP = 0.2
 """Share of the steps in which the energies are watched, by cross-entropy alone, before margins are set."""

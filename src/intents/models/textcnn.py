@@ -139,10 +139,20 @@ class MaskedConvolution(nn.Module):
     def _normalised(self, response_BKP: Tensor, own_BP: Tensor) -> Tensor:
         """Normalised over the batch's own positions: padding must not reach the statistics."""
         assert self.normalisation is not None
-        own_NK = self.normalisation(response_BKP.transpose(1, 2)[own_BP])
+        own_NK = response_BKP.transpose(1, 2)[own_BP]
+        # One position alone has no variance: the statistics of others must do.
+        has_variance = len(own_NK) > 1 or not self.training
+        own_NK = self.normalisation(own_NK) if has_variance else self._normalised_by_others(own_NK)
         normalised_BPK: Tensor = own_NK.new_zeros(*own_BP.shape, own_NK.shape[-1])
         normalised_BPK[own_BP] = own_NK
         return normalised_BPK.transpose(1, 2)
+
+    def _normalised_by_others(self, own_NK: Tensor) -> Tensor:
+        layer = self.normalisation
+        assert layer is not None
+        return nn.functional.batch_norm(
+            own_NK, layer.running_mean, layer.running_var, layer.weight, layer.bias, training=False
+        )
 
 
 def build(hyperparams: TextCNNHyperparams, intent2id: dict[str, int], encoder: Encoder) -> Network:
@@ -183,6 +193,7 @@ def build(hyperparams: TextCNNHyperparams, intent2id: dict[str, int], encoder: E
 
 def _load_table(module: TextCNN, table_VE: Floats) -> None:
     """Puts the table into every member's slice; tokens added beyond it keep random rows of the table's spread."""
+    table_VE = table_VE[: len(module.row_of_token)]  # some encoders pad their tables beyond their tokens
     members = module.config.members
     weight = module.embeddings.weight
     rows_V = module.row_of_token[: len(table_VE)]
