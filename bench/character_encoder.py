@@ -24,10 +24,10 @@ from transformers.utils import logging as transformers_logging
 
 from intents import config as declarations
 from intents import encoders
-from intents.config import BertHyperparams
 from intents.data import corpus as corpora
 from intents.data.splitting import TRAIN, VALIDATION
 from intents.fitting import Labelled, fit
+from intents.hyperparams import BertHyperparams
 from intents.models.bert import CHARACTER_ENCODER, WIDE, look_at_neighbours
 from intents.models.network import Network
 from intents.training import labelled

@@ -24,11 +24,11 @@ from transformers.utils import logging as transformers_logging
 
 from intents import config as declarations
 from intents import encoders
-from intents.config import Hyperparams
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
 from intents.data.splitting import TRAIN, VALIDATION
 from intents.fitting import Fit, Labelled, fit
+from intents.hyperparams import Hyperparams
 from intents.models import families
 from intents.training import labelled
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import intents
-from intents.config import FAMILIES
+from intents.hyperparams import FAMILIES
 
 ROOT = Path(__file__).parents[1]
 
@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("intents", "intents.models", "intents.errors"),
     ("intents.parameters",),
+    ("intents.hyperparams",),
     ("intents.config",),
     ("intents.data", "intents.data.reading", "intents.encoders", "intents.scoring"),
     ("intents.data.cleaning",),
@@ -47,7 +48,7 @@ LAYER_OF = {module: height for height, layer in enumerate(LAYERS) for module in 
 STRANGERS = ("intents.data", "intents.encoders", "intents.scoring")
 
 # Where a family may be named in a decision.
-MAY_NAME_A_FAMILY = ("intents.models", "intents.config")
+MAY_NAME_A_FAMILY = ("intents.models", "intents.hyperparams")
 
 
 def sources() -> dict[str, Path]:

@@ -15,7 +15,7 @@ import torch
 
 from intents import artifact, encoders
 from intents.artifact import Rejection
-from intents.config import TextCNNHyperparams
+from intents.hyperparams import TextCNNHyperparams
 from intents.models import families
 from intents.models.network import predict_logits
 

@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 from sklearn.metrics import f1_score
 
 from intents.calibration import calibrate
-from intents.config import TextCNNHyperparams
+from intents.hyperparams import TextCNNHyperparams
 from intents.scoring import fit_temperature
 
 INTENTS, SIZE = 4, 6

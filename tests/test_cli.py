@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from intents import cli, config
+from intents import cli
+from intents.hyperparams import FAMILIES
 
-TRAININGS = [hyperparams.ENTRY_POINT for hyperparams in config.FAMILIES.values()]
+TRAININGS = [hyperparams.ENTRY_POINT for hyperparams in FAMILIES.values()]
 
 
 @pytest.fixture(autouse=True)

@@ -6,17 +6,9 @@ import math
 import pytest
 
 from intents import config, parameters
-from intents.config import (
-    BertHyperparams,
-    DataConfig,
-    Hyperparams,
-    OpenSetConfig,
-    PromoteConfig,
-    ReductionConfig,
-    RunConfig,
-    TextCNNHyperparams,
-)
+from intents.config import DataConfig, OpenSetConfig, PromoteConfig, ReductionConfig, RunConfig
 from intents.errors import ConfigError
+from intents.hyperparams import FAMILIES, BertHyperparams, Hyperparams, TextCNNHyperparams
 
 BOTH_EXCLUDED = ("0", "1", "-0.1", "1.5", "nan", "inf")
 ONE_EXCLUDED = ("1", "-0.1", "nan", "inf")
@@ -24,7 +16,7 @@ NO_BOOLEAN = ("", "yes", "0", "none")
 NO_SIZE = ("0", "-1", "4097")
 DECLARATIONS = (
     DataConfig,
-    *config.FAMILIES.values(),
+    *FAMILIES.values(),
     RunConfig,
     PromoteConfig,
     ReductionConfig,
@@ -64,7 +56,7 @@ EVERY_FAMILYS = {
     "fixed_threshold": ("nan", "inf", "-inf"),
 }
 IMPOSSIBLE = {
-    **{(family, name): EVERY_FAMILYS[name] for family in config.FAMILIES.values() for name in EVERY_FAMILYS},
+    **{(family, name): EVERY_FAMILYS[name] for family in FAMILIES.values() for name in EVERY_FAMILYS},
     (DataConfig, "min_per_intent"): ("0", "-1", "301"),
     (DataConfig, "max_per_intent"): ("19", "0"),
     (DataConfig, "split"): ("by_intent", "", "Grouped"),
@@ -238,16 +230,16 @@ def test_the_cnn_notebooks_recipe_is_its_loss_its_loop_and_its_split() -> None:
     assert hyperparams.dropout == 0.4
 
 
-@pytest.mark.parametrize("family", config.FAMILIES)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_the_default_recipe_changes_nothing_and_never_selects_on_test(family: str) -> None:
     built = config.train_config(family, {}).hyperparams
-    assert built == config.FAMILIES[family]()
+    assert built == FAMILIES[family]()
     assert not built.selects_on_test
 
 
-@pytest.mark.parametrize("family", config.FAMILIES)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_recipe_names_declared_parameters_with_possible_values(family: str) -> None:
-    hyperparams = config.FAMILIES[family]
+    hyperparams = FAMILIES[family]
     declared = {p.name for d in (DataConfig, hyperparams) for p in parameters.parameters(d)}
     for recipe, values in hyperparams.RECIPES.items():
         assert values.keys() <= declared
@@ -276,10 +268,10 @@ def test_the_line_beneath_a_field_is_its_meaning_in_a_subclass_too() -> None:
 
 def test_every_entry_point_has_a_meaning_and_every_family_a_command() -> None:
     assert config.ENTRY_POINT_MEANINGS.keys() == config.ENTRY_POINTS.keys()
-    commands = [hyperparams.ENTRY_POINT for hyperparams in config.FAMILIES.values()]
+    commands = [hyperparams.ENTRY_POINT for hyperparams in FAMILIES.values()]
     assert set(commands) <= config.ENTRY_POINTS.keys()
     assert len(commands) == len(set(commands))
-    assert all(issubclass(hyperparams, Hyperparams) for hyperparams in config.FAMILIES.values())
+    assert all(issubclass(hyperparams, Hyperparams) for hyperparams in FAMILIES.values())
 
 
 @pytest.mark.parametrize(("family", "learning_rate"), [("bert", 0.00002), ("textcnn", 0.0008)])
@@ -287,7 +279,7 @@ def test_a_logged_run_has_every_parameter_of_its_entry_point_as_it_takes_effect(
     family: str, learning_rate: float
 ) -> None:
     logged = config.train_config(family, {"recipe": "notebook"}).as_parameters()
-    entry_point = config.FAMILIES[family].ENTRY_POINT
+    entry_point = FAMILIES[family].ENTRY_POINT
     assert list(logged) == [parameter.name for parameter in config.entry_point_parameters(entry_point)]
     assert math.isclose(logged["learning_rate"], learning_rate)
     assert logged["split_seed"] == 42

@@ -8,8 +8,8 @@ import torch
 import transformers
 
 from intents import encoders, parameters
-from intents.config import BertHyperparams
 from intents.errors import EncoderError
+from intents.hyperparams import BertHyperparams
 from tests.conftest import UNSPELLABLE
 
 TEXTS = ["你好 呀", "ABC!", "几点钟？"]

@@ -10,9 +10,9 @@ import torch
 from sklearn.metrics import f1_score
 
 from intents import encoders, fitting
-from intents.config import BertHyperparams, Hyperparams, TextCNNHyperparams
 from intents.encoders import Encoder
 from intents.fitting import Fit, Labelled, TokenDataset
+from intents.hyperparams import BertHyperparams, Hyperparams, TextCNNHyperparams
 from intents.models import families
 from intents.models.network import Network, predict_logits
 

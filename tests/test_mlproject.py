@@ -9,6 +9,7 @@ import yaml
 from mlflow.projects._project_spec import load_project
 
 from intents import cli, config
+from intents.hyperparams import FAMILIES
 from intents.mlproject import mlproject
 
 ROOT = Path(__file__).parents[1]
@@ -44,9 +45,9 @@ def test_a_command_passes_every_parameter_under_its_own_name(entry_point: str) -
     assert flags == [f"{name} {{{name}}}" for name in ENTRY_POINTS[entry_point]["parameters"]]
 
 
-@pytest.mark.parametrize("family", config.FAMILIES)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_training_command_left_at_its_defaults_trains_the_default_configuration(family: str) -> None:
-    name = config.FAMILIES[family].ENTRY_POINT
+    name = FAMILIES[family].ENTRY_POINT
     entry_point = ENTRY_POINTS[name]
     defaults = {flag: shlex.quote(str(p["default"])) for flag, p in entry_point["parameters"].items()}
     words = shlex.split(entry_point["command"].format(**defaults))

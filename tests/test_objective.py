@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from intents import encoders, objective
-from intents.config import TextCNNHyperparams
+from intents.hyperparams import TextCNNHyperparams
 from intents.models import families
 from intents.objective import Batch, CrossEntropy, MarginEnergy, Margins, MarginWatch, NotebookEnergy
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from intents import scoring
 from intents.artifact import Rejection
-from intents.config import Hyperparams
+from intents.hyperparams import Hyperparams
 from intents.models.network import fold_temperature
 from intents.scoring import Floats, Integers
 

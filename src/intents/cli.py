@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from intents import config as declarations
-from intents.config import FAMILIES
 from intents.errors import IntentsError
+from intents.hyperparams import FAMILIES
 from intents.parameters import build
 
 _FAMILY_OF = {hyperparams.ENTRY_POINT: family for family, hyperparams in FAMILIES.items()}

@@ -13,8 +13,8 @@ from tokenizers.models import WordLevel
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerFast
 
-from intents.config import Hyperparams
 from intents.errors import EncoderError
+from intents.hyperparams import Hyperparams
 
 CHARACTER_ENCODER = "char"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"

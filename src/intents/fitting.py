@@ -15,8 +15,8 @@ import transformers
 from tqdm import tqdm
 
 from intents import objective
-from intents.config import Hyperparams
 from intents.evaluation import classification_metrics, confusion
+from intents.hyperparams import Hyperparams
 from intents.models.network import Network
 from intents.objective import CrossEntropy
 from intents.scoring import Integers, negative_log_likelihood

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, relu
 
-from intents.config import Hyperparams
+from intents.hyperparams import Hyperparams
 from intents.scoring import free_energy
 
 Batch = dict[str, Tensor]

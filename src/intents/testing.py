@@ -10,10 +10,10 @@ from scipy.special import softmax
 
 from intents import open_set, scoring
 from intents.artifact import Rejection
-from intents.config import Hyperparams
 from intents.data.corpus import Corpus
 from intents.data.splitting import TEST, TRAIN
 from intents.evaluation import EvaluationReport, evaluate
+from intents.hyperparams import Hyperparams
 from intents.models.network import Outputs, predict, predict_gaussian
 from intents.scoring import Floats
 

@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 
 from intents import artifact, encoders, parameters
 from intents.artifact import Rejection
-from intents.config import FAMILIES, BertHyperparams, Hyperparams
 from intents.encoders import Encoder
 from intents.errors import EncoderError
+from intents.hyperparams import FAMILIES, BertHyperparams, Hyperparams
 from intents.models import families
 from intents.models.network import Network, fold_temperature, predict, predict_gaussian, predict_logits
 

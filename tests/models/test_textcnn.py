@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from intents import embeddings, encoders
-from intents.config import TextCNNHyperparams
 from intents.encoders import Encoder
 from intents.errors import EncoderError
+from intents.hyperparams import TextCNNHyperparams
 from intents.models import families
 from intents.models.network import Network
 from intents.models.textcnn import TextCNN

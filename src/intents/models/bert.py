@@ -10,9 +10,9 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForSequenceClassification
 from transformers.utils import logging as transformers_logging
 
-from intents.config import BertHyperparams
 from intents.encoders import Encoder
 from intents.errors import EncoderError
+from intents.hyperparams import BertHyperparams
 from intents.models.network import Network
 
 # The default encoder, chosen by measurement (docs/encoders.md): two layers that see two characters to each side, as

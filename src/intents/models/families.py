@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from intents.config import Hyperparams
 from intents.encoders import Encoder
+from intents.hyperparams import Hyperparams
 from intents.models import bert, textcnn
 from intents.models.network import Network
 

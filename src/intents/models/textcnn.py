@@ -13,9 +13,9 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto.modeling_auto import AutoModelForSequenceClassification
 
-from intents.config import TextCNNHyperparams
 from intents.embeddings import reduced_table
 from intents.encoders import Encoder
+from intents.hyperparams import TextCNNHyperparams
 from intents.models.network import Network
 from intents.models.textcnn_config import TextCNNConfig
 from intents.scoring import Floats
