@@ -132,7 +132,9 @@ def notebook(config: TrainConfig, corpus: Corpus) -> Trained:
             optimizer.step()
     seconds = time.perf_counter() - started
     rejection = Rejection(NOTEBOOK_THRESHOLD, "fixed", hyperparams.unknown_intent, fitted_temperature=1.0)
-    outcome = testing.test(module, encoder.tokenizer, corpus, hyperparams, rejection=rejection)
+    outcome = testing.test(
+        module, encoder.tokenizer, corpus=corpus, hyperparams=hyperparams, rejection=rejection
+    )
     return Trained(outcome.predictions, hyperparams.epochs * len(texts) / seconds)
 
 

@@ -24,7 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("intents.data.findings",),
     ("intents.data.corpus",),
     ("intents.data.leave_out", "intents.embeddings", "intents.models.textcnn_config"),
-    ("intents.models.network",),
+    ("intents.models.network", "intents.models.textcnn_network"),
     ("intents.models.bert", "intents.models.textcnn"),
     ("intents.models.families",),
     ("intents.open_set",),
@@ -146,7 +146,10 @@ def imports_by_name(text: str) -> list[int]:
 def test_only_the_package_imports_by_name_and_only_what_follows_transformers():
     importers = {module for module, file in sources().items() if imports_by_name(file.read_text("utf-8"))}
     assert importers == {"intents"}
-    assert set(intents.FOLLOWERS.values()) == {"intents.models.textcnn", "intents.models.textcnn_config"}
+    assert set(intents.FOLLOWERS.values()) == {
+        "intents.models.textcnn_network",
+        "intents.models.textcnn_config",
+    }
 
 
 @pytest.mark.parametrize(

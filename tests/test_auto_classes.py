@@ -40,7 +40,9 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
     rejection = Rejection(
         energy_threshold=0.0, target="a test", unknown_intent="Unknown", fitted_temperature=1.0
     )
-    artifact.save(directory, module, encoder.tokenizer, ("a", "b", "c"), rejection)
+    artifact.save(
+        directory, module, tokenizer=encoder.tokenizer, intents=("a", "b", "c"), rejection=rejection
+    )
     assert json.loads((directory / "config.json").read_text(encoding="utf-8"))["model_type"] == "text_cnn"
     return directory, predict_logits(module, encoder.tokenizer, TEXTS, max_length=64)
 
@@ -65,7 +67,7 @@ def test_after_the_package_come_the_config_the_tokenizer_and_then_the_model(
 ):
     script = """
 import intents
-said["heavy"] = sorted({"torch", "transformers", "numpy", "intents.models.textcnn"} & set(sys.modules))
+said["heavy"] = sorted({"torch", "transformers", "numpy", "intents.models.textcnn_network"} & set(sys.modules))
 from transformers import AutoConfig
 config = AutoConfig.from_pretrained(directory)
 said["config"] = [type(config).__name__, config.num_labels, config.channels]

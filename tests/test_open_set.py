@@ -151,9 +151,15 @@ TABLE = pd.DataFrame(
 
 def test_open_intent_metrics_of_five_utterances_are_those_counted_by_hand() -> None:
     # a: 1 found of 2, none wrongly, F1 2/3. b: none found, F1 0. open: 1 found of 2, 1 wrongly, F1 1/2.
-    assert open_set.open_intent_metrics(TABLE) == pytest.approx(
+    assert open_set.open_intent_metrics(TABLE, intents=("a", "b")) == pytest.approx(
         {"accuracy": 2 / 5, "f1_known": 1 / 3, "f1_open": 1 / 2, "f1_all": 7 / 18}
     )
+
+
+def test_a_supported_intent_without_a_test_row_counts_as_never_found() -> None:
+    # As above, and c: no row, none found, F1 0, in both means.
+    found = open_set.open_intent_metrics(TABLE, intents=("a", "b", "c"))
+    assert (found["f1_known"], found["f1_all"]) == pytest.approx((2 / 9, 7 / 24))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -166,7 +172,7 @@ def test_open_intent_metrics_are_torchmetrics_and_scikit_learns(seed: int) -> No
         guess == 0, generator.integers(1, 5, 200), guess
     )  # what is rejected has a best intent too
     table = pd.DataFrame({"true_intent": names[true], "pred_intent": names[best], "in_scope": guess != 0})
-    found = open_set.open_intent_metrics(table)
+    found = open_set.open_intent_metrics(table, intents=names[1:].tolist())
     guesses, trues = torch.tensor(guess), torch.tensor(true)
     f1 = multiclass_f1_score(guesses, trues, num_classes=5, average=None)
     accuracy = multiclass_accuracy(guesses, trues, num_classes=5, average="micro")

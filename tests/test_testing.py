@@ -80,8 +80,8 @@ def again(trained: Trained, out_of_scope: pd.DataFrame) -> testing.TestOutcome:
     return testing.test(
         trained.result.module,
         trained.result.tokenizer,
-        corpus,
-        trained.config.hyperparams,
+        corpus=corpus,
+        hyperparams=trained.config.hyperparams,
         rejection=trained.result.rejection,
     )
 

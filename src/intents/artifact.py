@@ -88,7 +88,7 @@ class Artifact:
 
 
 def save(
-    directory: Path, module: Any, tokenizer: Any, intents: tuple[str, ...], rejection: Rejection
+    directory: Path, module: Any, *, tokenizer: Any, intents: tuple[str, ...], rejection: Rejection
 ) -> None:
     """Writes the model itself. `seal` the directory once everything else is in it."""
     module.config.rejection = asdict(rejection)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
-from transformers import AutoConfig
+from transformers import AutoConfig, AutoModel
 from transformers.utils import cached_file
 
 from intents import encoders
@@ -67,9 +67,6 @@ def _cached(file: Path) -> ReducedTable | None:
 
 def input_embeddings(weights: str, model_name: str) -> Floats:
     """The token table of a pretrained encoder, float32 (V, E), without loading the rest. Raises EncoderError."""
-    # Late: the Auto classes of models bring in the TextCNN (see intents/__init__.py), which imports this module.
-    from transformers import AutoModel
-
     try:
         config = AutoConfig.from_pretrained(weights, trust_remote_code=False)
         with torch.device("meta"):

@@ -147,33 +147,23 @@ def fit(
     passes = hyperparams.passes(len(train.texts))
     repeated = Labelled([*train.texts] * passes, np.tile(train.labels_B, passes))
     training_set = TokenDataset(tokenizer, repeated, max_length=hyperparams.max_length)
-    arguments = _arguments(hyperparams, checkpoints, precision=precision)
-    steps = math.ceil(len(training_set) / arguments.train_batch_size) * hyperparams.epochs
+    steps = math.ceil(len(training_set) / hyperparams.batch_size) * hyperparams.epochs
     trainer = _Trainer(
         objective.build(hyperparams, tokenizer, negatives=negatives, steps=steps),
         on_step,
         label_smoothing=hyperparams.label_smoothing,
         model=network.module,
-        args=arguments,
+        args=_arguments(hyperparams, checkpoints, precision=precision),
         train_dataset=training_set,
         eval_dataset=TokenDataset(tokenizer, validation, max_length=hyperparams.max_length),
         processing_class=tokenizer,
-        data_collator=transformers.DataCollatorWithPadding(
-            tokenizer,
-            padding=hyperparams.padding,
-            max_length=hyperparams.max_length if hyperparams.padding == "max_length" else None,
-        ),
+        data_collator=_collator(tokenizer, hyperparams),
         compute_metrics=functools.partial(_validation_metrics, select=Selection(hyperparams.selection)),
         optimizers=_optimizer(network, hyperparams, steps=steps),
         callbacks=_callbacks(hyperparams, steps, on_epoch),
     )
     trainer.remove_callback(transformers.PrinterCallback)
-    started = time.perf_counter()
-    with warnings.catch_warnings():
-        # The last checkpoint is read by the same process that wrote it; nothing is pinned without a GPU.
-        warnings.filterwarnings("ignore", message=".*pin_memory.*")
-        trainer.train()
-    seconds = time.perf_counter() - started
+    seconds = _timed(trainer.train)
     epochs_run = round(trainer.state.epoch)
     best = max(trainer.state.log_history, key=lambda entry: entry.get(f"eval_{SELECTION_METRIC}", -math.inf))
     return Fit(
@@ -183,6 +173,23 @@ def fit(
         seconds=seconds,
         samples_per_second=epochs_run * len(training_set) / seconds,
         precision=precision,
+    )
+
+
+def _timed(train: Callable[[], Any]) -> float:
+    """Runs the training; the seconds it took."""
+    started = time.perf_counter()
+    with warnings.catch_warnings():
+        # The last checkpoint is read by the same process that wrote it; nothing is pinned without a GPU.
+        warnings.filterwarnings("ignore", message=".*pin_memory.*")
+        train()
+    return time.perf_counter() - started
+
+
+def _collator(tokenizer: Any, hyperparams: Hyperparams) -> Any:
+    is_fixed = hyperparams.padding == "max_length"
+    return transformers.DataCollatorWithPadding(
+        tokenizer, padding=hyperparams.padding, max_length=hyperparams.max_length if is_fixed else None
     )
 
 

@@ -20,7 +20,13 @@ SANITY_UTTERANCES = ("你好呀，等下聊聊？", "我这会儿不方便接电
 def save(result: TrainingResult, config: TrainConfig, corpus: Corpus, directory: Path) -> None:
     """Writes the complete, sealed model directory. `directory` must not exist yet."""
     directory.mkdir(parents=True)
-    artifact.save(directory, result.module, result.tokenizer, result.intents, result.rejection)
+    artifact.save(
+        directory,
+        result.module,
+        tokenizer=result.tokenizer,
+        intents=result.intents,
+        rejection=result.rejection,
+    )
     artifact.write_json(directory / artifact.EVALUATION_METRICS, _evaluation_metrics(result, config, corpus))
     artifact.write_json(
         directory / artifact.TRAINING_SUMMARY,

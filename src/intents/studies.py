@@ -90,7 +90,7 @@ def _leave_out_once(config: TrainConfig, corpus: Any, *, share: float, seed: int
             on_step=lambda step, terms: mlflow.log_metrics(dict(terms), step=step),
             on_note=lambda _: None,
         )
-        metrics = open_set.open_intent_metrics(result.test.predictions)
+        metrics = open_set.open_intent_metrics(result.test.predictions, intents=result.intents)
         metrics |= {name: result.test.report.metrics[name] for name in ("auroc", "fpr95")}
         mlflow.log_metrics(metrics)
         return metrics

@@ -1,6 +1,7 @@
 """The test part, looked at once: metrics, every prediction, and what is rejected by which score."""
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,35 +49,35 @@ class TestOutcome:
 
 
 def test(
-    module: Any, tokenizer: Any, corpus: Corpus, hyperparams: Hyperparams, *, rejection: Rejection
+    module: Any, tokenizer: Any, *, corpus: Corpus, hyperparams: Hyperparams, rejection: Rejection
 ) -> TestOutcome:
     """Everything that is measured on the test part."""
     rows, out_of_scope = corpus.part(TEST), corpus.out_of_scope_part(TEST)
-    labels_B = corpus.label_ids(TEST)
-    in_scope_outputs, out_of_scope_outputs = (
-        outputs(module, tokenizer, table["text"], hyperparams) for table in (rows, out_of_scope)
-    )
+    answer = functools.partial(outputs, module, tokenizer, hyperparams=hyperparams)
+    in_scope, rejectable = answer(texts=rows["text"]), answer(texts=out_of_scope["text"])
     return TestOutcome(
         report=evaluate(
-            in_scope_outputs.logits_BC,
-            labels_B,
+            in_scope.logits_BC,
+            corpus.label_ids(TEST),
             intents=corpus.intents,
             threshold=rejection.energy_threshold,
-            out_of_scope_logits_NC=out_of_scope_outputs.logits_BC,
+            out_of_scope_logits_NC=rejectable.logits_BC,
         ),
         predictions=pd.concat(
             [
-                _predictions(rows, in_scope_outputs.logits_BC, corpus.intents, rejection),
-                _predictions(out_of_scope, out_of_scope_outputs.logits_BC, corpus.intents, rejection),
+                _predictions(table, found.logits_BC, intents=corpus.intents, rejection=rejection)
+                for table, found in ((rows, in_scope), (out_of_scope, rejectable))
             ],
             ignore_index=True,
         ),
-        kinds=_kinds(module, in_scope_outputs, out_of_scope_outputs, out_of_scope["kind"], rejection),
-        scores=_scores(module, tokenizer, corpus, hyperparams, in_scope_outputs, out_of_scope_outputs),
+        kinds=_kinds(
+            module, in_scope, out_of_scope=rejectable, kind_N=out_of_scope["kind"], rejection=rejection
+        ),
+        scores=_scores(answer, corpus, in_scope=in_scope, out_of_scope=rejectable),
     )
 
 
-def outputs(module: Any, tokenizer: Any, texts: Any, hyperparams: Hyperparams) -> Outputs:
+def outputs(module: Any, tokenizer: Any, *, texts: Iterable[str], hyperparams: Hyperparams) -> Outputs:
     """The model's outputs for `texts`, as the hyperparameters have it."""
     return predict(
         module,
@@ -98,7 +99,7 @@ def metric_names(names: Iterable[str]) -> list[str]:
 
 
 def _kinds(
-    module: Any, in_scope: Outputs, out_of_scope: Outputs, kind_N: "pd.Series[str]", rejection: Rejection
+    module: Any, in_scope: Outputs, *, out_of_scope: Outputs, kind_N: "pd.Series[str]", rejection: Rejection
 ) -> pd.DataFrame:
     """By kind of out-of-scope utterance; random embeddings are a kind where any other is."""
     if kind_N.empty:
@@ -112,24 +113,18 @@ def _kinds(
 
 
 def _scores(
-    module: Any,
-    tokenizer: Any,
-    corpus: Corpus,
-    hyperparams: Hyperparams,
-    in_scope: Outputs,
-    out_of_scope: Outputs,
+    answer: Callable[..., Outputs], corpus: Corpus, *, in_scope: Outputs, out_of_scope: Outputs
 ) -> pd.DataFrame:
     if not len(out_of_scope):
         return pd.DataFrame()
     labels_B = corpus.label_ids(TRAIN)
-    generator = np.random.default_rng(0)
-    places = generator.permutation(len(labels_B))[:PANEL_TRAIN_ROWS]
-    train = outputs(module, tokenizer, corpus.part(TRAIN)["text"].iloc[places], hyperparams)
+    places = np.random.default_rng(0).permutation(len(labels_B))[:PANEL_TRAIN_ROWS]
+    train = answer(texts=corpus.part(TRAIN)["text"].iloc[places])
     return open_set.score_panel(in_scope, out_of_scope, train=train, train_labels_B=labels_B[places])
 
 
 def _predictions(
-    rows: pd.DataFrame, logits_BC: Floats, intents: tuple[str, ...], rejection: Rejection
+    rows: pd.DataFrame, logits_BC: Floats, *, intents: tuple[str, ...], rejection: Rejection
 ) -> pd.DataFrame:
     """Of each row: true and predicted intent, confidence, energy, whether accepted; kind if out-of-scope."""
     probabilities_BC = softmax(logits_BC, axis=-1)

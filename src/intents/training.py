@@ -22,6 +22,7 @@ from intents.data.splitting import TEST, TRAIN, VALIDATION
 from intents.encoders import Encoder
 from intents.errors import ConfigError
 from intents.fitting import Fit, Labelled, OnEpoch, OnStep, fit
+from intents.hyperparams import Hyperparams
 from intents.models import families
 from intents.models.network import Network
 from intents.testing import TestOutcome
@@ -74,14 +75,18 @@ def train(
         on_epoch=on_epoch,
         on_step=on_step,
     )
-    rejection = _calibrate(network.module, encoder.tokenizer, corpus, config, part=selection)
+    rejection = _calibrate(
+        network.module, encoder.tokenizer, corpus=corpus, hyperparams=hyperparams, part=selection
+    )
     return TrainingResult(
         module=network.module,
         tokenizer=encoder.tokenizer,
         intents=corpus.intents,
         rejection=rejection,
         fit=outcome,
-        test=testing.test(network.module, encoder.tokenizer, corpus, hyperparams, rejection=rejection),
+        test=testing.test(
+            network.module, encoder.tokenizer, corpus=corpus, hyperparams=hyperparams, rejection=rejection
+        ),
         facts=_facts(encoder, network, outcome),
     )
 
@@ -113,10 +118,11 @@ def labelled(corpus: Corpus, part: str) -> Labelled:
     return Labelled(corpus.part(part)["text"].tolist(), corpus.label_ids(part))
 
 
-def _calibrate(module: Any, tokenizer: Any, corpus: Corpus, config: TrainConfig, *, part: str) -> Rejection:
-    hyperparams = config.hyperparams
+def _calibrate(
+    module: Any, tokenizer: Any, *, corpus: Corpus, hyperparams: Hyperparams, part: str
+) -> Rejection:
     in_scope, out_of_scope = (
-        testing.outputs(module, tokenizer, table["text"], hyperparams)
+        testing.outputs(module, tokenizer, texts=table["text"], hyperparams=hyperparams)
         for table in (corpus.part(part), corpus.out_of_scope_part(part))
     )
     return calibrate(

@@ -186,7 +186,13 @@ def test_a_saved_network_reloads_through_the_auto_classes_with_identical_logits(
     rejection = Rejection(
         energy_threshold=-1.5, target="a test", unknown_intent="Unknown", fitted_temperature=1.0
     )
-    artifact.save(tmp_path, made.module, made.encoder.tokenizer, tuple(INTENTS), rejection)
+    artifact.save(
+        tmp_path,
+        made.module,
+        tokenizer=made.encoder.tokenizer,
+        intents=tuple(INTENTS),
+        rejection=rejection,
+    )
     module = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path)
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path)
     assert type(module) is type(made.module)

@@ -18,8 +18,8 @@ from intents.errors import EncoderError
 from intents.hyperparams import TextCNNHyperparams
 from intents.models import families
 from intents.models.network import Network
-from intents.models.textcnn import TextCNN
 from intents.models.textcnn_config import TextCNNConfig
+from intents.models.textcnn_network import TextCNN
 
 INTENTS = {"问候": 0, "还款": 1, "拒绝": 2}
 TEXTS = ["你好呀", "按时还款，谢谢朋友", "几"]

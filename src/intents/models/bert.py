@@ -13,7 +13,7 @@ from transformers.utils import logging as transformers_logging
 from intents.encoders import Encoder
 from intents.errors import EncoderError
 from intents.hyperparams import BertHyperparams
-from intents.models.network import Network
+from intents.models.network import Network, label_names
 
 # The default encoder, chosen by measurement (docs/encoders.md): two layers that see two characters to each side, as
 # an n-gram model does, then one that sees the whole utterance; the mean of its tokens is classified.
@@ -47,7 +47,7 @@ NEIGHBOUR_GAIN = 3.0
 
 def build(hyperparams: BertHyperparams, intent2id: dict[str, int], encoder: Encoder) -> Network:
     """A network of `encoder` with one logit an intent, in the mapping's order. Raises EncoderError."""
-    labels = {"label2id": dict(intent2id), "id2label": {i: intent for intent, i in intent2id.items()}}
+    labels = label_names(intent2id)
     if not encoder.weights:
         module = AutoModelForSequenceClassification.from_config(_character_config(encoder.tokenizer, labels))
         look_at_neighbours(module)

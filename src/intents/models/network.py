@@ -19,6 +19,11 @@ class Network:
     facts: Mapping[str, float] = field(default_factory=dict)
 
 
+def label_names(intent2id: Mapping[str, int]) -> dict[str, dict[Any, Any]]:
+    """The mapping both ways, as a transformers configuration takes it."""
+    return {"label2id": dict(intent2id), "id2label": {i: intent for intent, i in intent2id.items()}}
+
+
 @dataclass(frozen=True)
 class Outputs:
     """What a model says of utterances: logits (B, C), and the features (B, F) that its head reads; float32."""
