@@ -6,15 +6,14 @@ A fifth of the training part is held out and measured on; the test part is never
 writes bench/results/character_encoder.json. A character TF-IDF with logistic regression is the mark to beat.
 """
 
-import json
 import sys
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import benchmark
 import transformers
-from machine import machine
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
@@ -24,15 +23,15 @@ from transformers.utils import logging as transformers_logging
 
 from intents import config as declarations
 from intents import encoders
+from intents.batches import Labelled
 from intents.data import corpus as corpora
 from intents.data.splitting import TRAIN, VALIDATION
-from intents.fitting import Labelled, fit
+from intents.fitting import fit
 from intents.hyperparams import BertHyperparams
 from intents.models.bert import CHARACTER_ENCODER, WIDE, look_at_neighbours
 from intents.models.network import Network
 from intents.training import labelled
 
-RESULTS = Path(__file__).parent / "results" / "character_encoder.json"
 DATA = "../shared/data/telemarketing_intent_cn/telemarketing_intent_cn.jsonl,../shared/data/crosswoz/crosswoz.jsonl"
 
 
@@ -67,9 +66,7 @@ def main() -> int:
         measured = _measure(candidate, config.hyperparams, len(corpus.intents), train, held_out)
         rows.append({"encoder": name, **measured})
         print(rows[-1], flush=True)
-    RESULTS.parent.mkdir(exist_ok=True)
-    text = json.dumps({"rows": rows, "train_rows": len(train.texts), "machine": machine()}, indent=2)
-    RESULTS.write_text(text + "\n")
+    benchmark.write("character_encoder", {"rows": rows, "train_rows": len(train.texts)})
     print("\n".join(f"| {r['encoder']} | {r['parameters_m']:.1f}M | {r['f1_weighted']:.4f} |" for r in rows))
     return 0
 
@@ -105,7 +102,7 @@ def _measure(
             train=train,
             validation=held_out,
             negatives=(),
-            checkpoints=Path(checkpoints),
+            folder=Path(checkpoints),
             on_epoch=lambda *_: None,
             on_step=lambda *_: None,
         )

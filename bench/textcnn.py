@@ -9,7 +9,6 @@ Prints a table and writes bench/results/textcnn.json. Intervals: 95 % bootstrap 
 """
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -17,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import benchmark
 import numpy as np
 import pandas as pd
 import torch
 import transformers
-from machine import machine
 from sklearn.metrics import roc_auc_score
 from transformers.utils import logging as transformers_logging
 
@@ -34,7 +33,6 @@ from intents.data.corpus import Corpus
 from intents.data.splitting import TRAIN
 from intents.models import families
 
-RESULTS = Path(__file__).parent / "results" / "textcnn.json"
 NOTEBOOK_THRESHOLD = -3.0
 BOOTSTRAP_SAMPLES = 1000
 CONTENDERS: dict[str, dict[str, str]] = {
@@ -70,11 +68,7 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", default="../shared/data/sparkastml", help="corpus (default: %(default)s)")
-    parser.add_argument("--model_name", default="minilm", help="encoder (default: %(default)s)")
+    parser = benchmark.flags(__doc__, data="../shared/data/sparkastml")
     parser.add_argument("--seeds", type=int, default=5, help="splits (default: %(default)s)")
     return parser.parse_args()
 
@@ -183,15 +177,8 @@ def _report(trained: dict[str, list[Trained]], options: dict[str, Any]) -> None:
     print(
         "\nsamples a second beside the notebook's loop: " + str({n: round(r, 1) for n, r in ratios.items()})
     )
-    result = {
-        "benchmark": "textcnn",
-        **options,
-        "samples_per_second": rates,
-        "ratios": ratios,
-        "pooled": table,
-    }
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(result | {"machine": machine()}, indent=2) + "\n")
+    result = {**options, "samples_per_second": rates, "ratios": ratios, "pooled": table}
+    benchmark.write("textcnn", result)
 
 
 if __name__ == "__main__":

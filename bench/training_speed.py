@@ -9,7 +9,6 @@ falls on both. Prints a table and writes bench/results/training_speed.json.
 """
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
@@ -17,22 +16,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import benchmark
 import numpy as np
 import transformers
-from machine import machine
 from transformers.utils import logging as transformers_logging
 
 from intents import config as declarations
 from intents import encoders
+from intents.batches import Labelled
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
 from intents.data.splitting import TRAIN, VALIDATION
-from intents.fitting import Fit, Labelled, fit
+from intents.fitting import Fit, fit
 from intents.hyperparams import Hyperparams
 from intents.models import families
 from intents.training import labelled
 
-RESULTS = Path(__file__).parent / "results" / "training_speed.json"
 PROBE_SECONDS, VALIDATION_ROWS = 15.0, 64
 FIRST_GUESS = {"notebook": 20.0, "default": 350.0}
 
@@ -67,11 +66,7 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", default="../shared/data/clinc150", help="corpus (default: %(default)s)")
-    parser.add_argument("--model_name", default="minilm", help="encoder (default: %(default)s)")
+    parser = benchmark.flags(__doc__, data="../shared/data/clinc150")
     parser.add_argument(
         "--seconds", type=float, default=60.0, help="length of a slice (default: %(default)s)"
     )
@@ -95,7 +90,7 @@ def _slice(corpus: Corpus, hyperparams: Hyperparams, *, rows: int) -> Fit:
             train=_drawn(train, rows),
             validation=_drawn(validation, VALIDATION_ROWS),
             negatives=(),
-            checkpoints=Path(checkpoints),
+            folder=Path(checkpoints),
             on_epoch=lambda *_: None,
             on_step=lambda *_: None,
         )
@@ -114,15 +109,12 @@ def _report(measured: dict[str, list[float]], options: dict[str, Any], seconds: 
     print(f"\n{'recipe':10} {'samples/s':>10}\n" + "\n".join(f"{r:10} {m:10.1f}" for r, m in medians.items()))
     print(f"\nthe default recipe trains {ratio:.1f} times as many samples a second")
     result = {
-        "benchmark": "training_speed",
         **options,
         "slice_seconds": seconds,
         "samples_per_second": measured,
         "ratio_of_medians": ratio,
-        "machine": machine(),
     }
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(result, indent=2) + "\n")
+    benchmark.write("training_speed", result)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,13 @@
 Everything is made here, so no test needs a network or a GPU. Torch keeps to one thread.
 """
 
+import contextlib
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +19,8 @@ import mlflow
 import pytest
 import torch
 import transformers
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
 
 from intents import config as declarations
 from intents import saving, stores, tracking, training
@@ -143,22 +150,28 @@ def train_tiny(
 
     def train(**changes: str) -> Trained:
         config = declarations.train_config("bert", tiny_settings | changes)
-        folder = tmp_path_factory.mktemp("trained")
-        corpus = corpora.load(config.data, selects_on_test=config.hyperparams.selects_on_test)
-        epochs: dict[int, Mapping[str, float]] = {}
-        notes: list[str] = []
-        result = training.train(
-            config,
-            corpus,
-            folder / "checkpoints",
-            on_epoch=epochs.__setitem__,
-            on_step=lambda *_: None,
-            on_note=notes.append,
-        )
-        saving.save(result, config, corpus, folder / "model")
-        return Trained(config, corpus, result, folder / "model", epochs, tuple(notes))
+        return train_and_save(config, tmp_path_factory.mktemp("trained"), on_step=lambda *_: None)
 
     return train
+
+
+def train_and_save(
+    config: TrainConfig, folder: Path, *, on_step: Callable[[int, Mapping[str, float]], None]
+) -> Trained:
+    """Trains as a run does, without MLflow, and saves the model in `folder / "model"`."""
+    corpus = corpora.load(config.data, selects_on_test=config.hyperparams.selects_on_test)
+    epochs: dict[int, Mapping[str, float]] = {}
+    notes: list[str] = []
+    result = training.train(
+        config,
+        corpus,
+        folder / "checkpoints",
+        on_epoch=epochs.__setitem__,
+        on_step=on_step,
+        on_note=notes.append,
+    )
+    saving.save(result, config, corpus, folder / "model")
+    return Trained(config, corpus, result, folder / "model", epochs, tuple(notes))
 
 
 @pytest.fixture(scope="session")
@@ -211,6 +224,48 @@ def subprocess_environment() -> dict[str, str]:
     kept: dict[str, Any] = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
     root = Path(__file__).parents[1]
     return kept | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(root / "src"), str(root)])}
+
+
+def start_command(
+    name: str, flags: Mapping[str, str], *, environment: Mapping[str, str], cwd: Path
+) -> subprocess.Popen:
+    """A command of `intents`, started as a user starts it."""
+    words = [word for flag, text in flags.items() for word in (f"--{flag}", text)]
+    return subprocess.Popen(
+        [sys.executable, "-m", "intents.cli", name, *words],
+        cwd=cwd,
+        env=dict(environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@contextlib.contextmanager
+def stopped_while_training(
+    name: str, flags: Mapping[str, str], *, environment: Mapping[str, str], cwd: Path
+) -> Iterator[Run]:
+    """The run of a command that has trained an epoch. SIGTERM after the block must end it as Ctrl-C would.
+
+    The flags name a workspace of the command's own, by which its run is found.
+    """
+    under_way = f"params.workspace = '{flags['workspace']}' and metrics.train_loss < 100"
+    with start_command(name, flags, environment=environment, cwd=cwd) as process:
+        try:
+            deadline = time.monotonic() + 60
+            while not (training_runs := MlflowClient().search_runs(["0"], under_way)):
+                assert process.poll() is None, process.stderr.read()
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+            (run,) = training_runs
+            yield run
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert "interrupted" in errors
+    assert "Traceback" not in errors
 
 
 @pytest.fixture(scope="session")

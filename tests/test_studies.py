@@ -4,9 +4,6 @@ import os
 import shlex
 import signal
 import statistics
-import subprocess
-import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +21,7 @@ from intents.config import DataConfig, OpenSetConfig
 from intents.errors import DataError
 from intents.studies import OpenSetOutcome
 from intents.tracking import RunOutcome
+from tests.conftest import stopped_while_training
 
 MODEL = "seeded"
 FIRST_SEED = 11
@@ -283,29 +281,9 @@ def test_a_stopped_study_ends_killed_parent_and_child(
         "hyperparams": overrides(TINY | {"epochs": "10000", "patience": "0"}),
         "known_shares": "0.5",
     }
-    command = [sys.executable, "-m", "intents.cli", "evaluate_open_set"]
-    process = subprocess.Popen(
-        [*command, *(word for name, text in flags.items() for word in (f"--{name}", text))],
-        cwd=tmp_path,
-        env=subprocess_environment | {"MLFLOW_TRACKING_URI": in_store},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    own = f"params.workspace = '{flags['workspace']}'"
-    try:
-        deadline = time.monotonic() + 60
-        while not (under_way := MlflowClient().search_runs(["0"], f"{own} and metrics.train_loss < 100")):
-            assert process.poll() is None, process.stderr.read()
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-        process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=30)
-    finally:
-        process.kill()
-    assert process.returncode == 130
-    assert "interrupted" in errors
-    assert "Traceback" not in errors
-    (child,) = under_way
-    statuses = {run.info.run_id: run.info.status for run in MlflowClient().search_runs(["0"], own)}
+    environment = subprocess_environment | {"MLFLOW_TRACKING_URI": in_store}
+    with stopped_while_training("evaluate_open_set", flags, environment=environment, cwd=tmp_path) as child:
+        assert child.info.status == "RUNNING"
+    found = MlflowClient().search_runs(["0"], f"params.workspace = '{flags['workspace']}'")
+    statuses = {run.info.run_id: run.info.status for run in found}
     assert statuses == {child.info.run_id: "KILLED", child.data.tags["mlflow.parentRunId"]: "KILLED"}

@@ -11,36 +11,23 @@ import pytest
 import torch
 from sklearn.metrics import f1_score
 
-from intents import artifact, saving, training
+from intents import artifact, training
 from intents import config as declarations
-from intents.data import corpus as corpora
 from intents.errors import ConfigError
 from intents.models.network import predict_logits
-from tests.conftest import INTENTS, UNSPELLABLE, Trained
+from tests.conftest import INTENTS, UNSPELLABLE, Trained, train_and_save
 
 EPOCH_METRICS = {"train_loss", "val_accuracy", "val_f1_weighted", "val_f1_macro", "val_nll", "val_loss"}
 
 
 def train_textcnn(
     settings: Mapping[str, str], folder: Path, **changes: str
-) -> tuple[Trained, dict[int, dict[str, float]]]:
+) -> tuple[Trained, dict[int, Mapping[str, float]]]:
     """A tiny TextCNN, trained and saved, and its loss terms by step."""
     sizes = {"channels": "16", "embedding_size": "8", "learning_rate": "0.01", "epochs": "4"}
     config = declarations.train_config("textcnn", {**settings, "model_name": "char", **sizes, **changes})
-    corpus = corpora.load(config.data, selects_on_test=config.hyperparams.selects_on_test)
-    epochs: dict[int, Mapping[str, float]] = {}
-    steps: dict[int, dict[str, float]] = {}
-    notes: list[str] = []
-    result = training.train(
-        config,
-        corpus,
-        folder / "checkpoints",
-        on_epoch=epochs.__setitem__,
-        on_step=lambda step, terms: steps.update({step: dict(terms)}),
-        on_note=notes.append,
-    )
-    saving.save(result, config, corpus, folder / "model")
-    return Trained(config, corpus, result, folder / "model", epochs, tuple(notes)), steps
+    steps: dict[int, Mapping[str, float]] = {}
+    return train_and_save(config, folder, on_step=steps.__setitem__), steps
 
 
 @pytest.fixture(scope="module")
@@ -252,7 +239,7 @@ def test_the_textcnn_trains_as_the_bert_does_but_on_no_special_token(
     assert {path.name for path in made.directory.iterdir()} >= {"model.safetensors", "energies.png"}
     assert list(made.epochs) == [1, 2, 3, 4]
     assert all(set(metrics) == EPOCH_METRICS for metrics in made.epochs.values())
-    assert list(steps[0]) == ["loss"]  # while the margins are not set, cross-entropy alone
+    assert {"loss", "in_scope_energy_loss", "negative_energy_loss"} <= steps[0].keys()
     assert made.result.tokenizer("你好")["input_ids"] == made.result.tokenizer.convert_tokens_to_ids(
         ["你", "好"]
     )

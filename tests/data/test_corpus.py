@@ -344,11 +344,16 @@ def test_noise_beside_a_split_corpus_trains_on_no_row_that_is_tested_on(
 
 
 @pytest.mark.parametrize(
-    ("content", "split"),
-    [({}, "grouped"), ({}, "random"), ({"a": [], "b": []}, "grouped"), ({"a": ["x"], "b": ["y"]}, "random")],
+    ("content", "split", "found"),
+    [
+        ({}, "grouped", "mine holds no utterance;"),
+        ({}, "random", "mine holds no utterance;"),
+        ({"a": [], "b": []}, "grouped", "2 x an intent without utterances"),
+        ({"a": ["x"], "b": ["y"]}, "random", "2 rows can't be split into train, validation and test"),
+    ],
 )
 def test_data_json_with_too_few_rows_is_refused_whatever_the_split(
-    write_json: WriteJson, load: Load, content: dict[str, list[str]], split: str
+    write_json: WriteJson, load: Load, content: dict[str, list[str]], split: str, found: str
 ) -> None:
-    with pytest.raises(DataError, match=r"mine|2 rows"):
+    with pytest.raises(DataError, match=found):
         load(write_json("mine/data.json", content), split=split)

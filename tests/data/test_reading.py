@@ -169,10 +169,12 @@ def test_a_directory_a_fifo_or_nothing_in_place_of_a_file_is_refused(
         assert f"{tmp_path / folder}: neither data.json nor a .jsonl file is in this directory" in message
 
 
-def test_a_file_that_can_not_be_read_is_refused(path: Path) -> None:
+@pytest.mark.parametrize("name", ["corpus.jsonl", "data.json"])
+def test_a_file_that_can_not_be_read_is_refused(tmp_path: Path, name: str) -> None:
     unreadable = Path("/proc/self/mem")  # reading its first byte fails, for root too
     if not unreadable.exists():
         pytest.skip("needs Linux's /proc")
+    path = tmp_path / name
     path.symlink_to(unreadable)
     assert f"{path}: can't be read (Input/output error)" in rejection(path)
 
