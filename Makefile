@@ -5,7 +5,7 @@ DATA ?= ../shared/data/clinc150
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: train test check format bench mlproject install
+.PHONY: train test check format bench fuzz mlproject install
 
 train: install
 	mlflow run . -e train_bert --env-manager local
@@ -25,6 +25,11 @@ format: install
 
 bench: install
 	PYTHONPATH=src python bench/training_speed.py --data $(DATA)
+	PYTHONPATH=src python bench/textcnn.py
+	PYTHONPATH=src python bench/readers.py
+
+fuzz: install
+	PYTHONPATH=src python bench/fuzz_readers.py
 
 mlproject: install
 	PYTHONPATH=src python -m intents.mlproject > MLproject

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from intents.data import reading
+from intents.data import intents_json
 from tests.data.test_reading import GOOD, read, rejection
 
 WriteJson = Callable[..., Path]
@@ -171,7 +171,7 @@ def test_bad_noise_is_named_by_file_and_position(
 def test_a_file_too_large_to_be_read_whole_is_refused_unread(data: Path) -> None:
     data.touch()
     with data.open("r+b") as handle:
-        handle.truncate(reading.MAX_JSON_BYTES + 1)
+        handle.truncate(intents_json.MAX_JSON_BYTES + 1)
     assert f"{data}: over 64 MB; write a corpus this large as .jsonl" in rejection(data)
 
 
@@ -192,11 +192,3 @@ def test_a_directory_a_fifo_or_nothing_in_place_of_a_json_file_is_refused(
     assert f"{fifo}: expected a readable .json file, found something" in rejection(fifo)
     assert f"{folder}: neither data.json nor a .jsonl file" in rejection(folder)
     assert "there is no such file or directory" in rejection(tmp_path / "absent.json")
-
-
-def test_a_json_file_that_can_not_be_read_is_refused(data: Path) -> None:
-    unreadable = Path("/proc/self/mem")  # reading its first byte fails, for root too
-    if not unreadable.exists():
-        pytest.skip("needs Linux's /proc")
-    data.symlink_to(unreadable)
-    assert f"{data}: can't be read (Input/output error)" in rejection(data)

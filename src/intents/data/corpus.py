@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from intents.config import DataConfig
-from intents.data import cleaning, duplicates, findings, reading, splitting
+from intents.data import cleaning, findings, out_of_scope, reading, splitting
+from intents.data.problems import quoted
 from intents.data.reading import RawCorpus
 from intents.data.splitting import TEST, TRAIN, VALIDATION
 from intents.errors import DataError
@@ -69,14 +70,10 @@ class Corpus:
         )
 
     def description(self) -> str:
-        """The summary, the ledger by reason, each part's rows, lengths, and the notes, a line each."""
-        lines = [self.summary()]
-        lines += [f"dropped {n:,}: {reason}" for reason, n in self.ledger["reason"].value_counts().items()]
-        kinds = self.out_of_scope.value_counts(["part", "kind"]).sort_index().reset_index(name="rows")
-        lines += [f"out-of-scope {row.part} {row.kind}: {row.rows:,}" for row in kinds.itertuples()]
-        lengths = self.rows["text_length"].quantile([0.5, 0.95, 1.0])
-        lines.append("characters: median {:.0f}, 95 % within {:.0f}, longest {:.0f}".format(*lengths))
-        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+        """The summary, the account of every row, and the notes, a line each."""
+        account = findings.account(self.rows, self.ledger, self.out_of_scope, rows_read=self.rows_read)
+        files = f"files: {', '.join(str(file) for file in self.files)}"
+        return "\n".join([self.summary(), files, *account, *(f"note: {note}" for note in self.notes)])
 
 
 def load(config: DataConfig, *, selects_on_test: bool = False) -> Corpus:
@@ -93,18 +90,17 @@ def load(config: DataConfig, *, selects_on_test: bool = False) -> Corpus:
     _check_intents(cleaned.rows, raw)
     validation_size = 0.0 if selects_on_test else config.validation_size
     rows = cleaned.rows.assign(part=_parts(raw, cleaned.rows, config, validation_size=validation_size))
-    out_of_scope, repeats = _out_of_scope(raw, cleaned)
-    out_of_scope["part"] = _out_of_scope_parts(out_of_scope, config, validation_size=validation_size)
+    gathered = out_of_scope.gather(raw.out_of_scope, cleaned, config, validation_size=validation_size)
     corpus = Corpus(
         name=raw.name,
         rows=rows,
-        out_of_scope=out_of_scope,
+        out_of_scope=gathered.rows,
         ledger=cleaned.ledger,
         intents=tuple(sorted(rows["label"].unique())),
-        notes=(*findings.notes(rows), *repeats),
+        notes=(*findings.notes(rows), *gathered.notes),
         files=raw.files,
         rows_read=len(raw.rows),
-        digest=digest(rows, out_of_scope),
+        digest=digest(rows, gathered.rows),
     )
     _check_trainable(corpus, measured=(TEST,) if selects_on_test else (VALIDATION, TEST))
     return corpus
@@ -129,7 +125,7 @@ def _given_parts(rows: pd.DataFrame, config: DataConfig, *, validation_size: flo
     if parts.isna().any():
         row = rows[parts.isna()].iloc[0]
         raise DataError(
-            f"split=given, but line {row['line']} of {row['dataset']} says split={row['split']!r}; expected one "
+            f"split=given, but line {row['line']} of {row['dataset']} says split={quoted(row['split'])}; expected one "
             f"of {', '.join(reading.PARTS)}. Name a part in every row, or use split=grouped."
         )
     if validation_size and not (parts == VALIDATION).any():
@@ -141,37 +137,14 @@ def _given_parts(rows: pd.DataFrame, config: DataConfig, *, validation_size: flo
     return parts
 
 
-def _out_of_scope(raw: RawCorpus, cleaned: cleaning.CleanCorpus) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Out-of-scope rows that repeat no in-scope one, and a note on those that do.
-
-    `may_train` is False where a set-aside row's intent resembles a supported one: such rows are only measured.
-    """
-    set_aside = cleaned.set_aside.assign(split="", may_train=cleaned.set_aside["kind"] != cleaning.NEAR)
-    rows = pd.concat([raw.out_of_scope.assign(may_train=True), set_aside], ignore_index=True)
-    in_scope = set(cleaned.rows["text"].map(splitting.normal_form))
-    repeats = rows["text"].map(splitting.normal_form).isin(in_scope)
-    kept = rows[~repeats].reset_index(drop=True)
-    return kept, findings.repeats_in_scope(rows[repeats], of=len(rows))
-
-
-def _out_of_scope_parts(
-    out_of_scope: pd.DataFrame, config: DataConfig, *, validation_size: float
-) -> "pd.Series[str]":
-    """Files that arrive split stay so; everything else (`split` is "") by hash, near-duplicates together."""
-    groups = duplicates.representatives(out_of_scope["text"])
-    hashed = splitting.grouped_parts(
-        groups, test_size=config.test_size, validation_size=validation_size, seed=config.split_seed
-    )
-    arrived = out_of_scope["split"] != ""
-    # A row that resembles one that arrived split goes where that one is, or it could be trained on and measured.
-    resembled = groups.map(dict(zip(groups[arrived], out_of_scope.loc[arrived, "split"], strict=True)))
-    return out_of_scope["split"].where(arrived, resembled.where(resembled.notna(), hashed))
-
-
 def _check_intents(rows: pd.DataFrame, raw: RawCorpus) -> None:
     counts = rows["label"].value_counts()
     if len(counts) < 2:
-        named = f"one intent only, {counts.index[0]!r} ({len(rows)} rows)" if len(counts) else "no utterance"
+        named = (
+            f"one intent only, {quoted(counts.index[0])} ({len(rows)} rows)"
+            if len(counts)
+            else "no utterance"
+        )
         raise DataError(
             f"{raw.name} holds {named}; a classifier needs at least two intents. "
             "Add utterances of other intents, or lower min_per_intent."
@@ -182,7 +155,7 @@ def _check_trainable(corpus: Corpus, *, measured: tuple[str, ...]) -> None:
     untrained = sorted(set(corpus.intents) - set(corpus.part(TRAIN)["label"]))
     if untrained:
         counts = corpus.rows["label"].value_counts()
-        named = ", ".join(f"{intent!r} {counts[intent]}" for intent in untrained[:10])
+        named = ", ".join(f"{quoted(intent)} {counts[intent]}" for intent in untrained[:10])
         raise DataError(
             f"{len(untrained)} intent(s) have no training row (rows in all: {named}). "
             "Add rows of these intents, or raise min_per_intent so that they are set aside."
@@ -211,11 +184,12 @@ def _clean_cached(raw: RawCorpus, config: DataConfig) -> cleaning.CleanCorpus:
     settings = {name: asdict(config)[name] for name in ("min_per_intent", "max_per_intent", "split_seed")}
     key = hashlib.sha256(json.dumps([CACHE_FORMAT, settings, sorted(blacklist)]).encode())
     for file in raw.files:
-        key.update(file.stem.encode() + hashlib.sha256(file.read_bytes()).digest())
+        with file.open("rb") as handle:
+            key.update(os.fsencode(file.stem) + hashlib.file_digest(handle, "sha256").digest())
     folder = Path(config.workspace) / "clean" / key.hexdigest()[:32]
-    if (folder / CLEAN_FILE).is_file():
-        tables = [pd.read_parquet(folder / name) for name in (CLEAN_FILE, LEDGER_FILE, SET_ASIDE_FILE)]
-        return cleaning.CleanCorpus(*tables)
+    cached = _read_cache(folder)
+    if cached:
+        return cached
     cleaned = cleaning.clean(
         raw.rows,
         blacklist,
@@ -225,6 +199,18 @@ def _clean_cached(raw: RawCorpus, config: DataConfig) -> cleaning.CleanCorpus:
     )
     _write_cache(cleaned, folder)
     return cleaned
+
+
+def _read_cache(folder: Path) -> cleaning.CleanCorpus | None:
+    """What `_write_cache` wrote, or None where nothing is or it is damaged: then it is put out of the way."""
+    if not folder.is_dir():
+        return None
+    try:
+        tables = [pd.read_parquet(folder / name) for name in (CLEAN_FILE, LEDGER_FILE, SET_ASIDE_FILE)]
+        return cleaning.CleanCorpus(*tables)
+    except (OSError, ValueError):
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
 
 
 def _write_cache(cleaned: cleaning.CleanCorpus, folder: Path) -> None:

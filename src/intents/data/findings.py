@@ -1,11 +1,44 @@
-"""Findings: what a person should know of a split corpus before training on it."""
+"""Findings: what a person should know of a split corpus before training on it; its account, row by row."""
+
+from collections.abc import Iterable
 
 import pandas as pd
 
+from intents.data.problems import quoted
 from intents.data.splitting import TEST, TRAIN, VALIDATION, normal_form
 
 NAMED_INTENTS = 10
 EXAMPLES = 3
+
+
+def account(
+    rows: pd.DataFrame, ledger: pd.DataFrame, out_of_scope: pd.DataFrame, *, rows_read: int
+) -> list[str]:
+    """Lines that account for every row read, then for what is kept: parts, intents, out-of-scope, lengths."""
+    lines = [
+        f"rows in: {rows_read:,}",
+        *(
+            f"dropped {len(dropped):,}: {reason} (of {dropped['label'].nunique()} intents)"
+            for reason, dropped in ledger.groupby("reason", sort=True)
+        ),
+        f"rows kept: {len(rows):,}",
+    ]
+    for part in (TRAIN, VALIDATION, TEST):
+        intents = rows.loc[rows["part"] == part, "label"]
+        lines.append(f"{part}: {len(intents):,} rows of {intents.nunique()} intents")
+    counts = rows["label"].value_counts()
+    largest, smallest = counts.index[0], counts.index[-1]
+    lines.append(
+        f"intents: {len(counts)}; the largest {_plain(largest)} with {counts[largest]:,} rows, the smallest "
+        f"{_plain(smallest)} with {counts[smallest]:,}, the median {counts.median():,.0f}"
+    )
+    for (place, kind), here in out_of_scope.groupby(["part", "kind"], sort=True):
+        held_back = int((~here["may_train"].astype(bool)).sum()) if place == TRAIN else 0
+        remark = f", {held_back:,} of them not trained on" if held_back else ""
+        lines.append(f"out-of-scope {place} {_plain(kind)}: {len(here):,}{remark}")
+    lengths = rows["text_length"].quantile([0.5, 0.95, 1.0])
+    lines.append("characters: median {:.0f}, 95 % within {:.0f}, longest {:.0f}".format(*lengths))
+    return lines
 
 
 def notes(rows: pd.DataFrame) -> tuple[str, ...]:
@@ -19,14 +52,31 @@ def notes(rows: pd.DataFrame) -> tuple[str, ...]:
     return tuple(note for note in (*found, _conflicts(rows, forms)) if note)
 
 
-def repeats_in_scope(repeats: pd.DataFrame, *, of: int) -> tuple[str, ...]:
-    """A line on the out-of-scope rows that were left out because they repeat an in-scope one."""
+def repeats_in_scope(repeats: pd.DataFrame, *, of: int) -> str:
+    """A line on the out-of-scope rows that were left out because they repeat an in-scope one; "" without any."""
     if repeats.empty:
-        return ()
-    examples = ", ".join(repr(text) for text in repeats["text"].unique()[:EXAMPLES])
+        return ""
+    examples = _quoted(repeats["text"].unique())
     return (
         f"{len(repeats)} of {of} out-of-scope rows repeat an in-scope utterance and were left out, "
-        f"such as {examples}",
+        f"such as {examples}"
+    )
+
+
+def out_of_scope_leaks(rows: pd.DataFrame, leaks: "pd.Series[bool]", groups: "pd.Series[str]") -> str:
+    """A line on the out-of-scope training rows that are near-duplicates of measured ones; "" without any.
+
+    `leaks` marks them; `groups` has the same value for near-duplicates.
+    """
+    if not leaks.any():
+        return ""
+    is_measured = rows["part"] != TRAIN
+    measured = dict(zip(groups[is_measured], rows.loc[is_measured, "text"], strict=True))
+    shown = rows[leaks].assign(near=groups[leaks].map(measured)).drop_duplicates("text").head(EXAMPLES)
+    examples = ", ".join(f"{quoted(row.text)} (near {quoted(row.near)})" for row in shown.itertuples())
+    return (
+        f"{int(leaks.sum())} of {int((~is_measured).sum())} out-of-scope training rows are near-duplicates of "
+        f"validation or test ones and are not trained on, such as {examples}"
     )
 
 
@@ -34,7 +84,7 @@ def _absent(rows: pd.DataFrame, part: str) -> str:
     missing = sorted(set(rows["label"]) - set(rows.loc[rows["part"] == part, "label"]))
     if not missing:
         return ""
-    named = ", ".join(missing[:NAMED_INTENTS]) + (" …" if len(missing) > NAMED_INTENTS else "")
+    named = ", ".join(map(_plain, missing[:NAMED_INTENTS])) + (" …" if len(missing) > NAMED_INTENTS else "")
     return f"{len(missing)} intent(s) have no {part} row: {named}"
 
 
@@ -43,7 +93,7 @@ def _leaks(rows: pd.DataFrame, forms: "pd.Series[str]", part: str) -> str:
     leaked = rows[here & forms.isin(forms[rows["part"] == TRAIN])]
     if leaked.empty:
         return ""
-    examples = ", ".join(repr(text) for text in leaked["text"].unique()[:EXAMPLES])
+    examples = _quoted(leaked["text"].unique())
     return (
         f"{len(leaked)} of {here.sum()} {part} rows repeat a training row (case and punctuation aside), "
         f"such as {examples}"
@@ -52,9 +102,23 @@ def _leaks(rows: pd.DataFrame, forms: "pd.Series[str]", part: str) -> str:
 
 def _conflicts(rows: pd.DataFrame, forms: "pd.Series[str]") -> str:
     named = rows.assign(form=forms).drop_duplicates(["form", "label"])
-    several = named[named.duplicated("form", keep=False)].groupby("form", sort=False)
-    if not several.ngroups:
+    several = named[named.duplicated("form", keep=False)]
+    if several.empty:
         return ""
-    shown = several.agg(text=("text", "first"), intents=("label", " / ".join)).head(EXAMPLES)
-    examples = ", ".join(f"{row.text!r} ({row.intents})" for row in shown.itertuples())
-    return f"{several.ngroups} utterance(s) stand under more than one intent, such as {examples}"
+    conflicting = several["form"].unique()
+    shown = several[several["form"].isin(conflicting[:EXAMPLES])].groupby("form", sort=False)
+    examples = ", ".join(f"{quoted(group['text'].iloc[0])} ({_named(group['label'])})" for _, group in shown)
+    return f"{len(conflicting)} utterance(s) stand under more than one intent, such as {examples}"
+
+
+def _quoted(texts: Iterable[str]) -> str:
+    return ", ".join(quoted(text) for text in list(texts)[:EXAMPLES])
+
+
+def _named(intents: "pd.Series[str]") -> str:
+    return " / ".join(map(_plain, intents[:NAMED_INTENTS])) + (" …" if len(intents) > NAMED_INTENTS else "")
+
+
+def _plain(intent: object) -> str:
+    """An intent's name without quotes, shortened, its line breaks escaped: safe in a line."""
+    return quoted(intent)[1:-1]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
+from intents.data.problems import quoted
 from intents.errors import DataError
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
@@ -19,8 +20,18 @@ def normal_form(text: str) -> str:
     An utterance of nothing but punctuation or symbols keeps them.
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
-    kept = "".join(c for c in folded if unicodedata.category(c)[0] not in "PSZC")
-    return kept or "".join(folded.split())
+    return folded.translate(_KEPT) or "".join(folded.split())
+
+
+class _KeptCharacters(dict[int, int | None]):
+    """What `str.translate` makes of a character: None, which drops it, of spaces, punctuation and symbols."""
+
+    def __missing__(self, code: int) -> int | None:
+        self[code] = None if unicodedata.category(chr(code))[0] in "PSZC" else code
+        return self[code]
+
+
+_KEPT = _KeptCharacters()
 
 
 def grouped_parts(
@@ -88,7 +99,7 @@ def _stratify(
         )
     except ValueError as error:
         counts = labels[label_ids.index].value_counts()
-        rarest = ", ".join(f"{intent!r} {count}" for intent, count in counts.tail(5).items())
+        rarest = ", ".join(f"{quoted(intent)} {count}" for intent, count in counts.tail(5).items())
         raise DataError(
             f"{len(label_ids)} rows of {len(counts)} intents can't be split {share:g} by intent ({error}) "
             f"The rarest: {rarest}. Use split=grouped, or gather more rows of these intents."

@@ -1,0 +1,43 @@
+"""A .jsonl file: one JSON object a line."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from intents.data import strict_json
+from intents.data.lines import numbered_lines
+from intents.data.problems import Problems, Rejected
+from intents.data.rows import Row, RowTable, checked_row
+
+
+def read(path: Path, problems: Problems, *, needs_label: bool) -> pd.DataFrame:
+    """Columns text, label, split, kind, line; bad lines go to `problems`. Raises DataError."""
+    before = problems.counts.total()
+    table = RowTable()
+    for number, line in numbered_lines(path, problems):
+        if not line.strip():
+            continue
+        row = _parse_row(line, needs_label=needs_label)
+        if isinstance(row, Rejected):
+            problems.add(path, number, row.kind, row.detail)
+        else:
+            table.add(row, number)
+    if not len(table) and problems.counts.total() == before:
+        problems.add(path, 0, "the file holds no rows")
+    return table.frame()
+
+
+def _parse_row(line: bytes, *, needs_label: bool) -> Row | Rejected:
+    try:
+        row = strict_json.parse(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        return Rejected("not UTF-8", f"byte {error.start}")
+    except RecursionError:
+        return Rejected("nested too deeply")
+    except ValueError as error:
+        return Rejected("not one JSON object", str(error)[:120])
+    if not isinstance(row, dict):
+        return Rejected("not a JSON object", f"a {type(row).__name__}")
+    return checked_row(
+        row.get("text"), row.get("label"), row.get("split"), row.get("kind"), needs_label=needs_label
+    )

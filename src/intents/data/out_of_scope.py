@@ -1,0 +1,62 @@
+"""Out-of-scope rows: given and set aside, each in one part, none of them trained on and measured."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from intents.config import DataConfig
+from intents.data import cleaning, duplicates, findings, splitting
+from intents.data.cleaning import CleanCorpus
+from intents.data.splitting import TRAIN, normal_form
+
+
+@dataclass(frozen=True)
+class OutOfScope:
+    """`rows`: text, kind, dataset, split, line, part, may_train; `notes`: what a person should know of them."""
+
+    rows: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def gather(
+    given: pd.DataFrame, cleaned: CleanCorpus, config: DataConfig, *, validation_size: float
+) -> OutOfScope:
+    """The rows `given` as out-of-scope and those that cleaning set aside, less what repeats an in-scope row.
+
+    `may_train` is False where a set-aside row's intent resembles a supported one, and where a training row is a
+    near-duplicate of a row that is measured: such rows are never trained on.
+    """
+    set_aside = cleaned.set_aside.assign(split="", may_train=cleaned.set_aside["kind"] != cleaning.NEAR)
+    rows = pd.concat([given.assign(may_train=True), set_aside], ignore_index=True)
+    in_scope = set(cleaned.rows["text"].map(normal_form))
+    repeats = rows["text"].map(normal_form).isin(in_scope)
+    kept = rows[~repeats].reset_index(drop=True)
+    groups = duplicates.representatives(kept["text"])
+    kept["part"] = _parts(kept["split"], groups, config, validation_size=validation_size)
+    leaks = _leaks(kept["part"], groups)
+    kept["may_train"] = kept["may_train"] & ~leaks
+    notes = (
+        findings.repeats_in_scope(rows[repeats], of=len(rows)),
+        findings.out_of_scope_leaks(kept, leaks, groups),
+    )
+    return OutOfScope(kept, tuple(note for note in notes if note))
+
+
+def _parts(
+    split: "pd.Series[str]", groups: "pd.Series[str]", config: DataConfig, *, validation_size: float
+) -> "pd.Series[str]":
+    """What arrives split stays so; everything else (`split` is "") by hash, near-duplicates together."""
+    hashed = splitting.grouped_parts(
+        groups, test_size=config.test_size, validation_size=validation_size, seed=config.split_seed
+    )
+    arrived = split != ""
+    # A row that resembles one that arrived split goes where that one is, or it could be trained on and measured;
+    # where several parts have one, to the last of train, validation, test.
+    resembled = groups.map(dict(zip(groups[arrived], split[arrived], strict=True)))
+    return split.where(arrived, resembled.where(resembled.notna(), hashed))
+
+
+def _leaks(parts: "pd.Series[str]", groups: "pd.Series[str]") -> "pd.Series[bool]":
+    """True for the training rows that have a near-duplicate in a part that is measured."""
+    is_train = parts == TRAIN
+    return is_train & groups.isin(groups[~is_train])
