@@ -14,7 +14,15 @@ from torch import Tensor
 from intents import encoders, objective
 from intents.hyperparams import TextCNNHyperparams
 from intents.models import families
-from intents.objective import Batch, CrossEntropy, MarginEnergy, Margins, MarginWatch, NotebookEnergy
+from intents.objective import (
+    Batch,
+    CrossEntropy,
+    LogisticEnergy,
+    MarginEnergy,
+    Margins,
+    MarginWatch,
+    NotebookEnergy,
+)
 
 TEXTS = ["你好呀朋友", "几点钟", "马上还款，谢谢"]
 NEGATIVES = ["天气下雨", "足球比赛", "播放音乐", "订购机票", "翻译英文"]
@@ -259,6 +267,41 @@ def test_corpus_negatives_have_a_pass_of_their_own_once_there_are_margins():
     assert "gaussian_energy_loss" not in step.terms
 
 
+def logistic(energy: float) -> float:
+    """The loss log(1 + exp(x)) of an in-scope energy that is x above the middle: two nats below -log 2 here."""
+    return math.log(1 + math.exp(energy + math.log(2) + 2))
+
+
+def test_logistic_loss_is_a_logistic_regressions_on_the_energy():
+    built = LogisticEnergy(hyperparams(), negatives_of())
+    step = built(Fixed(negative=LOUD, gaussian=QUIET), in_scope_batch(), LABELS)
+    in_scope = sum(logistic(energy) for energy in IN_SCOPE_ENERGIES) / 2
+    # log(1 + exp(-x)) = log(1 + exp(x)) - x
+    negative, gaussian = (
+        logistic(energy) - (energy + math.log(2) + 2) for energy in (LOUD_ENERGY, QUIET_ENERGY)
+    )
+    energy = in_scope + negative + gaussian
+    assert values(step.terms) == pytest.approx(
+        {
+            "loss": CROSS_ENTROPY + 0.1 * energy,
+            "cross_entropy_loss": CROSS_ENTROPY,
+            "energy_loss": energy,
+            "in_scope_energy_loss": in_scope,
+            "negative_energy_loss": negative,
+            "gaussian_energy_loss": gaussian,
+        },
+        rel=1e-5,
+    )
+    assert step.loss.item() == pytest.approx(CROSS_ENTROPY + 0.1 * energy, rel=1e-5)
+    assert torch.equal(step.logits_BC, IN_SCOPE)
+
+
+def test_logistic_loss_asks_of_negatives_from_the_first_step():
+    module = Fixed()
+    LogisticEnergy(hyperparams(gaussian_negatives=False), negatives_of())(module, in_scope_batch(), LABELS)
+    assert module.passes == ["in_scope", "negative"]
+
+
 class Members(torch.nn.Module):
     """Two members that disagree; the network's own logits are their mean."""
 
@@ -303,7 +346,10 @@ def character_tokenizer() -> Any:
     return encoders.character_tokenizer([*TEXTS, *NEGATIVES], max_length=16)
 
 
-@pytest.mark.parametrize("energy_objective", ["margin", "notebook"])
+OBJECTIVES = {"logistic": LogisticEnergy, "margin": MarginEnergy, "notebook": NotebookEnergy}
+
+
+@pytest.mark.parametrize("energy_objective", OBJECTIVES)
 @pytest.mark.parametrize(
     ("corpus_negatives", "negatives", "has"),
     [(True, NEGATIVES, True), (False, NEGATIVES, False), (True, [], False)],
@@ -312,9 +358,15 @@ def test_corpus_negatives_are_used_where_there_are_any_and_they_are_wanted(
     energy_objective: str, corpus_negatives: bool, negatives: list[str], has: bool
 ):
     settled = hyperparams(energy_objective=energy_objective, corpus_negatives=corpus_negatives)
-    built = objective.build(settled, character_tokenizer(), negatives=negatives, steps=10)
-    assert type(built) is {"margin": MarginEnergy, "notebook": NotebookEnergy}[energy_objective]
-    assert (built.negatives is not None) == has
+    module, tokenizer = tiny_textcnn()
+    built = objective.build(settled, tokenizer, negatives=negatives, steps=10)
+    assert type(built) is OBJECTIVES[energy_objective]
+    passes: list[int] = []
+    module.register_forward_pre_hook(lambda *_: passes.append(1))
+    for _ in range(3):  # the third step of ten is behind the margins' warm-up
+        passes.clear()
+        built(module, encoded(tokenizer, TEXTS), torch.tensor([0, 1, 2]))
+    assert len(passes) == (3 if has else 2)  # in-scope, random embeddings, and negatives
 
 
 def drawn(batches: Sequence[Batch], tokenizer: Any) -> list[str]:
@@ -385,7 +437,7 @@ def test_the_quiet_gaussian_pass_is_spread_as_the_token_table_is():
     assert module.training
 
 
-@pytest.mark.parametrize("energy_objective", ["margin", "notebook"])
+@pytest.mark.parametrize("energy_objective", OBJECTIVES)
 @pytest.mark.parametrize("batch_normalisation", [False, True])
 def test_training_on_negatives_raises_their_energy_above_that_of_in_scope_utterances(
     energy_objective: str, batch_normalisation: bool

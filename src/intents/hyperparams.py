@@ -77,8 +77,8 @@ class Hyperparams:
     """The name given to what is rejected."""
     energy_weight: float
     """Weight of the energy terms beside the cross-entropy; 0 trains by cross-entropy alone."""
-    energy_objective: Literal["margin", "notebook"] = "margin"
-    """Squared hinges with margins (Liu et al. 2020), or the source notebook's mean energy and relu(1 - energy)."""
+    energy_objective: Literal["logistic", "margin", "notebook"] = "logistic"
+    """Logistic loss of the energy, squared hinges with margins, or the source notebook's mean and relu(1 - energy)."""
     gaussian_negatives: bool = True
     """Energy terms: random embeddings are negatives."""
     corpus_negatives: bool = True
@@ -206,13 +206,14 @@ class TextCNNHyperparams(Hyperparams):
     learning_rate: float = 1e-3
     new_weights_factor: float = 1.0
     special_tokens: bool = False
-    energy_weight: float = 0.1
+    energy_weight: float = 0.5
+    negative_batch_size: int = 32
     threshold_rule: ThresholdRule = "best_f1"
     embeddings: Literal["learned", "reduced"] = "learned"
     """Token table: learned from the corpus, or the encoder's own, reduced by PCA (`reduce_embeddings`)."""
     train_embeddings: bool = True
     """Whether training changes the token table."""
-    members: int = 4
+    members: int = 1
     """Small networks trained side by side; the mean of their logits is the prediction."""
     embedding_size: int = 128
     """Dimensions of a token in one member's table."""

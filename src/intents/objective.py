@@ -1,13 +1,16 @@
 """What a training step minimises: cross-entropy, and terms that part the energies of in-scope and out-of-scope."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, relu
+from torch.nn.functional import cross_entropy, relu, softplus
+from torch.nn.parallel import DistributedDataParallel
 
+from intents import processes
 from intents.hyperparams import Hyperparams
 from intents.scoring import free_energy
 
@@ -15,6 +18,8 @@ Batch = dict[str, Tensor]
 
 # The constants of the notebook's loss, and of the exponential of it that it logged.
 NOTEBOOK_OFFSET, NOTEBOOK_SCALE, NOTEBOOK_RATE = 10.0, 10.0, 0.003
+LOGISTIC_HEADROOM = 2.0
+"""Nats."""
 MARGIN_WARMUP = 0.2
 """Share of the steps in which the energies are watched, by cross-entropy alone, before margins are set."""
 
@@ -32,6 +37,7 @@ class CrossEntropy:
     """Cross-entropy with smoothed labels, and nothing else."""
 
     def __init__(self, label_smoothing: float) -> None:
+        self.memory: list[float] = []
         self.label_smoothing = label_smoothing
 
     def __call__(self, module: Any, batch: Batch, labels_B: Tensor) -> StepLoss:
@@ -54,6 +60,7 @@ class NotebookEnergy:
     """
 
     def __init__(self, hyperparams: Hyperparams, negatives: Iterator[Batch] | None) -> None:
+        self.memory: list[float] = []
         self.cross_entropy = CrossEntropy(hyperparams.label_smoothing)
         self.weight = hyperparams.energy_weight
         self.has_gaussian = hyperparams.gaussian_negatives
@@ -114,10 +121,9 @@ class MarginEnergy:
     def __init__(self, hyperparams: Hyperparams, negatives: Iterator[Batch] | None, *, steps: int) -> None:
         self.cross_entropy = CrossEntropy(hyperparams.label_smoothing)
         self.weight = hyperparams.energy_weight
-        self.has_gaussian = hyperparams.gaussian_negatives
-        self.negative_batch_size = hyperparams.negative_batch_size
-        self.negatives = negatives
+        self.negatives = Negatives(hyperparams, negatives)
         self.watch = MarginWatch(round(MARGIN_WARMUP * steps))
+        self.memory = self.watch.means
 
     def __call__(self, module: Any, batch: Batch, labels_B: Tensor) -> StepLoss:
         """The loss of a training batch."""
@@ -127,32 +133,82 @@ class MarginEnergy:
         margins = self.watch.margins(energies_BM)
         if margins is None:
             return StepLoss(classification, outputs.logits.float(), {"loss": classification})
-        energy_terms = {"in_scope_energy_loss": relu(energies_BM - margins.in_scope).square().mean()}
-        if self.negatives is not None:
-            negatives = module(**_to(labels_B.device, next(self.negatives)))
-            shortfall_NM = relu(margins.out_of_scope - free_energy(member_logits(negatives)))
-            energy_terms["negative_energy_loss"] = shortfall_NM.square().mean()
+        terms = {"in_scope": relu(energies_BM - margins.in_scope).square().mean()}
+        for kind, energies_NM in self.negatives.energies(module, batch["attention_mask"]).items():
+            terms[kind] = relu(margins.out_of_scope - energies_NM).square().mean()
+        return _with_energy(outputs, classification, terms=terms, weight=self.weight)
+
+
+class LogisticEnergy:
+    """CE + weight * (softplus(E - m) of in-scope + softplus(m - E) of negatives).
+
+    A logistic regression on the energy beside the classification (Du et al. 2022, arXiv:2202.01197, eq. 5-6), its
+    middle m fixed at LOGISTIC_HEADROOM below the energy -log C of a network without an opinion. Unlike a hinge it
+    never stops asking, and it needs no margins.
+    """
+
+    def __init__(self, hyperparams: Hyperparams, negatives: Iterator[Batch] | None) -> None:
+        self.memory: list[float] = []
+        self.cross_entropy = CrossEntropy(hyperparams.label_smoothing)
+        self.weight = hyperparams.energy_weight
+        self.negatives = Negatives(hyperparams, negatives)
+
+    def __call__(self, module: Any, batch: Batch, labels_B: Tensor) -> StepLoss:
+        """The loss of a training batch."""
+        outputs = module(**batch)
+        classification = self.cross_entropy.of(member_logits(outputs), labels_B)
+        middle = -math.log(outputs.logits.shape[-1]) - LOGISTIC_HEADROOM
+        terms = {"in_scope": softplus(free_energy(member_logits(outputs)) - middle).mean()}
+        for kind, energies_NM in self.negatives.energies(module, batch["attention_mask"]).items():
+            terms[kind] = softplus(middle - energies_NM).mean()
+        return _with_energy(outputs, classification, terms=terms, weight=self.weight)
+
+
+class Negatives:
+    """What should be rejected, a few of each kind a step: out-of-scope utterances, and random embeddings."""
+
+    def __init__(self, hyperparams: Hyperparams, utterances: Iterator[Batch] | None) -> None:
+        self.utterances = utterances
+        self.has_gaussian = hyperparams.gaussian_negatives
+        self.batch_size = processes.share(hyperparams.negative_batch_size)
+
+    def energies(self, module: Any, mask_BL: Tensor) -> dict[str, Tensor]:
+        """The energies (N, M) of a batch of each kind; random embeddings are as long as the in-scope batch's."""
+        found = {}
+        if self.utterances is not None:
+            outputs = module(**_to(mask_BL.device, next(self.utterances)))
+            found["negative"] = free_energy(member_logits(outputs))
         if self.has_gaussian:
-            mask_NL = batch["attention_mask"][: self.negative_batch_size]
-            shortfall_NM = relu(margins.out_of_scope - quiet_gaussian_energies(module, mask_NL))
-            energy_terms["gaussian_energy_loss"] = shortfall_NM.square().mean()
-        energy = torch.stack(list(energy_terms.values())).sum()
-        loss = classification + self.weight * energy
-        terms = {"loss": loss, "cross_entropy_loss": classification, "energy_loss": energy, **energy_terms}
-        return StepLoss(loss, outputs.logits.float(), terms)
+            found["gaussian"] = quiet_gaussian_energies(module, mask_BL[: self.batch_size])
+        return found
+
+
+def _with_energy(
+    outputs: Any, classification: Tensor, *, terms: dict[str, Tensor], weight: float
+) -> StepLoss:
+    energy = torch.stack(list(terms.values())).sum()
+    loss = classification + weight * energy
+    named = {f"{kind}_energy_loss": term for kind, term in terms.items()}
+    shown = {"loss": loss, "cross_entropy_loss": classification, "energy_loss": energy, **named}
+    return StepLoss(loss, outputs.logits.float(), shown)
 
 
 def build(
     hyperparams: Hyperparams, tokenizer: Any, *, negatives: Sequence[str], steps: int
-) -> CrossEntropy | NotebookEnergy | MarginEnergy:
-    """The objective that the hyperparameters describe, for a training of so many steps."""
+) -> CrossEntropy | NotebookEnergy | MarginEnergy | LogisticEnergy:
+    """The objective that the hyperparameters describe, for a training of so many steps.
+
+    Its `memory` is what it keeps of steps past: a training that goes on after an interruption puts it back.
+    """
     if not hyperparams.energy_weight:
         return CrossEntropy(hyperparams.label_smoothing)
     uses_corpus = hyperparams.corpus_negatives and len(negatives) > 0
     cycle = _cycle(tokenizer, negatives, hyperparams) if uses_corpus else None
     if hyperparams.energy_objective == "notebook":
         return NotebookEnergy(hyperparams, cycle)
-    return MarginEnergy(hyperparams, cycle, steps=steps)
+    if hyperparams.energy_objective == "margin":
+        return MarginEnergy(hyperparams, cycle, steps=steps)
+    return LogisticEnergy(hyperparams, cycle)
 
 
 def member_logits(outputs: Any) -> Tensor:
@@ -164,14 +220,19 @@ def member_logits(outputs: Any) -> Tensor:
 
 def gaussian_energies(module: Any, mask_BL: Tensor, *, mean: float, std: float) -> Tensor:
     """Energies of normal noise in the place of embeddings, shape (B, M)."""
-    size = module.get_input_embeddings().embedding_dim
+    size = _unwrapped(module).get_input_embeddings().embedding_dim
     noise_BLE = torch.randn(*mask_BL.shape, size, device=mask_BL.device) * std + mean
     return free_energy(member_logits(module(inputs_embeds=noise_BLE, attention_mask=mask_BL)))
 
 
+def _unwrapped(module: Any) -> Any:
+    """The network itself, where several processes train it."""
+    return module.module if isinstance(module, DistributedDataParallel) else module
+
+
 def quiet_gaussian_energies(module: Any, mask_BL: Tensor) -> Tensor:
     """The same for noise spread as the token table is, which leaves no trace in normalisation statistics."""
-    table_VE = module.get_input_embeddings().weight.detach()
+    table_VE = _unwrapped(module).get_input_embeddings().weight.detach()
     module.eval()
     energies_BM = gaussian_energies(module, mask_BL, mean=float(table_VE.mean()), std=float(table_VE.std()))
     module.train()
@@ -181,10 +242,11 @@ def quiet_gaussian_energies(module: Any, mask_BL: Tensor) -> Tensor:
 def _cycle(tokenizer: Any, texts: Sequence[str], hyperparams: Hyperparams) -> Iterator[Batch]:
     """Padded batches of the utterances for ever, shuffled anew in each round."""
     encoded = tokenizer(list(texts), truncation=True, max_length=hyperparams.max_length)["input_ids"]
+    size = processes.share(hyperparams.negative_batch_size)
     while True:
         order = torch.randperm(len(encoded)).tolist()
-        for start in range(0, len(order), hyperparams.negative_batch_size):
-            places = order[start : start + hyperparams.negative_batch_size]
+        for start in range(0, len(order), size):
+            places = order[start : start + size]
             yield dict(
                 tokenizer.pad(
                     {"input_ids": [encoded[place] for place in places]},
