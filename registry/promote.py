@@ -26,14 +26,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def promote(config: PromoteConfig) -> str:
     """Publishes one version and says what was done. Raises PromotionError; the live directory then is untouched."""
-    from intents import runs, stores
+    from intents import interrupts, stores
     from registry import source, store
 
     cli.quieten()
     stores.connect()
     target = Path(config.target)
     chosen = source.resolve(config.name, config.version)
-    with runs.stopped_by_signals(), store.staging(target) as folder:
+    with interrupts.stop_the_run(), store.staging(target) as folder:
         directory = source.fetch(chosen, folder)
         if config.version:
             source.mark(chosen)

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from intents import cli
+from intents import cli, config
+from intents.data import corpus as corpora
 from intents.hyperparams import FAMILIES
+from intents.parameters import build
 
 TRAININGS = [hyperparams.ENTRY_POINT for hyperparams in FAMILIES.values()]
 
@@ -123,6 +125,24 @@ def test_check_data_prints_what_was_kept_dropped_and_why(
     assert "139 rows read, 128 kept in 4 intents" in said
     assert "dropped 8: intent is blacklisted" in said
     assert "dropped 3: intent has too few rows" in said
+
+
+def test_check_data_counts_what_an_encoder_cannot_spell_and_what_is_cut(
+    tiny_corpus: Path, tiny_bert: Path, capsys: pytest.CaptureFixture[str]
+):
+    texts = {"data": str(tiny_corpus / "rows"), "blacklist": str(tiny_corpus / "blacklist.txt")}
+    flags = [word for name, text in texts.items() for word in (f"--{name}", text)]
+    assert cli.main(["check_data", *flags, "--model_name", str(tiny_bert), "--max_length", "6"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("spelled by")]
+    parts = [re.search(r"of (\S+) tokens", line).group(1) for line in lines]
+    assert parts == ["train", "validation", "test", "out-of-scope"]
+    train = list(corpora.load(build(config.DataConfig, texts)).part("train")["text"])
+    spelled = set((tiny_bert / "vocab.txt").read_text("utf-8").split())
+    unknown = sum(character not in spelled for text in train for character in text)
+    share = unknown / sum(len(text) for text in train)  # this encoder has a token a character
+    cut = sum(len(text) + 2 > 6 for text in train)  # and marks both ends
+    assert share > 0.001
+    assert f"{share:.1%} of train tokens unknown, {cut} of {len(train)} utterances over 6 tokens" in lines[0]
 
 
 def test_reduce_embeddings_prints_the_file_it_made_its_size_and_what_it_kept(

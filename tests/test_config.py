@@ -6,7 +6,7 @@ import math
 import pytest
 
 from intents import config, parameters
-from intents.config import DataConfig, OpenSetConfig, PromoteConfig, ReductionConfig, RunConfig
+from intents.config import CheckConfig, DataConfig, OpenSetConfig, PromoteConfig, ReductionConfig, RunConfig
 from intents.errors import ConfigError
 from intents.hyperparams import FAMILIES, BertHyperparams, Hyperparams, TextCNNHyperparams
 
@@ -19,6 +19,8 @@ DECLARATIONS = (
     *FAMILIES.values(),
     RunConfig,
     PromoteConfig,
+    CheckConfig,
+    CheckConfig,
     ReductionConfig,
     OpenSetConfig,
 )
@@ -78,6 +80,9 @@ IMPOSSIBLE = {
     (PromoteConfig, "name"): ("", " "),
     (PromoteConfig, "version"): ("latest", "-1", "1.0", " 3"),
     (PromoteConfig, "target"): ("", " "),
+    (RunConfig, "resume"): ("../x", "a b", "runs:/abc"),
+    (CheckConfig, "model_name"): ("", " "),
+    (CheckConfig, "max_length"): ("2", "8193"),
     (ReductionConfig, "model_name"): ("", " "),
     (ReductionConfig, "embedding_size"): NO_SIZE,
     (ReductionConfig, "workspace"): ("", " "),

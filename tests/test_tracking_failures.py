@@ -1,33 +1,19 @@
 """Runs that fail or are stopped, and stores that can't be used: how they end and what they say."""
 
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import mlflow
 import pytest
-from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from intents import runs, stores
+from intents import checkpoints, resuming, runs, stores
 from intents.errors import DataError, TrackingError
-from tests.conftest import run_tracked
+from tests.conftest import run_tracked, start_command, stopped_while_training
 
 CLOSED_PORT = "127.0.0.1:9"  # discard: nothing listens there
 COLD_PROCESSES = 4
-
-
-def start_training(
-    settings: Mapping[str, str], environment: Mapping[str, str], cwd: Path
-) -> subprocess.Popen:
-    flags = [word for name, text in settings.items() for word in (f"--{name}", text)]
-    command = [sys.executable, "-m", "intents.cli", "train_bert", *flags]
-    return subprocess.Popen(
-        command, cwd=cwd, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
 
 
 def test_an_error_of_the_users_ends_the_run_failed_with_its_reason(
@@ -41,44 +27,29 @@ def test_an_error_of_the_users_ends_the_run_failed_with_its_reason(
     assert mlflow.active_run() is None
 
 
-def test_a_stopped_training_ends_killed_and_leaves_no_workspace(
+def test_a_stopped_training_ends_killed_and_leaves_nothing_but_what_can_be_gone_on_with(
     in_store: str, tiny_settings: dict[str, str], subprocess_environment: dict[str, str], tmp_path: Path
 ):
     workspace = tmp_path / "workspace"
     settings = tiny_settings | {"epochs": "10000", "patience": "0", "workspace": str(workspace)}
     environment = subprocess_environment | {"MLFLOW_TRACKING_URI": in_store}
-    process = start_training(settings, environment, tmp_path)
-    try:
-        deadline = time.monotonic() + 60
-        while not (runs := _runs_with_an_epoch(workspace)) and time.monotonic() < deadline:
-            assert process.poll() is None, process.stderr.read()
-            time.sleep(0.2)
-        assert len(runs) == 1
-        assert (workspace / "runs" / runs[0].info.run_id).is_dir()
-        process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=30)
-    finally:
-        process.kill()
-    assert process.returncode == 130
-    assert "interrupted" in errors
-    assert "Traceback" not in errors
-    assert MlflowClient().get_run(runs[0].info.run_id).info.status == "KILLED"
-    assert list((workspace / "runs").iterdir()) == []
-
-
-def _runs_with_an_epoch(workspace: Path) -> list[Run]:
-    return MlflowClient().search_runs(["0"], f"params.workspace = '{workspace}' and metrics.train_loss < 100")
+    with stopped_while_training("train_bert", settings, environment=environment, cwd=tmp_path) as run:
+        assert (workspace / "runs" / run.info.run_id).is_dir()
+    assert MlflowClient().get_run(run.info.run_id).info.status == "KILLED"
+    left = list((workspace / "runs").iterdir())
+    assert all(checkpoints.last_complete(folder / resuming.CHECKPOINTS) for folder in left)
 
 
 def test_a_store_that_cannot_be_reached_ends_within_a_minute_and_shows_no_password(
     tiny_settings: dict[str, str], subprocess_environment: dict[str, str], tmp_path: Path
 ):
-    uri = {"MLFLOW_TRACKING_URI": f"http://someone:s3cret@{CLOSED_PORT}"}
-    process = start_training(tiny_settings, subprocess_environment | uri, tmp_path)
-    try:
-        said, errors = process.communicate(timeout=60)
-    finally:
-        process.kill()
+    uri = f"http://someone:s3cret@{CLOSED_PORT}"
+    environment = subprocess_environment | {"MLFLOW_TRACKING_URI": uri}
+    with start_command("train_bert", tiny_settings, environment=environment, cwd=tmp_path) as process:
+        try:
+            said, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 2
     assert f"http://someone:***@{CLOSED_PORT} can't be used" in errors
     assert "s3cret" not in said + errors

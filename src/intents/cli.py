@@ -49,9 +49,11 @@ def add_flags(parser: argparse.ArgumentParser, entry_point: str) -> None:
 
 
 def guarded(command: Callable[[], Any]) -> int:
-    """Prints what the command returns, or the error in one line; returns the exit code."""
+    """Prints what the command returns, if anything, or the error in one line; returns the exit code."""
     try:
-        print(command())
+        result = command()
+        if result is not None:
+            print(result)
     except IntentsError as error:
         print(f"error: {error}", file=sys.stderr)
         return USER_ERROR
@@ -91,10 +93,14 @@ def _reduce_embeddings(texts: Mapping[str, str]) -> Any:
 
 
 def _check_data(texts: Mapping[str, str]) -> str:
+    config, check = build(declarations.DataConfig, texts), build(declarations.CheckConfig, texts)
+    quieten()
+    from intents import spelling
     from intents.data import corpus
 
-    config = build(declarations.DataConfig, texts)
-    return corpus.load(config).description()
+    found = corpus.load(config)
+    spelled = spelling.account(found, check.model_name, max_length=check.max_length)
+    return "\n".join([found.description(), *spelled])
 
 
 _COMMANDS: dict[str, Callable[[Mapping[str, str]], Any]] = {

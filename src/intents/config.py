@@ -24,9 +24,9 @@ class DataConfig:
     """Which corpus, how it is cleaned, how it is split."""
 
     data: str = ""
-    """Corpus: .jsonl files or a directory, comma-separated; empty: the raw corpora if present, else the sample."""
+    """Corpus: .jsonl, .json, .csv, .parquet files or directories, comma-separated; empty: as the README says."""
     noise: str = ""
-    """Out-of-scope utterances, .jsonl or .json; empty: noise.jsonl or noise.json beside the corpus, if there."""
+    """Out-of-scope utterances, a file; empty: noise.jsonl or noise.json beside each corpus, if there."""
     blacklist: str = "assets/blacklist.txt"
     """File of intents to drop from raw corpora, one a line."""
     min_per_intent: int = 20
@@ -71,8 +71,12 @@ class RunConfig:
     """Registered model that the run adds a version to; empty: none."""
     seeds: int = 1
     """Train so many times, with seed, seed + 1, …, in nested runs; the best on validation rows is registered."""
+    resume: str = ""
+    """Run id of a training that was cut off: goes on, with its parameters, from its last complete checkpoint."""
 
     def __post_init__(self) -> None:
+        is_id = self.resume.isalnum() or not self.resume
+        require(is_id, "resume", self.resume, "the id of a run, as it was printed, or nothing")
         require(1 <= self.seeds <= 1000, "seeds", self.seeds, "1 to 1000 trainings")
         is_name = self.register == self.register.strip() and not set(self.register) & set("/:")
         require(is_name, "register", self.register, "a model's name without / or :, or nothing")
@@ -98,6 +102,22 @@ class PromoteConfig:
             "a version number, such as 3",
         )
         require(bool(self.target.strip()), "target", self.target, "a directory's path")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckConfig:
+    """Which encoder must be able to spell the corpus."""
+
+    model_name: str = "char"
+    """Encoder whose unknown tokens are counted, before anything is added to its vocabulary."""
+    max_length: int = 128
+    """Longest utterance, in tokens; longer ones are counted."""
+
+    def __post_init__(self) -> None:
+        require(
+            bool(self.model_name.strip()), "model_name", self.model_name, "an encoder's name, path or hub id"
+        )
+        require(2 < self.max_length <= 8192, "max_length", self.max_length, "3 to 8192 tokens")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +201,7 @@ class TrainConfig:
 
 ENTRY_POINTS: dict[str, tuple[type, ...]] = {
     **{hyperparams.ENTRY_POINT: (DataConfig, hyperparams, RunConfig) for hyperparams in FAMILIES.values()},
-    "check_data": (DataConfig,),
+    "check_data": (DataConfig, CheckConfig),
     "evaluate_open_set": (DataConfig, OpenSetConfig),
     "reduce_embeddings": (ReductionConfig,),
     "promote": (PromoteConfig,),

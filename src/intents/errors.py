@@ -25,5 +25,9 @@ class TrackingError(IntentsError):
     """The tracking store or the registry can't be used."""
 
 
+class ResumeError(IntentsError):
+    """A training can't be gone on with."""
+
+
 class PromotionError(IntentsError):
     """A model version can't be published."""

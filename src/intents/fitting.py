@@ -4,7 +4,7 @@ import functools
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,21 +12,20 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from tqdm import tqdm
 
-from intents import objective
+from intents import checkpoints, objective, processes
+from intents.batches import Labelled, LengthBatchedSampler, TokenDataset, collator
+from intents.checkpoints import Progress
 from intents.evaluation import classification_metrics, confusion
 from intents.hyperparams import Hyperparams
 from intents.models.network import Network
 from intents.objective import CrossEntropy
-from intents.scoring import Integers, negative_log_likelihood
+from intents.progress import EpochReport, Journal, Marks, OnEpoch, OnStep
+from intents.scoring import negative_log_likelihood
 
-OnEpoch = Callable[[int, Mapping[str, float]], None]
-OnStep = Callable[[int, Mapping[str, float]], None]
 LOGGED_STEPS = 50
 """Loss terms are reported about every so many steps."""
 SELECTION_METRIC = "selection"
-POOL_BATCHES = 50
 
 
 @dataclass(frozen=True)
@@ -39,58 +38,6 @@ class Fit:
     seconds: float
     samples_per_second: float
     precision: str
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """Utterances and their label ids, shape (B,)."""
-
-    texts: Sequence[str]
-    labels_B: Integers
-
-
-class TokenDataset(torch.utils.data.Dataset[dict[str, Any]]):
-    """Encoded utterances with their labels."""
-
-    def __init__(self, tokenizer: Any, rows: Labelled, *, max_length: int) -> None:
-        encoded = tokenizer(list(rows.texts), truncation=True, max_length=max_length)
-        self.input_ids = encoded["input_ids"]
-        self.labels_B = rows.labels_B
-
-    def __len__(self) -> int:
-        return len(self.input_ids)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return {"input_ids": self.input_ids[index], "labels": int(self.labels_B[index])}
-
-
-class LengthBatchedSampler(torch.utils.data.Sampler[int]):
-    """Places of the training rows, so ordered that each run of `batch_size` of them holds like lengths.
-
-    Pools of POOL_BATCHES batches are drawn at random, sorted by length and cut into batches; then all batches are
-    shuffled. (transformers' own sampler leaves each pool in order of length, so that a small corpus is read from
-    its longest utterance to its shortest in every epoch: measurably worse.) A last, smaller batch stays last.
-    """
-
-    def __init__(self, lengths: Sequence[int], batch_size: int) -> None:
-        self.lengths_B = torch.tensor(lengths)
-        self.batch_size = batch_size
-
-    def __len__(self) -> int:
-        return len(self.lengths_B)
-
-    def __iter__(self) -> Iterator[int]:
-        order = torch.randperm(len(self))
-        whole = len(order) // self.batch_size * self.batch_size
-        pools = torch.split(order[:whole], POOL_BATCHES * self.batch_size)
-        batches = [
-            batch
-            for pool in pools
-            for batch in torch.split(pool[self.lengths_B[pool].argsort()], self.batch_size)
-        ]
-        for place in torch.randperm(len(batches)):
-            yield from batches[int(place)].tolist()
-        yield from order[whole:].tolist()
 
 
 class _Trainer(transformers.Trainer):  # type: ignore[misc]
@@ -123,7 +70,9 @@ class _Trainer(transformers.Trainer):  # type: ignore[misc]
         if self.args.train_sampling_strategy != "group_by_length":
             return super()._get_train_sampler(train_dataset)
         rows = self.train_dataset if train_dataset is None else train_dataset
-        return LengthBatchedSampler([len(ids) for ids in rows.input_ids], self.args.train_batch_size)
+        shared_seed = self.args.seed if processes.count() > 1 else None
+        lengths = [len(ids) for ids in rows.input_ids]
+        return LengthBatchedSampler(lengths, self.args.train_batch_size, shared_seed=shared_seed)
 
 
 def fit(
@@ -134,44 +83,63 @@ def fit(
     train: Labelled,
     validation: Labelled,
     negatives: Sequence[str],
-    checkpoints: Path,
+    folder: Path,
     on_epoch: OnEpoch,
     on_step: OnStep,
 ) -> Fit:
     """Trains the network in place and leaves the best epoch's weights in it.
 
     Which epoch that is, `Selection` says from the weighted F1 on `validation`. `negatives` are out-of-scope
-    utterances to train on. `checkpoints` is a folder for the weights.
+    utterances to train on. `folder` holds the checkpoints: where there is a complete one, training goes on from it,
+    and what was reported before is reported again.
     """
     precision = _precision(hyperparams.precision)
     passes = hyperparams.passes(len(train.texts))
     repeated = Labelled([*train.texts] * passes, np.tile(train.labels_B, passes))
     training_set = TokenDataset(tokenizer, repeated, max_length=hyperparams.max_length)
     steps = math.ceil(len(training_set) / hyperparams.batch_size) * hyperparams.epochs
+    goal = objective.build(hyperparams, tokenizer, negatives=negatives, steps=steps)
+    selection, journal = Selection(hyperparams.selection), Journal(on_epoch, on_step)
+    checkpoint, past = checkpoints.last_complete(folder) or (None, Progress())
+    selection.restore(past.selection)
+    goal.memory.extend(past.memory)
+    journal.replay(past)
     trainer = _Trainer(
-        objective.build(hyperparams, tokenizer, negatives=negatives, steps=steps),
-        on_step,
+        goal,
+        journal.step,
         label_smoothing=hyperparams.label_smoothing,
         model=network.module,
-        args=_arguments(hyperparams, checkpoints, precision=precision),
+        args=_arguments(hyperparams, folder, precision=precision),
         train_dataset=training_set,
         eval_dataset=TokenDataset(tokenizer, validation, max_length=hyperparams.max_length),
         processing_class=tokenizer,
-        data_collator=_collator(tokenizer, hyperparams),
-        compute_metrics=functools.partial(_validation_metrics, select=Selection(hyperparams.selection)),
+        data_collator=collator(tokenizer, hyperparams),
+        compute_metrics=functools.partial(_validation_metrics, select=selection),
         optimizers=_optimizer(network, hyperparams, steps=steps),
-        callbacks=_callbacks(hyperparams, steps, on_epoch),
+        callbacks=[
+            EpochReport(steps, journal),
+            Marks(lambda epoch: Progress(epoch, journal.epochs, journal.steps, vars(selection), goal.memory)),
+            *_early_stopping(hyperparams),
+        ],
     )
     trainer.remove_callback(transformers.PrinterCallback)
-    seconds = _timed(trainer.train)
-    epochs_run = round(trainer.state.epoch)
-    best = max(trainer.state.log_history, key=lambda entry: entry.get(f"eval_{SELECTION_METRIC}", -math.inf))
+    if processes.count() > 1:  # rows are dealt out; dropout and negatives are each process's own
+        torch.manual_seed(hyperparams.seed + processes.rank())
+    seconds = _timed(functools.partial(trainer.train, resume_from_checkpoint=checkpoint and str(checkpoint)))
+    return _outcome(
+        trainer.state, seconds, precision=precision, rows=len(training_set), past_epochs=past.epoch
+    )
+
+
+def _outcome(state: Any, seconds: float, *, precision: str, rows: int, past_epochs: int) -> Fit:
+    epochs_run = round(state.epoch)
+    best = max(state.log_history, key=lambda entry: entry.get(f"eval_{SELECTION_METRIC}", -math.inf))
     return Fit(
         best_epoch=round(best["epoch"]),
         epochs_run=epochs_run,
         best_f1_weighted=float(best["eval_f1_weighted"]),
         seconds=seconds,
-        samples_per_second=epochs_run * len(training_set) / seconds,
+        samples_per_second=(epochs_run - past_epochs) * rows / seconds,
         precision=precision,
     )
 
@@ -186,18 +154,11 @@ def _timed(train: Callable[[], Any]) -> float:
     return time.perf_counter() - started
 
 
-def _collator(tokenizer: Any, hyperparams: Hyperparams) -> Any:
-    is_fixed = hyperparams.padding == "max_length"
-    return transformers.DataCollatorWithPadding(
-        tokenizer, padding=hyperparams.padding, max_length=hyperparams.max_length if is_fixed else None
-    )
-
-
-def _arguments(hyperparams: Hyperparams, checkpoints: Path, *, precision: str) -> Any:
+def _arguments(hyperparams: Hyperparams, folder: Path, *, precision: str) -> Any:
     return transformers.TrainingArguments(
-        output_dir=str(checkpoints),
+        output_dir=str(folder),
         num_train_epochs=hyperparams.epochs,
-        per_device_train_batch_size=hyperparams.batch_size,
+        per_device_train_batch_size=processes.share(hyperparams.batch_size),
         per_device_eval_batch_size=hyperparams.evaluation_batch_size,
         train_sampling_strategy="group_by_length" if hyperparams.batching == "by_length" else "random",
         bf16=precision == "bfloat16",
@@ -208,14 +169,16 @@ def _arguments(hyperparams: Hyperparams, checkpoints: Path, *, precision: str) -
         load_best_model_at_end=True,
         metric_for_best_model=SELECTION_METRIC,
         greater_is_better=True,
-        save_total_limit=1,
-        save_only_model=True,
+        # Two, so that the one before stands until the newest is marked.
+        save_total_limit=2,
+        restore_callback_states_from_checkpoint=True,
         seed=hyperparams.seed,
         remove_unused_columns=False,
         label_names=["labels"],
         report_to=[],
         disable_tqdm=True,
         dataloader_pin_memory=torch.cuda.is_available(),
+        ddp_find_unused_parameters=False,
     )
 
 
@@ -265,6 +228,10 @@ class Selection:
         self.best = 0.0
         self.epoch = 0
 
+    def restore(self, remembered: Mapping[str, Any]) -> None:
+        """Goes on from what another one's `vars` were; from the beginning if they are empty."""
+        vars(self).update(remembered)
+
     def __call__(self, f1_weighted: float, *, rows: int) -> float:
         """The number of the next epoch, its weighted F1 measured on so many rows."""
         if self.rule == "best":
@@ -282,43 +249,7 @@ def _validation_metrics(prediction: Any, select: Selection) -> dict[str, float]:
     return metrics | {SELECTION_METRIC: select(metrics["f1_weighted"], rows=len(labels_B))}
 
 
-def _callbacks(hyperparams: Hyperparams, steps: int, on_epoch: OnEpoch) -> list[Any]:
-    callbacks: list[Any] = [_EpochReport(steps, on_epoch)]
-    if hyperparams.patience:
-        callbacks.append(transformers.EarlyStoppingCallback(early_stopping_patience=hyperparams.patience))
-    return callbacks
-
-
-class _EpochReport(transformers.TrainerCallback):  # type: ignore[misc]
-    """Draws the progress bar and hands each epoch's metrics on."""
-
-    def __init__(self, steps: int, on_epoch: OnEpoch) -> None:
-        self.bar = tqdm(total=steps, unit="step", desc="training", dynamic_ncols=True, mininterval=0.5)
-        self.on_epoch = on_epoch
-        self.train_loss = float("nan")
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        self.bar.update()
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, float], **_: Any) -> None:  # noqa: ARG002
-        self.train_loss = logs.get("loss", self.train_loss)
-
-    def on_evaluate(
-        self,
-        args: Any,  # noqa: ARG002
-        state: Any,
-        control: Any,  # noqa: ARG002
-        metrics: Mapping[str, float],
-        **_: Any,
-    ) -> None:
-        names = ("accuracy", "f1_weighted", "f1_macro", "nll", "loss")
-        report = {f"val_{name}": float(metrics[f"eval_{name}"]) for name in names}
-        report["train_loss"] = float(self.train_loss)
-        epoch = round(state.epoch)
-        self.bar.set_postfix_str(
-            f"epoch {epoch}, loss {self.train_loss:.3f}, val F1 {report['val_f1_weighted']:.4f}"
-        )
-        self.on_epoch(epoch, report)
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        self.bar.close()
+def _early_stopping(hyperparams: Hyperparams) -> list[Any]:
+    if not hyperparams.patience:
+        return []
+    return [transformers.EarlyStoppingCallback(early_stopping_patience=hyperparams.patience)]

@@ -2,73 +2,73 @@
 
 import contextlib
 import shlex
-import shutil
-import signal
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from intents import parameters, stores
+from intents import interrupts, liveness, parameters, stores
 from intents.config import TrainConfig
-from intents.errors import TrackingError
 
 FAILURE_TAG = "failure"
 
 
 @contextlib.contextmanager
-def stopped_by_signals() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextlib.contextmanager
 def started_with(parameters: Mapping[str, Any]) -> Iterator[str]:
     """A run with these parameters logged, where they are not yet, ended as what became of it."""
-    with _ended_as_it_went(mlflow.start_run()) as run_id:
-        logged = MlflowClient().get_run(run_id).data.params
-        mlflow.log_params({name: value for name, value in parameters.items() if name not in logged})
+    end_the_dead()
+    with _ended_as_it_went(is_nested=False) as run_id:
+        _log_missing(run_id, parameters)
         yield run_id
 
 
 @contextlib.contextmanager
 def started(config: TrainConfig, *, is_nested: bool = False) -> Iterator[str]:
     """A training's run with its parameters and tags logged, ended as what became of it."""
-    run = mlflow.start_run(nested=is_nested)
-    with _ended_as_it_went(run) as run_id, contextlib.ExitStack() as stack:
+    end_the_dead()
+    with _ended_as_it_went(is_nested=is_nested) as run_id, contextlib.ExitStack() as stack:
         if _disagreeing(run_id, config):
             # `mlflow run` logs the declared defaults before this code starts, and a logged parameter can't be
             # changed: where the recipe changed some, a run of its own, nested, says what was really trained.
-            child = mlflow.start_run(nested=True)
-            run_id = stack.enter_context(_ended_as_it_went(child))
-        logged = MlflowClient().get_run(run_id).data.params
-        values = config.as_parameters()
-        mlflow.log_params({name: value for name, value in values.items() if name not in logged})
+            run_id = stack.enter_context(_ended_as_it_went(is_nested=True))
+        _log_missing(run_id, config.as_parameters())
         hyperparams = config.hyperparams
-        mlflow.set_tags(
-            {
-                "family": hyperparams.FAMILY,
-                "encoder": hyperparams.model_name,
-                "recipe": hyperparams.recipe,
-                "selected_on": "test" if hyperparams.selects_on_test else "validation",
-            }
-        )
+        with interrupts.whole():
+            mlflow.set_tags(
+                {
+                    "family": hyperparams.FAMILY,
+                    "encoder": hyperparams.model_name,
+                    "recipe": hyperparams.recipe,
+                    "selected_on": "test" if hyperparams.selects_on_test else "validation",
+                }
+            )
         yield run_id
 
 
+def _log_missing(run_id: str, parameters: Mapping[str, Any]) -> None:
+    logged = MlflowClient().get_run(run_id).data.params
+    with interrupts.whole():
+        mlflow.log_params({name: value for name, value in parameters.items() if name not in logged})
+
+
+def end_the_dead() -> None:
+    """Ends as KILLED what still counts as running though its process is proven dead, as after SIGKILL."""
+    client = MlflowClient()
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    for run in client.search_runs(experiments, "attributes.status = 'RUNNING'"):
+        if liveness.is_proven_dead(run.data.tags):
+            reason = f"process {run.data.tags[liveness.PID_TAG]} died without a word"
+            with interrupts.whole():
+                client.set_tag(run.info.run_id, FAILURE_TAG, reason)
+                client.set_terminated(run.info.run_id, "KILLED")
+
+
 @contextlib.contextmanager
-def _ended_as_it_went(run: Any) -> Iterator[str]:
+def _ended_as_it_went(*, is_nested: bool) -> Iterator[str]:
+    with interrupts.whole():
+        run = mlflow.start_run(nested=is_nested, tags=liveness.tags())
     try:
         yield run.info.run_id
     except KeyboardInterrupt:
@@ -81,12 +81,13 @@ def _ended_as_it_went(run: Any) -> Iterator[str]:
         _end("FAILED")
         raise
     else:
-        mlflow.end_run("FINISHED")
+        with interrupts.whole():
+            mlflow.end_run("FINISHED")
 
 
 def _end(status: str) -> None:
     """Ends the run, unless the store is gone: then the error that ended it is the one to show."""
-    with contextlib.suppress(MlflowException):
+    with interrupts.whole(), contextlib.suppress(MlflowException):
         mlflow.end_run(status)
 
 
@@ -102,27 +103,11 @@ def _disagreeing(run_id: str, config: TrainConfig) -> list[str]:
     return [
         name
         for name, text in logged.items()
-        if name in declared and declared[name].parse(_unquoted(text)) != effective[name]
+        if name in declared and declared[name].parse(unquoted(text)) != effective[name]
     ]
 
 
-def _unquoted(text: str) -> str:
+def unquoted(text: str) -> str:
     """What `mlflow run` logged, without the shell's quotes that it logs too."""
     words = shlex.split(text)
     return words[0] if len(words) == 1 else text if words else ""
-
-
-@contextlib.contextmanager
-def workspace(config: TrainConfig, run_id: str) -> Iterator[Path]:
-    """A folder for the run's checkpoints and model; gone when the run is."""
-    folder = Path(config.data.workspace) / "runs" / run_id
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise TrackingError(
-            f"{folder}: can't be made ({error.strerror}). Name a folder you can write with -P workspace=<path>."
-        ) from error
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

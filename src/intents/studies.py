@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 from mlflow.tracking import MlflowClient
 
-from intents import open_set, runs, stores, tracking, training
+from intents import interrupts, open_set, processes, runs, stores, tracking, training
 from intents.config import DataConfig, OpenSetConfig, TrainConfig, train_config
 from intents.data import corpus as corpora
 from intents.data.leave_out import leave_intents_out
+from intents.errors import ConfigError
 from intents.tracking import RunOutcome, Say
 
 SELECTED_BY = "best_val_f1_weighted"
@@ -36,12 +37,19 @@ class OpenSetOutcome:
         return "\n".join(lines)
 
 
-def train(config: TrainConfig, *, say: Say) -> RunOutcome:
-    """One training, or one a seed under a parent run that holds their mean and spread. Raises IntentsError."""
+def train(config: TrainConfig, *, say: Say) -> RunOutcome | None:
+    """One training, or one a seed under a parent run that holds their mean and spread. Raises IntentsError.
+
+    Of several processes (torchrun) the main one returns the outcome; the others help it, and return None.
+    """
+    if not processes.is_main():
+        for _ in range(config.run.seeds):
+            tracking.train_beside()
+        return None
     if config.run.seeds == 1:
         return tracking.train(config, say=say)
     stores.connect()
-    with runs.stopped_by_signals(), runs.started(config) as parent:
+    with interrupts.stop_the_run(), runs.started(config) as parent:
         outcomes = []
         for seed in range(config.hyperparams.seed, config.hyperparams.seed + config.run.seeds):
             say(f"seed {seed}")
@@ -57,9 +65,13 @@ def train(config: TrainConfig, *, say: Say) -> RunOutcome:
 
 def evaluate_open_set(data: DataConfig, study: OpenSetConfig, *, say: Say) -> OpenSetOutcome:
     """Trains on a share of the intents, refuses the others; one nested run a share and seed. Raises IntentsError."""
+    if processes.count() > 1:
+        raise ConfigError(
+            f"evaluate_open_set was started in {processes.count()} processes; it trains in one. Leave torchrun out."
+        )
     config = train_config(study.family, {**_texts(data), **study.overrides})
     stores.connect()
-    with runs.stopped_by_signals(), runs.started_with(vars(data) | vars(study)) as parent:
+    with interrupts.stop_the_run(), runs.started_with(vars(data) | vars(study)) as parent:
         corpus = corpora.load(config.data, selects_on_test=config.hyperparams.selects_on_test)
         say(corpus.summary())
         rows = []
@@ -81,18 +93,20 @@ def evaluate_open_set(data: DataConfig, study: OpenSetConfig, *, say: Say) -> Op
 def _leave_out_once(config: TrainConfig, corpus: Any, *, share: float, seed: int) -> dict[str, float]:
     seeded = _with_seed(config, seed)
     with runs.started(seeded, is_nested=True), tempfile.TemporaryDirectory() as folder:
-        mlflow.log_params({"known_share": share})
+        with interrupts.whole():
+            mlflow.log_params({"known_share": share})
         result = training.train(
             seeded,
             leave_intents_out(corpus, known_share=share, seed=seed),
             Path(folder),
-            on_epoch=lambda epoch, metrics: mlflow.log_metrics(dict(metrics), step=epoch),
-            on_step=lambda step, terms: mlflow.log_metrics(dict(terms), step=step),
+            on_epoch=tracking.log_metrics,
+            on_step=tracking.log_metrics,
             on_note=lambda _: None,
         )
         metrics = open_set.open_intent_metrics(result.test.predictions, intents=result.intents)
         metrics |= {name: result.test.report.metrics[name] for name in ("auroc", "fpr95")}
-        mlflow.log_metrics(metrics)
+        with interrupts.whole():
+            mlflow.log_metrics(metrics)
         return metrics
 
 

@@ -6,7 +6,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,13 +19,14 @@ from mlflow.data.sources import LocalArtifactDatasetSource
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from intents import encoders, pyfunc, runs, saving, stores, training
+from intents import encoders, interrupts, processes, pyfunc, resuming, runs, saving, stores, training
 from intents.config import REGISTERED_MODEL, TrainConfig
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
 from intents.data.splitting import TEST, TRAIN, VALIDATION
 from intents.training import TrainingResult
 
+CORPUS_DIGEST_TAG = "corpus_digest"
 TEST_DIGEST_TAG = "test_digest"
 LOGGED_MODEL = "intent_model"
 SERVING_PACKAGES = (
@@ -63,32 +64,60 @@ def train(config: TrainConfig, *, say: Say, is_nested: bool = False) -> RunOutco
     """
     encoders.locate(config.hyperparams.model_name)
     stores.connect()
+    config = resuming.restored(config)
     with (
-        runs.stopped_by_signals(),
+        interrupts.stop_the_run(),
         runs.started(config, is_nested=is_nested) as run_id,
-        runs.workspace(config, run_id) as workspace,
+        resuming.workspace(config, run_id, say=say) as workspace,
     ):
+        processes.agreed((config, workspace))
         corpus = corpora.load(config.data, selects_on_test=config.hyperparams.selects_on_test)
         say(corpus.summary())
         for note in corpus.notes:
             say(f"note: {note}")
-        _log_corpus(corpus, config)
+        resuming.check_same_rows(config, corpus, digest_tag=CORPUS_DIGEST_TAG)
+        with interrupts.whole():
+            _log_corpus(corpus, config)
         result = training.train(
             config,
             corpus,
-            workspace / "checkpoints",
-            on_epoch=lambda epoch, metrics: mlflow.log_metrics(dict(metrics), step=epoch),
-            on_step=lambda step, terms: mlflow.log_metrics(dict(terms), step=step),
+            workspace / resuming.CHECKPOINTS,
+            on_epoch=log_metrics,
+            on_step=log_metrics,
             on_note=lambda line: say(f"note: {line}"),
         )
         directory = workspace / pyfunc.MODEL_ARTIFACT
+        shutil.rmtree(
+            directory, ignore_errors=True
+        )  # a half-written one, where the run before was cut off in it
         saving.save(result, config, corpus, directory)
-        model = _log_model(directory)
-        _log_result(result, directory, model)
+        with interrupts.whole():
+            model = _log_model(directory)
+            _log_result(result, directory, model)
         say(_headline(result))
         # Last, so that a version that exists has its metrics.
-        registered = register(model.model_uri, config.run.register)
+        with interrupts.whole():
+            registered = register(model.model_uri, config.run.register)
         return RunOutcome(run_id, registered, verdict(config.run.register, registered, run_id))
+
+
+def train_beside() -> None:
+    """What a process beside the main one does of `train`: it fits with it, and leaves all else to it."""
+    config, workspace = processes.agreed()
+    training.fitted(
+        config,
+        corpora.load(config.data, selects_on_test=config.hyperparams.selects_on_test),
+        workspace / resuming.CHECKPOINTS,
+        on_epoch=lambda *_: None,
+        on_step=lambda *_: None,
+        on_note=lambda _: None,
+    )
+
+
+def log_metrics(step: int, metrics: Mapping[str, float]) -> None:
+    """Logs what an epoch or a step reports."""
+    with interrupts.whole():
+        mlflow.log_metrics(dict(metrics), step=step)
 
 
 def verdict(name: str, candidate: str, run_id: str) -> str:
@@ -125,7 +154,7 @@ def _log_corpus(corpus: Corpus, config: TrainConfig) -> None:
         {
             "mlflow.runName": f"{config.hyperparams.FAMILY} {config.hyperparams.model_name} on {corpus.name}",
             "dataset": corpus.name,
-            "corpus_digest": corpus.digest,
+            CORPUS_DIGEST_TAG: corpus.digest,
             TEST_DIGEST_TAG: corpora.digest(corpus.part(TEST)),
         }
     )

@@ -13,18 +13,20 @@ from typing import Any
 import torch
 import transformers
 
-from intents import encoders, testing
+from intents import encoders, processes, testing
 from intents.artifact import Rejection
+from intents.batches import Labelled
 from intents.calibration import calibrate
 from intents.config import TrainConfig
 from intents.data.corpus import Corpus
 from intents.data.splitting import TEST, TRAIN, VALIDATION
 from intents.encoders import Encoder
 from intents.errors import ConfigError
-from intents.fitting import Fit, Labelled, OnEpoch, OnStep, fit
+from intents.fitting import Fit, fit
 from intents.hyperparams import Hyperparams
 from intents.models import families
 from intents.models.network import Network
+from intents.progress import OnEpoch, OnStep
 from intents.testing import TestOutcome
 
 UNKNOWN_SHARE_WARNING = 0.02
@@ -59,24 +61,15 @@ def train(
     `on_note(line)` with what a person should know.
     """
     hyperparams = config.hyperparams
-    _check_unknown_intent(hyperparams.unknown_intent, corpus)
-    transformers.set_seed(hyperparams.seed)
-    encoder = load_encoder(config, corpus, on_note)
-    network = families.build(hyperparams, {intent: i for i, intent in enumerate(corpus.intents)}, encoder)
-    selection = TEST if hyperparams.selects_on_test else VALIDATION
-    outcome = fit(
-        network,
-        encoder.tokenizer,
-        hyperparams,
-        train=labelled(corpus, TRAIN),
-        validation=labelled(corpus, selection),
-        negatives=corpus.negatives(),
-        checkpoints=checkpoints,
-        on_epoch=on_epoch,
-        on_step=on_step,
+    encoder, network, outcome = fitted(
+        config, corpus, checkpoints, on_epoch=on_epoch, on_step=on_step, on_note=on_note
     )
     rejection = _calibrate(
-        network.module, encoder.tokenizer, corpus=corpus, hyperparams=hyperparams, part=selection
+        network.module,
+        encoder.tokenizer,
+        corpus=corpus,
+        hyperparams=hyperparams,
+        part=_selection(hyperparams),
     )
     return TrainingResult(
         module=network.module,
@@ -91,11 +84,54 @@ def train(
     )
 
 
+def fitted(
+    config: TrainConfig,
+    corpus: Corpus,
+    checkpoints: Path,
+    *,
+    on_epoch: OnEpoch,
+    on_step: OnStep,
+    on_note: Callable[[str], None],
+) -> tuple[Encoder, Network, Fit]:
+    """The encoder, and the best epoch's network, not yet calibrated: all that a process beside the main one does."""
+    hyperparams = config.hyperparams
+    _check_unknown_intent(hyperparams.unknown_intent, corpus)
+    _check_batch(hyperparams.batch_size)
+    transformers.set_seed(hyperparams.seed)
+    encoder = load_encoder(config, corpus, on_note)
+    network = families.build(hyperparams, {intent: i for i, intent in enumerate(corpus.intents)}, encoder)
+    outcome = fit(
+        network,
+        encoder.tokenizer,
+        hyperparams,
+        train=labelled(corpus, TRAIN),
+        validation=labelled(corpus, _selection(hyperparams)),
+        negatives=corpus.negatives(),
+        folder=checkpoints,
+        on_epoch=on_epoch,
+        on_step=on_step,
+    )
+    return encoder, network, outcome
+
+
+def _selection(hyperparams: Hyperparams) -> str:
+    """The part that chooses the epoch, the temperature and the threshold."""
+    return TEST if hyperparams.selects_on_test else VALIDATION
+
+
 def _check_unknown_intent(name: str, corpus: Corpus) -> None:
     if name in corpus.intents:
         raise ConfigError(
             f"unknown_intent={name!r} is an intent of {corpus.name}: what is rejected needs a "
             "name of its own. Pass --unknown_intent <another name>; under mlflow run, -P unknown_intent=<another name>."
+        )
+
+
+def _check_batch(batch_size: int) -> None:
+    if batch_size % processes.count():
+        raise ConfigError(
+            f"batch_size={batch_size} can't be dealt out to {processes.count()} processes evenly: a step takes "
+            "batch_size utterances in all. Pass a multiple of their number."
         )
 
 

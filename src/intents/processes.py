@@ -1,0 +1,40 @@
+"""A training by several processes (`torchrun`): which one this is, and what they must agree on."""
+
+import os
+from typing import Any
+
+MAIN = 0
+
+
+def rank() -> int:
+    """This process's number among those of one training; 0 without torchrun."""
+    return int(os.environ.get("RANK", MAIN))
+
+
+def count() -> int:
+    """How many processes train together."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
+def is_main() -> bool:
+    """Whether this process is the one that logs, saves and registers."""
+    return rank() == MAIN
+
+
+def agreed(value: Any = None) -> Any:
+    """The main process's value, in all of them. Every process must call this; what the others pass is ignored."""
+    if count() == 1:
+        return value
+    import torch  # late: who only asks for the rank must not wait for it
+
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    values = [value]
+    device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if torch.cuda.is_available() else None
+    torch.distributed.broadcast_object_list(values, src=MAIN, device=device)
+    return values[0]
+
+
+def share(number: int) -> int:
+    """One process's share of a number of utterances, at least 1."""
+    return max(1, number // count())

@@ -1,0 +1,25 @@
+"""How well an encoder spells a corpus: unknown tokens and cut utterances of each part, without training."""
+
+from collections.abc import Sequence
+
+from intents import encoders
+from intents.data.corpus import Corpus
+from intents.data.splitting import TEST, TRAIN, VALIDATION
+
+
+def account(corpus: Corpus, model_name: str, *, max_length: int) -> list[str]:
+    """A line each part: the share of tokens the encoder can't spell, and the utterances cut. Raises EncoderError."""
+    texts = {part: list(corpus.part(part)["text"]) for part in (TRAIN, VALIDATION, TEST)}
+    texts["out-of-scope"] = list(corpus.out_of_scope["text"])
+    tokenizer = encoders.tokenizer_for(model_name, texts[TRAIN], max_length=max_length)
+    return [
+        f"spelled by {model_name}: {encoders.unknown_share(tokenizer, found):.1%} of {part} tokens unknown, "
+        f"{_cut(tokenizer, found, max_length=max_length):,} of {len(found):,} utterances over {max_length} tokens"
+        for part, found in texts.items()
+        if found
+    ]
+
+
+def _cut(tokenizer: object, texts: Sequence[str], *, max_length: int) -> int:
+    encoded = tokenizer(list(texts), truncation=False, return_attention_mask=False)["input_ids"]  # type: ignore[operator]
+    return sum(len(ids) > max_length for ids in encoded)
