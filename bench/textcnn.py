@@ -38,7 +38,7 @@ BOOTSTRAP_SAMPLES = 1000
 CONTENDERS: dict[str, dict[str, str]] = {
     "notebook": {"recipe": "notebook"},
     "default": {},
-    "one member": {"members": "1"},
+    "four members": {"members": "4"},
 }
 
 
@@ -62,7 +62,7 @@ def main() -> int:
             trained[name].append(outcome)
             measured = ", ".join(f"{n} {v:.4f}" for n, v in metrics(outcome.predictions).items())
             rate = f"{outcome.samples_per_second:7.0f} samples/s"
-            print(f"seed {seed} {name:10} {rate}, {measured}", flush=True)
+            print(f"seed {seed} {name:12} {rate}, {measured}", flush=True)
     _report(trained, vars(arguments))
     return 0
 

@@ -14,6 +14,7 @@ from tests.conftest import run_tracked, start_command, stopped_while_training
 
 CLOSED_PORT = "127.0.0.1:9"  # discard: nothing listens there
 COLD_PROCESSES = 4
+TRAININGS = ("train_bert", "train_cnn")
 
 
 def test_an_error_of_the_users_ends_the_run_failed_with_its_reason(
@@ -107,3 +108,19 @@ def test_a_cold_store_that_several_processes_open_at_once_works_for_all_of_them(
     ]
     errors = [process.communicate(timeout=120)[1] for process in processes]
     assert [process.returncode for process in processes] == [0] * COLD_PROCESSES, errors
+
+
+@pytest.mark.slow
+def test_two_trainings_at_once_in_one_folder_against_one_cold_store_both_finish(
+    tiny_settings: dict[str, str], subprocess_environment: dict[str, str], tmp_path: Path
+):
+    environment = subprocess_environment | {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'mlflow.db'}"}
+    settings = tiny_settings | {"workspace": "workspace", "register": "both"}
+    started = [start_command(name, settings, environment=environment, cwd=tmp_path) for name in TRAININGS]
+    ended = [process.communicate(timeout=180) for process in started]
+    assert [process.returncode for process in started] == [0, 0], ended
+    assert sorted(said.splitlines()[-1].split(";")[0] for said, _ in ended) == [
+        "registered both version 1",
+        "registered both version 2",
+    ]
+    assert list((tmp_path / "workspace" / "runs").iterdir()) == []

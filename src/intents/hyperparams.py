@@ -200,10 +200,10 @@ class TextCNNHyperparams(Hyperparams):
 
     model_name: str = "char"
     max_length: int = 64
-    batch_size: int = 64
+    batch_size: int = 128
     epochs: int = 20
     min_steps: int = 400
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     new_weights_factor: float = 1.0
     special_tokens: bool = False
     energy_weight: float = 0.5
