@@ -108,9 +108,10 @@ def kill_and_resume(
         time.sleep(moment.uniform(0, seconds * 0.6))
         process.send_signal(signal.SIGKILL)
         process.communicate()
-    if process.returncode == 0:  # it was done already
+    left = [path for path in runs.iterdir() if path.is_dir()]
+    if not left:  # it was done already
         return kill_and_resume(flags, folder, moment, seconds=seconds)
-    (killed,) = [path for path in runs.iterdir() if path.is_dir()]
+    (killed,) = left
     done = checkpoints.last_complete(killed / CHECKPOINTS)
     assert done
     client = MlflowClient()

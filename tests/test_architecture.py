@@ -17,6 +17,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("intents.parameters", "intents.processes"),
     ("intents.hyperparams",),
     ("intents.config",),
+    ("intents.encoder_files",),
+    ("intents.hub",),
     (
         "intents.data",
         "intents.data.problems",

@@ -230,11 +230,11 @@ def damaged_index(directory: Path) -> None:
         (no_weights, "needs model.safetensors"),
         (pickled, "pickled weights are never loaded"),
         (no_config, "needs config.json"),
-        (damaged, "input embeddings can't be read"),
-        (damaged_config, "input embeddings can't be read"),
+        (damaged, "model.safetensors is damaged"),
+        (damaged_config, "config.json is no JSON"),
         (without_the_table, "input embeddings can't be read"),
-        (lost_shard, "input embeddings can't be read"),
-        (damaged_index, "input embeddings can't be read"),
+        (lost_shard, "safetensors is damaged"),
+        (damaged_index, "index.json is no JSON"),
     ],
 )
 def test_a_directory_that_can_not_be_read_is_one_clear_error_and_leaves_no_table(
@@ -256,6 +256,6 @@ def test_an_encoder_that_brings_its_own_code_is_refused_and_the_code_not_run(
     (encoder_copy / "config.json").write_text(
         '{"model_type": "evil", "auto_map": {"AutoConfig": "evil.Config"}}'
     )
-    with pytest.raises(EncoderError, match="input embeddings can't be read"):
+    with pytest.raises(EncoderError, match="no encoder's code is ever run"):
         reduced_table(str(encoder_copy), size=SIZE, workspace=tmp_path / "workspace")
     assert not trace.exists()

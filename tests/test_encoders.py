@@ -1,6 +1,10 @@
 """Encoders: what a name stands for, what a tokenizer can spell, and what is refused."""
 
+import json
 import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,6 +12,7 @@ import torch
 import transformers
 
 from intents import encoders, parameters
+from intents.encoder_files import ALTERNATIVES
 from intents.errors import EncoderError
 from intents.hyperparams import BertHyperparams
 from tests.conftest import UNSPELLABLE
@@ -153,10 +158,6 @@ def test_a_local_directory_is_its_own_weights(tiny_bert: Path):
     assert encoders.locate(str(tiny_bert)) == str(tiny_bert)
 
 
-def test_a_hub_id_is_left_for_the_hub():
-    assert encoders.locate("hfl/chinese-bert-wwm-ext") == "hfl/chinese-bert-wwm-ext"
-
-
 @pytest.mark.parametrize("name", ["/nowhere/model", "./nowhere", "~/nowhere-at-all", "bert", "a/b/c"])
 def test_a_name_that_is_no_encoder_is_refused_with_what_could_be_used_instead(name: str):
     with pytest.raises(EncoderError, match=r"found nothing.*model_name=char"):
@@ -198,8 +199,93 @@ def test_an_encoder_that_brings_its_own_code_is_refused_and_the_code_not_run(tin
     assert not trace.exists()
 
 
-def test_a_damaged_config_is_one_clear_error(tiny_bert: Path, tmp_path: Path):
+def cut_short(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "finding"),
+    [
+        ("config.json", lambda _: b"{", "config.json is no JSON"),
+        ("config.json", lambda _: b"\xff\xfe", "config.json is no JSON"),
+        ("config.json", lambda _: b"[]", "config.json holds a list, expected a JSON object"),
+        ("config.json", lambda _: b"{}", "Unrecognized model"),
+        ("tokenizer_config.json", lambda _: b"{", "tokenizer_config.json is no JSON"),
+        ("tokenizer.json", lambda _: b"{", "can't be loaded: "),
+        ("tokenizer.json", lambda _: b'{"version": "1.0"}', "can't be loaded: "),
+        ("model.safetensors", cut_short, "model.safetensors is damaged"),
+        ("model.safetensors", lambda content: content + b"more", "model.safetensors is damaged"),
+        ("model.safetensors", lambda _: b"", "model.safetensors is damaged"),
+        ("model.safetensors", lambda _: b"version https://git-lfs", "model.safetensors is damaged"),
+    ],
+)
+def test_a_damaged_file_is_one_clear_error_before_anything_is_trained(
+    name: str, damage: Callable[[bytes], bytes], finding: str, tiny_bert: Path, tmp_path: Path
+):
     copy = shutil.copytree(tiny_bert, tmp_path / "encoder")
-    (copy / "config.json").write_text("{")
-    with pytest.raises(EncoderError, match="can't be loaded"):
-        load(str(copy))
+    (copy / name).write_bytes(damage((copy / name).read_bytes()))
+    with pytest.raises(EncoderError) as refusal:
+        encoders.locate(str(copy))
+    assert str(refusal.value).startswith(f"model_name={str(copy)!r} can't be loaded: ")
+    assert finding in str(refusal.value)
+    assert str(refusal.value).endswith(ALTERNATIVES)
+
+
+def test_an_index_that_names_an_absent_file_of_weights_is_refused_by_its_name(
+    tiny_bert: Path, tmp_path: Path
+):
+    copy = shutil.copytree(tiny_bert, tmp_path / "encoder")
+    (copy / "model.safetensors").rename(copy / "model-00001-of-00002.safetensors")
+    parts = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
+    (copy / "model.safetensors.index.json").write_text(json.dumps({"weight_map": parts}))
+    with pytest.raises(EncoderError, match=r"00002-of-00002\.safetensors is damaged"):
+        encoders.locate(str(copy))
+
+
+@pytest.mark.parametrize("index", ["{}", '{"weight_map": []}', '{"weight_map": {"a": 1}}'])
+def test_an_index_that_names_no_weights_is_refused(index: str, tiny_bert: Path, tmp_path: Path):
+    copy = shutil.copytree(tiny_bert, tmp_path / "encoder")
+    (copy / "model.safetensors").unlink()
+    (copy / "model.safetensors.index.json").write_text(index)
+    with pytest.raises(EncoderError, match="is damaged: No such file"):
+        encoders.locate(str(copy))
+
+
+@pytest.mark.parametrize("model_type", ["bert", "deberta-v2", "xlm-roberta"])
+def test_an_encoder_without_a_tokenizer_is_refused_though_the_library_would_make_an_empty_one(
+    model_type: str, tiny_bert: Path, tmp_path: Path
+):
+    copy = shutil.copytree(tiny_bert, tmp_path / "encoder")
+    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
+        (copy / name).unlink()
+    (copy / "config.json").write_text(json.dumps({"model_type": model_type}))
+    assert len(transformers.AutoTokenizer.from_pretrained(copy)) < 10
+    with pytest.raises(EncoderError, match="it has no tokenizer; expected"):
+        encoders.locate(str(copy))
+
+
+def test_added_characters_of_any_script_are_spelled_where_this_project_is_unknown(
+    tiny_bert: Path, tmp_path: Path
+):
+    texts = ["你好กขค", "👋🏽🎉", "привет", "龘靐"]
+    encoder = load(str(tiny_bert), texts)
+    encoder.tokenizer.save_pretrained(tmp_path)
+    script = """
+import sys; sys.modules["intents"] = None
+import json
+from transformers import AutoTokenizer
+tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
+print(json.dumps(tokenizer(json.loads(sys.argv[2]), add_special_tokens=False)["input_ids"]))
+"""
+    said = subprocess.run(
+        [sys.executable, "-I", "-c", script, str(tmp_path), json.dumps(texts)],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    spelled = json.loads(said)
+    assert encoder.unknown_share > 0
+    assert spelled == encoder.tokenizer(texts, add_special_tokens=False)["input_ids"]
+    # a token of its own for every character, and none of them unknown
+    assert [len(set(ids)) for ids in spelled] == [len(set(text)) for text in texts]
+    assert encoder.tokenizer.unk_token_id not in {token for ids in spelled for token in ids}

@@ -15,11 +15,11 @@ from transformers import AutoConfig, AutoModel
 from transformers.utils import cached_file
 
 from intents import encoders
+from intents.encoder_files import ALTERNATIVES, INDEX, WEIGHTS
 from intents.errors import EncoderError
 from intents.scoring import Floats
 
 CACHE_FOLDER = "embeddings"
-WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 TABLE = "token_id_to_reduced_embedding"
 
 
@@ -77,7 +77,7 @@ def input_embeddings(weights: str, model_name: str) -> Floats:
     except (OSError, ValueError, KeyError, SafetensorError, NotImplementedError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise EncoderError(
-            f"model_name={model_name!r}: its input embeddings can't be read: {reason} {encoders.ALTERNATIVES}"
+            f"model_name={model_name!r}: its input embeddings can't be read: {reason} {ALTERNATIVES}"
         ) from error
 
 

@@ -21,6 +21,8 @@ FOLDER_TAG = "checkpoints"
 """The run's folder under `workspace`/runs: its own id, or that of the run it goes on from."""
 RESUMES_TAG = "resumes"
 CHECKPOINTS = "checkpoints"
+LITTLE_SPACE = 200 * 2**20
+"""Bytes: what is left of a disk that a failure may be due to."""
 OWN = ("register", "resume")
 """Parameters that a run that goes on has of its own."""
 
@@ -69,6 +71,11 @@ def workspace(config: TrainConfig, run_id: str, *, say: Callable[[str], None]) -
         try:
             yield folder
         except BaseException:
+            free = shutil.disk_usage(folder).free
+            if free < LITTLE_SPACE:
+                say(
+                    f"{folder}: only {free // 2**20} MB left on this disk. Free some, or name another: workspace=<path>"
+                )
             if checkpoints.last_complete(folder / CHECKPOINTS) is None:
                 shutil.rmtree(folder, ignore_errors=True)
             else:

@@ -1,5 +1,7 @@
 """Networks: a prediction belongs to its utterance alone, and a folded temperature divides the logits."""
 
+import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from intents import artifact, encoders, parameters
 from intents.artifact import Rejection
@@ -292,9 +294,30 @@ def test_weights_that_are_damaged_are_one_clear_error(tiny_bert: Path, tmp_path:
         (tmp_path / file.name).write_bytes(file.read_bytes())
     (tmp_path / "model.safetensors").write_bytes(b"not safetensors")
     hyperparams = BertHyperparams(model_name=str(tmp_path), max_length=MAX_LENGTH, extend_vocabulary="never")
-    encoder = encoders.load(hyperparams, TEXTS, workspace=NOWHERE)
+    with pytest.raises(EncoderError, match=r"model.safetensors is damaged"):
+        encoders.load(hyperparams, TEXTS, workspace=NOWHERE)
+
+
+def test_weights_of_other_sizes_than_the_configuration_says_are_one_clear_error(
+    tiny_bert: Path, tmp_path: Path
+):
+    encoder = shutil.copytree(tiny_bert, tmp_path / "encoder")
+    sizes = json.loads((encoder / "config.json").read_text())
+    (encoder / "config.json").write_text(json.dumps(sizes | {"hidden_size": 64}))
+    hyperparams = BertHyperparams(model_name=str(encoder), max_length=MAX_LENGTH)
+    loaded = encoders.load(hyperparams, TEXTS, workspace=NOWHERE)
     with pytest.raises(EncoderError, match="weights can't be loaded"):
-        families.build(hyperparams, INTENTS, encoder)
+        families.build(hyperparams, INTENTS, loaded)
+
+
+def test_weights_of_another_architecture_are_refused(tiny_bert: Path, tmp_path: Path):
+    encoder = shutil.copytree(tiny_bert, tmp_path / "encoder")
+    weights = load_file(encoder / "model.safetensors")
+    save_file({f"other.{name}": weight for name, weight in weights.items()}, encoder / "model.safetensors")
+    hyperparams = BertHyperparams(model_name=str(encoder), max_length=MAX_LENGTH)
+    loaded = encoders.load(hyperparams, TEXTS, workspace=NOWHERE)
+    with pytest.raises(EncoderError, match="none of its weights"):
+        families.build(hyperparams, INTENTS, loaded)
 
 
 def test_more_tokens_than_the_encoder_reads_are_refused_before_training(tiny_bert: Path):

@@ -74,6 +74,11 @@ def build(hyperparams: BertHyperparams, intent2id: dict[str, int], encoder: Enco
                 f"max_length={hyperparams.max_length}: {hyperparams.model_name!r} reads at most {positions} tokens. "
                 f"Pass -P max_length={positions} or less."
             )
+        if len(loading["missing_keys"]) == len(module.state_dict()):
+            raise EncoderError(
+                f"model_name={hyperparams.model_name!r}: none of its weights is one that a {module.config.model_type} "
+                "has, as config.json says it is; all would begin at random. Take its directory from its source again."
+            )
         if encoder.added_tokens:
             module.resize_token_embeddings(len(encoder.tokenizer), mean_resizing=False)
     return Network(module, new_weights=frozenset(loading["missing_keys"]))
