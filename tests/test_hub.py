@@ -14,7 +14,8 @@ from mlflow.tracking import MlflowClient
 from safetensors.torch import load_file
 
 from intents.cli import USER_ERROR
-from intents.encoders import ALTERNATIVES, CONVERTER
+from intents.encoder_files import ALTERNATIVES
+from intents.hub import CONVERTER
 from tests import hub as hubs
 from tests.conftest import start_command
 from tests.hub import Hub

@@ -99,8 +99,7 @@ def locate(model_name: str) -> str:
     if path.is_dir():
         check_directory(path, model_name)
         return str(path)
-    looks_like_path = path.is_absolute() or model_name.startswith((".", "~")) or model_name.count("/") != 1
-    if path.exists() or looks_like_path:
+    if not is_hub_id(model_name):
         found = "a file" if path.exists() else "nothing"
         raise EncoderError(
             f"model_name={model_name!r}: expected an encoder, found {found} there. {ALTERNATIVES}"
@@ -108,6 +107,12 @@ def locate(model_name: str) -> str:
     directory = hub.fetched(model_name)
     check_directory(directory, model_name)
     return str(directory)
+
+
+def is_hub_id(model_name: str) -> bool:
+    """Whether the encoder is the hub's to give, and so may take a while."""
+    looks_like_path = model_name.startswith((".", "~", "/")) or model_name.count("/") != 1
+    return not looks_like_path and not Path(model_name).exists()
 
 
 def character_tokenizer(texts: Iterable[str], *, max_length: int) -> PreTrainedTokenizerFast:

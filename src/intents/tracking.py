@@ -62,6 +62,8 @@ def train(config: TrainConfig, *, say: Say, is_nested: bool = False) -> RunOutco
     With `is_nested` its run is a child of the one under way. Interrupted, the run ends as KILLED; on any error as
     FAILED, the reason in its tag `failure`.
     """
+    if encoders.is_hub_id(config.hyperparams.model_name):
+        say(f"fetching {config.hyperparams.model_name}, or what is new of it")
     encoders.locate(config.hyperparams.model_name)
     stores.connect()
     config = resuming.restored(config)

@@ -1,0 +1,69 @@
+"""README.md and README.zh.md say the same: the same commands, the same figures, and no link that leads nowhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ENGLISH, CHINESE = "README.md", "README.zh.md"
+READMES = {name: (ROOT / name).read_text(encoding="utf-8") for name in (ENGLISH, CHINESE)}
+FENCED = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"(mlflow|make|python|torchrun|curl)\s|[A-Z_]+=")
+"""A program of ours or beside it, or a variable: PYTHONPATH=src python …, MINILM="-P …"."""
+
+
+def fenced_commands(markdown: str) -> list[str]:
+    """Commands in fenced blocks, in order, each on one line and without its comment, which may be translated."""
+    joined = (re.sub(r"\\\n\s*", "", block) for block in FENCED.findall(markdown))
+    lines = (re.sub(r"\s+# .*", "", line) for block in joined for line in block.splitlines())
+    return [line for line in lines if COMMAND.match(line)]
+
+
+def inline_commands(markdown: str) -> set[str]:
+    """Commands in running text, each on one line wherever the paragraph breaks."""
+    spans = (" ".join(span.split()) for span in re.findall(r"`([^`]+)`", FENCED.sub("", markdown)))
+    return {span for span in spans if COMMAND.match(span)}
+
+
+def figures(markdown: str) -> list[str]:
+    """Numbers with four decimals, in order."""
+    return re.findall(r"(?<![\d.])\d+\.\d{4}(?!\d)", markdown)
+
+
+def relative_links(markdown: str) -> list[str]:
+    """Files that are linked to, without the section."""
+    targets = re.findall(r"\]\(([^)\s]+)\)", FENCED.sub("", markdown))
+    return [target.partition("#")[0] for target in targets if not re.match(r"[a-z]+:|#", target)]
+
+
+def test_commands_are_read_whole_and_without_comments_or_output() -> None:
+    fenced = "```\nA=1 make b   # why\ncurl x \\\n     -d y\n1 python\n```\n```python\nimport json\n```\n"
+    assert fenced_commands(fenced) == ["A=1 make b", "curl x -d y"]
+    assert inline_commands(f"`mlflow\nrun .` and `-P data=x`\n{fenced}") == {"mlflow run ."}
+
+
+def test_fenced_blocks_have_the_same_commands_in_the_same_order() -> None:
+    assert fenced_commands(READMES[ENGLISH])
+    assert fenced_commands(READMES[CHINESE]) == fenced_commands(READMES[ENGLISH])
+
+
+def test_running_text_has_the_same_commands() -> None:
+    assert inline_commands(READMES[ENGLISH])
+    assert inline_commands(READMES[CHINESE]) == inline_commands(READMES[ENGLISH])
+
+
+def test_figures_with_four_decimals_are_the_same_in_the_same_order() -> None:
+    assert figures("0.9614 [0.9554, 12.0001] 5.23 0.153 0.12345") == ["0.9614", "0.9554", "12.0001"]
+    assert figures(READMES[ENGLISH])
+    assert figures(READMES[CHINESE]) == figures(READMES[ENGLISH])
+
+
+def test_each_readme_links_to_the_other() -> None:
+    assert CHINESE in relative_links(READMES[ENGLISH])
+    assert ENGLISH in relative_links(READMES[CHINESE])
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_every_relative_link_leads_to_a_file(name: str) -> None:
+    assert [link for link in relative_links(READMES[name]) if not (ROOT / link).is_file()] == []
