@@ -1,5 +1,6 @@
 """The training loop, by transformers' Trainer: batches, optimizer, best epoch, early stop, progress."""
 
+import contextlib
 import functools
 import math
 import time
@@ -117,7 +118,7 @@ def fit(
         compute_metrics=functools.partial(_validation_metrics, select=selection),
         optimizers=_optimizer(network, hyperparams, steps=steps),
         callbacks=[
-            EpochReport(steps, journal),
+            report := EpochReport(steps, journal),
             Marks(lambda epoch: Progress(epoch, journal.epochs, journal.steps, vars(selection), goal.memory)),
             *_early_stopping(hyperparams),
         ],
@@ -125,7 +126,10 @@ def fit(
     trainer.remove_callback(transformers.PrinterCallback)
     if processes.count() > 1:  # rows are dealt out; dropout and negatives are each process's own
         torch.manual_seed(hyperparams.seed + processes.rank())
-    seconds = _timed(functools.partial(trainer.train, resume_from_checkpoint=checkpoint and str(checkpoint)))
+    with contextlib.closing(report.bar):  # what comes after, an error too, stands on a line of its own
+        seconds = _timed(
+            functools.partial(trainer.train, resume_from_checkpoint=checkpoint and str(checkpoint))
+        )
     return _outcome(
         trainer.state, seconds, precision=precision, rows=len(training_set), past_epochs=past.epoch
     )
