@@ -5,7 +5,7 @@ DATA ?= ../shared/data/clinc150
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: train test check format bench fuzz mlproject install
+.PHONY: train test check format bench fuzz prove-promotion mlproject install
 
 train: install
 	mlflow run . -e train_bert --env-manager local
@@ -27,6 +27,10 @@ bench: install
 	PYTHONPATH=src python bench/training_speed.py --data $(DATA)
 	PYTHONPATH=src python bench/textcnn.py
 	PYTHONPATH=src python bench/readers.py
+
+prove-promotion: install
+	PYTHONPATH=src:. python bench/promotion.py
+	pytest tests/registry
 
 fuzz: install
 	PYTHONPATH=src python bench/fuzz_readers.py

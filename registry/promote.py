@@ -1,47 +1,48 @@
-"""`python -m registry.promote`: publish the registered version marked Production.
+"""`python -m registry.promote`: publish the registered version marked Production, or take it back.
 
 python -m registry.promote              publish what Production names now
 python -m registry.promote --version 7  mark version 7 Production, then publish it
+python -m registry.promote --rollback   the version before it back, at once, without a network or a registry
 """
 
 import argparse
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 
 from intents import cli
 from intents.config import PromoteConfig
 from intents.parameters import build
+from registry import commands
+from registry.outcome import Outcome
+
+Actions = Mapping[str, Callable[[PromoteConfig], Outcome]]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; 0 when published or nothing to do, 2 when refused."""
+def main(argv: Sequence[str] | None = None, *, actions: Actions = commands.ACTIONS) -> int:
+    """Runs the command; 0 when done or nothing to do, 2 when refused, 1 when something broke, 75 when busy."""
+    parser = _parser()
+    texts = {name: text for name, text in vars(parser.parse_args(argv)).items() if text is not None}
+    return cli.guarded(lambda: _run(build(PromoteConfig, texts), actions))
+
+
+def _parser() -> argparse.ArgumentParser:
+    """The flags of every parameter, and a shorter way to name each action."""
     parser = argparse.ArgumentParser(
-        prog="python -m registry.promote", description=__doc__.splitlines()[0], allow_abbrev=False
+        prog="python -m registry.promote", description=(__doc__ or "").splitlines()[0], allow_abbrev=False
     )
     cli.add_flags(parser, "promote")
-    texts = {name: text for name, text in vars(parser.parse_args(argv)).items() if text is not None}
-    return cli.guarded(lambda: promote(build(PromoteConfig, texts)))
+    actions = parser.add_mutually_exclusive_group()
+    for name in commands.ACTIONS:
+        actions.add_argument(
+            f"--{name}", dest="action", action="store_const", const=name, help=f"--action {name}"
+        )
+    parser.add_argument("--json", dest="output", action="store_const", const="json", help="--output json")
+    return parser
 
 
-def promote(config: PromoteConfig) -> str:
-    """Publishes one version and says what was done. Raises PromotionError; the live directory then is untouched."""
-    from intents import interrupts, stores
-    from registry import source, store
-
-    cli.quieten()
-    stores.connect()
-    target = Path(config.target)
-    chosen = source.resolve(config.name, config.version)
-    with interrupts.stop_the_run(), store.staging(target) as folder:
-        directory = source.fetch(chosen, folder)
-        if config.version:
-            source.mark(chosen)
-        if store.is_live(target, directory):
-            return f"nothing to do: {config.name} version {chosen.version} is live in {target}, intact"
-        previous = store.publish(directory, target)
-    kept = f"the version before it is kept in {previous}" if previous else "it is the first"
-    return f"published {config.name} version {chosen.version} to {target} (run {chosen.run_id}); {kept}"
+def _run(config: PromoteConfig, actions: Actions) -> str:
+    outcome = actions[config.action](config)
+    return outcome.as_json() if config.output == "json" else outcome.as_text()
 
 
 if __name__ == "__main__":

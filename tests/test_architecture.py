@@ -53,7 +53,12 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("intents.studies",),
     ("intents.mlproject",),
     ("intents.cli",),
-    ("registry", "registry.source", "registry.store"),
+    ("registry", "registry.disk", "registry.lock", "registry.record", "registry.outcome"),
+    ("registry.store",),
+    ("registry.upkeep",),
+    ("registry.publishing",),
+    ("registry.checks", "registry.source", "registry.smoke"),
+    ("registry.commands",),
     ("registry.promote",),
 )
 LAYER_OF = {module: height for height, layer in enumerate(LAYERS) for module in layer}

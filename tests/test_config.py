@@ -79,7 +79,10 @@ IMPOSSIBLE = {
     (RunConfig, "seeds"): ("0", "-1", "1001"),
     (PromoteConfig, "name"): ("", " "),
     (PromoteConfig, "version"): ("latest", "-1", "1.0", " 3"),
-    (PromoteConfig, "target"): ("", " "),
+    (PromoteConfig, "target"): ("", " ", ".", "..", "/"),
+    (PromoteConfig, "action"): ("", "roll back", "dry_run"),
+    (PromoteConfig, "wait"): ("-1", "86401"),
+    (PromoteConfig, "output"): ("", "xml"),
     (RunConfig, "resume"): ("../x", "a b", "runs:/abc"),
     (CheckConfig, "model_name"): ("", " "),
     (CheckConfig, "max_length"): ("2", "8193"),
@@ -106,7 +109,8 @@ EDGES = [
     (RunConfig, {"seeds": "1000"}),
     (ReductionConfig, {"embedding_size": "1"}),
     (OpenSetConfig, {"known_shares": "0.999", "seeds": "1"}),
-    (PromoteConfig, {"version": "12"}),
+    (PromoteConfig, {"version": "12", "wait": "0"}),
+    (PromoteConfig, {"wait": "86400"}),
 ]
 
 

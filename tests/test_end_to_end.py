@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
-from intents import artifact
+from registry import record
 from tests.test_consumer import UTTERANCES, consume
 
 ROOT = Path(__file__).parents[1]
@@ -132,7 +132,7 @@ def test_a_fresh_clone_trains_serves_publishes_and_feeds_the_chat_service(
     )
     assert "published intent_predictor version 1 to assets/models/intent_predictor" in said
     published = clone / "assets" / "models" / "intent_predictor"
-    artifact.verify(published)
+    record.check(published.resolve())
 
     answers = consume(published, tmp_path)
     assert [intent for intent, _ in answers] == [row["best_intent"] for row in rows]

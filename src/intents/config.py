@@ -77,6 +77,8 @@ class RunConfig:
     def __post_init__(self) -> None:
         is_id = self.resume.isalnum() or not self.resume
         require(is_id, "resume", self.resume, "the id of a run, as it was printed, or nothing")
+        is_one = not self.resume or self.seeds == 1
+        require(is_one, "seeds", self.seeds, "1 with resume: go on with the nested run that was cut off")
         require(1 <= self.seeds <= 1000, "seeds", self.seeds, "1 to 1000 trainings")
         is_name = self.register == self.register.strip() and not set(self.register) & set("/:")
         require(is_name, "register", self.register, "a model's name without / or :, or nothing")
@@ -84,7 +86,7 @@ class RunConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PromoteConfig:
-    """Which registered version is published, and where."""
+    """Which registered version is published, and where; or what else is done there."""
 
     name: str = REGISTERED_MODEL
     """Registered model."""
@@ -92,6 +94,12 @@ class PromoteConfig:
     """Version to mark Production and publish; empty: the one that is marked already."""
     target: str = PUBLISHED_MODEL_DIR
     """Directory that the chat service reads; it becomes a link to the published version."""
+    action: Literal["publish", "rollback", "release", "verify", "status", "history", "dry-run"] = "publish"
+    """What is done: a rollback holds until its release, or until a newer version is marked Production."""
+    wait: int = 300
+    """Seconds to wait for another promotion to end."""
+    output: Literal["text", "json"] = "text"
+    """For people, or for scripts."""
 
     def __post_init__(self) -> None:
         require(bool(self.name.strip()), "name", self.name, "a registered model's name")
@@ -101,7 +109,11 @@ class PromoteConfig:
             self.version,
             "a version number, such as 3",
         )
-        require(bool(self.target.strip()), "target", self.target, "a directory's path")
+        takes_version = not self.version or self.action in ("publish", "dry-run")
+        require(takes_version, "version", self.version, f"no version with the action {self.action}")
+        is_path = self.target.strip().strip("./") != ""
+        require(is_path, "target", self.target, "a directory's path")
+        require(0 <= self.wait <= 86400, "wait", self.wait, "0 to 86400 seconds")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,63 @@
+"""Changes to a disk that survive a power cut: a file by its own fsync, a name by that of the folder it stands in."""
+
+import ctypes
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+
+
+def sync(path: Path) -> None:
+    """Returns once the file's content, or the folder's names, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_all(paths: Iterable[Path]) -> None:
+    """Each of them, in turn."""
+    for path in paths:
+        sync(path)
+
+
+def write(path: Path, text: str) -> None:
+    """Writes a file whose content is on the disk; its name is once its folder is synced."""
+    path.write_text(text, encoding="utf-8")
+    sync(path)
+
+
+def replace(path: Path, text: str) -> None:
+    """The file has its old content or the new one, at every moment, and the new one for good afterwards."""
+    aside = path.with_name(f"{path.name}.aside")
+    write(aside, text)
+    os.replace(aside, path)
+    sync(path.parent)
+
+
+def make_folders(path: Path) -> None:
+    """Makes a folder and those above it, each for good."""
+    if path.is_dir():
+        return
+    make_folders(path.parent)
+    path.mkdir(exist_ok=True)
+    sync(path.parent)
+
+
+def remove(folder: Path, *, trash: Path) -> None:
+    """Removes a folder, whose name goes first and at once; `trash` is what is left of it if that is cut off."""
+    os.rename(folder, trash)
+    shutil.rmtree(trash)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Swaps what two names stand for in one step; False, and nothing done, where the system can't."""
+    library = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(library, "renameat2"):
+        return False
+    names = os.fsencode(one), os.fsencode(other)
+    return bool(library.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0)

@@ -1,0 +1,162 @@
+"""Toy versions and stores that hold some, see bench/publishers.py; and two real versions, with the real command."""
+
+import contextlib
+import functools
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from bench import publishers
+from intents import artifact
+from registry import checks, commands, promote, record, smoke
+from registry.publishing import Check
+from registry.store import Store
+from tests.conftest import Logged, run_tracked
+
+SHOP = "shop"
+PUBLISHED = "models/intent_predictor"
+
+
+@pytest.fixture(autouse=True)
+def patient_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test here pulls the plug: that a sync is asked for is seen, that it is done would cost minutes on a busy disk.
+
+    bench/promotion.py, in processes of its own, syncs for real.
+    """
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
+@pytest.fixture
+def toys(tmp_path: Path) -> dict[int, Path]:
+    """Directories of versions 1, 2 and 3."""
+    return {number: publishers.make_version(tmp_path / "toys" / str(number), number) for number in (1, 2, 3)}
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """Where nothing is published yet."""
+    return tmp_path / "here" / PUBLISHED
+
+
+@pytest.fixture
+def prepared(toys: dict[int, Path], tmp_path: Path) -> Callable[..., Path]:
+    """A copy of a target to which these versions were published in turn."""
+    made: dict[tuple[int, ...], Path] = {}
+    copies = iter(range(100_000))
+
+    def prepare(*numbers: int) -> Path:
+        if numbers not in made:
+            made[numbers] = tmp_path / "prepared" / "_".join(map(str, numbers)) / PUBLISHED
+            made[numbers].parent.mkdir(parents=True)
+            for number in numbers:
+                publishers.publish(made[numbers], toys[number], number)
+        copy = tmp_path / "copies" / str(next(copies)) / PUBLISHED
+        shutil.copytree(made[numbers].parent, copy.parent, symlinks=True)
+        return copy
+
+    return prepare
+
+
+def assert_sound(target: Path) -> None:
+    """Every kept version is whole, the history ends with the live one, and nothing half-done lies about."""
+    kept = Store(target)
+    live = kept.live()
+    assert live is not None
+    record.check(live)
+    for folder in kept.folder.glob("v*"):
+        record.check(folder)
+    assert kept.history()[-1]["to"] == live.name
+    known = {".lock", "history.jsonl", "hold.json"}
+    assert [name for name in os.listdir(kept.folder) if name not in known and name[0] not in "va"] == []
+    assert not os.path.lexists(kept.link)
+
+
+def age(kept: Store, by: timedelta, *, history: bool = True) -> None:
+    """As if everything had been published so much earlier."""
+    then = (datetime.now(UTC) - by).isoformat(timespec="seconds")
+    for folder in kept.versions():
+        path = folder / "promotion.json"
+        path.chmod(0o644)
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"published_at": then}))
+    if history:
+        lines = [json.dumps(entry | {"time": then}) for entry in kept.history()]
+        kept.history_file.write_text("\n".join(lines) + "\n")
+
+
+@contextlib.contextmanager
+def smoke_in_this_process() -> Iterator[Check]:
+    """What the child process does, without its seconds of importing."""
+    yield lambda directory: checks.accepted(smoke.judge(directory))
+
+
+@dataclass(frozen=True)
+class Promote:
+    """The command, its target below a folder of the test's own, and what it printed last."""
+
+    target: Path
+    capsys: pytest.CaptureFixture[str]
+
+    def __call__(self, *arguments: str, name: str = SHOP) -> tuple[int, str]:
+        publish = functools.partial(commands.publish, smoke=smoke_in_this_process)
+        flags = ["--name", name, "--target", str(self.target), *arguments]
+        code = promote.main(flags, actions={**commands.ACTIONS, "publish": publish})
+        said = self.capsys.readouterr()
+        return code, said.out + said.err
+
+    @property
+    def kept(self) -> list[Path]:
+        """Every version's folder, and whatever was adopted or left over."""
+        folder = self.target.with_name(f"{self.target.name}_backups")
+        own = {".lock", "history.jsonl", "hold.json"}
+        return sorted(path for path in folder.iterdir() if path.name not in own) if folder.exists() else []
+
+
+@pytest.fixture(scope="session")
+def versions(store: str, tiny_settings: dict[str, str]) -> tuple[Logged, Logged]:
+    """Versions 1 and 2 of the registered model `shop`, of different content."""
+    one, two = (run_tracked(store, tiny_settings | {"register": SHOP, "seed": seed}) for seed in ("1", "2"))
+    assert (one.version, two.version) == ("1", "2")
+    assert manifest(stored(one)) != manifest(stored(two))
+    return one, two
+
+
+@pytest.fixture
+def run(
+    versions: tuple[Logged, Logged], in_store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Promote]:
+    assert versions[0].uri == in_store
+    yield Promote(tmp_path / "models" / "intent_predictor", capsys)
+    if SHOP in [model.name for model in MlflowClient().search_registered_models()]:
+        for alias in MlflowClient().get_registered_model(SHOP).aliases:
+            MlflowClient().delete_registered_model_alias(SHOP, alias)
+
+
+def logged_model(made: Logged) -> mlflow.entities.LoggedModel:
+    source = MlflowClient().get_model_version(made.config.run.register, made.version).source
+    return MlflowClient().get_logged_model(source.removeprefix("models:/"))
+
+
+def stored(made: Logged) -> Path:
+    """Where the store keeps the version's model directory."""
+    return Path(logged_model(made).artifact_location.removeprefix("file://")) / "artifacts" / "model"
+
+
+def manifest(directory: Path) -> bytes:
+    return (directory / artifact.MANIFEST).read_bytes()
+
+
+def production() -> str | None:
+    """The version that the alias Production names."""
+    try:
+        return str(MlflowClient().get_model_version_by_alias(SHOP, "Production").version)
+    except MlflowException:
+        return None

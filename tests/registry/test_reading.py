@@ -1,0 +1,139 @@
+"""Who reads what is published: the consumer of docs/consumer.py while versions come and go, and a TextCNN's."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from intents.pyfunc import IntentModel
+from registry import commands, publishing, record, smoke
+from registry.publishing import Candidate
+from registry.record import Identity, Promotion
+from registry.store import Store
+from tests.conftest import Logged
+from tests.registry.conftest import Promote, smoke_in_this_process, stored
+from tests.test_training import train_textcnn
+
+ROOT = Path(__file__).parents[2]
+PROMOTIONS = 100
+# Reads a line, answers with what the model says of it: (intent, confidence, folder that was loaded).
+ASKED = f"""
+import json, sys
+sys.modules["intents"] = sys.modules["registry"] = None
+sys.path.insert(0, {str(ROOT / "docs")!r})
+from consumer import PublishedModel
+model = PublishedModel(sys.argv[1])
+for line in sys.stdin:
+    print(json.dumps([*model.predict(line.strip()), model.folder]), flush=True)
+"""
+
+
+def offer(target: Path, directory: Path, number: int) -> Promotion:
+    """Publishes the directory as version `number`."""
+    candidate = Candidate(
+        identity=Identity("real", str(number), f"run{number}", f"m-{number}"),
+        source=f"models:/m-{number}",
+        size=0,
+        fetch=lambda folder: Path(shutil.copytree(directory, folder / "model")),
+    )
+    with publishing.writing(Store(target), wait=1):
+        return publishing.publish(Store(target), candidate, checks={}, before_commit=lambda: None)
+
+
+def expected(directory: Path, text: str) -> tuple[str, float]:
+    """What the pyfunc says, which is another reader."""
+    model = IntentModel()
+    model.load_context(type("Context", (), {"artifacts": {"model": str(directory)}}))
+    (row,) = model.predict(None, [text])
+    return row.intent, row.confidence
+
+
+def test_the_documented_consumer_says_what_one_version_says_through_a_hundred_promotions(
+    versions: tuple[Logged, Logged], in_store: str, tmp_path: Path
+):
+    assert in_store
+    target, text = tmp_path / "models" / "intent_predictor", "你好呀"
+    directories = [stored(made) for made in versions]
+    answers = [expected(directory, text) for directory in directories]
+    assert abs(answers[0][1] - answers[1][1]) > 1e-3  # otherwise nobody could tell the versions apart
+    offer(target, directories[0], 1)
+    command = [sys.executable, "-I", "-c", ASKED, str(target)]
+    pipe = subprocess.PIPE
+    seen = []
+    with subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, text=True, env={"OMP_NUM_THREADS": "1"}
+    ) as consumer:
+        assert consumer.stdin is not None
+        assert consumer.stdout is not None
+        for number in range(2, PROMOTIONS + 2):
+            consumer.stdin.write(f"{text}\n")
+            consumer.stdin.flush()
+            offer(target, directories[(number - 1) % 2], number)  # while it loads and answers
+            intent, confidence, folder = json.loads(consumer.stdout.readline())
+            version = int(record.read(Path(folder)).identity.version)
+            seen.append(version)
+            assert version in (number - 1, number)
+            assert (intent, confidence) == (
+                answers[(version - 1) % 2][0],
+                pytest.approx(answers[(version - 1) % 2][1]),
+            )
+        consumer.stdin.close()
+    assert len(set(seen)) > PROMOTIONS / 2
+    assert {version % 2 for version in seen} == {0, 1}
+
+
+def test_a_textcnn_is_published_and_whoever_publishes_it_is_told_what_its_reader_must_do(
+    tiny_settings: dict[str, str], tmp_path: Path
+):
+    made, _ = train_textcnn(tiny_settings, tmp_path)
+    target = Store(tmp_path / "models" / "intent_predictor")
+    candidate = Candidate(
+        identity=Identity("cnn", "1", "run", "m-1"),
+        source="models:/m-1",
+        size=0,
+        fetch=lambda folder: Path(shutil.copytree(made.directory, folder / "model")),
+    )
+    with publishing.writing(target, wait=1), smoke_in_this_process() as check:
+        promotion = publishing.publish(target, candidate, checks={"smoke": check}, before_commit=lambda: None)
+    said = commands.published(target, promotion).as_text()
+    assert "whoever reads it must `import intents` first" in said
+    assert smoke.judge(made.directory)["needs_import_intents"]
+
+
+def test_a_bert_is_published_without_that_sentence(run: Promote):
+    assert "import intents" not in run("--version", "1")[1]
+
+
+@pytest.mark.parametrize("only", ["kills", "random_kills", "readers,rivals"])
+def test_the_bench_finds_every_promise_kept_and_fault_with_naive_publishers(only: str, tmp_path: Path):
+    """With processes of its own, really killed. `make prove-promotion` runs it with its full numbers."""
+    command = [sys.executable, "bench/promotion.py", "--quick", "--only", only, "--folder", str(tmp_path)]
+    environment = {"PYTHONPATH": f"src:{ROOT}", "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "every promise was kept" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("figures", "broken"),
+    [
+        ({"torn (must be 0)": 0, "found (must not be 0)": 3, "kills": 7}, 0),
+        ({"torn (must be 0)": 1}, 1),
+        ({"found (must not be 0)": 0}, 1),
+    ],
+)
+def test_the_bench_itself_can_fail(
+    figures: dict[str, int], broken: int, broken_promises: Callable[..., list[str]]
+):
+    assert len(broken_promises(figures)) == broken
+
+
+@pytest.fixture
+def broken_promises() -> Callable[..., list[str]]:
+    from bench import promotion
+
+    return promotion.broken_promises
