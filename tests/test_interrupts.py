@@ -3,9 +3,11 @@
 import os
 import signal
 
+import mlflow
 import pytest
+from mlflow.tracking import MlflowClient
 
-from intents import interrupts
+from intents import interrupts, runs
 
 
 def reached(number: signal.Signals, *, blocks: int, times: int = 1) -> list[int]:
@@ -61,3 +63,20 @@ def test_handlers_are_as_before_afterwards():
     with interrupts.stop_the_run():
         assert [signal.getsignal(number) for number in interrupts.SIGNALS] != before
     assert [signal.getsignal(number) for number in interrupts.SIGNALS] == before
+
+
+def test_a_signal_while_a_run_begins_ends_it_killed(in_store: str, monkeypatch: pytest.MonkeyPatch):
+    begin = mlflow.start_run
+
+    def begin_and_signal(**arguments: object) -> object:
+        run = begin(**arguments)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return run
+
+    monkeypatch.setattr(mlflow, "start_run", begin_and_signal)
+    begun = runs.started_with({"interrupted": "while it began"})
+    with pytest.raises(KeyboardInterrupt), interrupts.stop_the_run():
+        begun.__enter__()
+    (run,) = MlflowClient().search_runs(["0"], order_by=["attributes.start_time DESC"], max_results=1)
+    assert (in_store, run.info.status) == (in_store, "KILLED")
+    assert mlflow.active_run() is None

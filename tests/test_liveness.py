@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from intents import liveness
@@ -48,12 +49,18 @@ def test_a_process_that_ended_and_that_nobody_has_waited_for_is_dead():
 
 def test_another_process_with_the_same_id_proves_the_first_dead():
     tags = liveness.tags()
-    assert liveness.is_proven_dead(tags | {STARTED_TAG: str(float(tags[STARTED_TAG]) - 60)})
+    assert liveness.is_proven_dead(tags | {STARTED_TAG: f"1{tags[STARTED_TAG]}"})
+
+
+def test_a_process_is_alive_though_the_clock_was_set(monkeypatch: pytest.MonkeyPatch):
+    tags, created = liveness.tags(), psutil.Process().create_time()
+    monkeypatch.setattr(psutil.Process, "create_time", lambda _: created + 3600)
+    assert not liveness.is_proven_dead(tags)
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{HOST_TAG: "another host"}, {PID_TAG: "none"}, {STARTED_TAG: "yesterday"}, {STARTED_TAG: None}],
+    [{HOST_TAG: "another host"}, {PID_TAG: "none"}, {PID_TAG: None}, {STARTED_TAG: None}],
 )
 def test_what_is_not_proven_counts_as_alive(changes: dict[str, str | None]):
     tags = {PID_TAG: "999999999"} | changes

@@ -1,5 +1,7 @@
 """Going on with a run that was cut off: killed for real, and every reason not to."""
 
+import dataclasses
+import shlex
 import signal
 import time
 from collections.abc import Callable
@@ -10,8 +12,9 @@ import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from intents import checkpoints, resuming, runs
+from intents import checkpoints, resuming, runs, tracking
 from intents import config as declarations
+from intents.data import corpus as corpora
 from intents.errors import ConfigError, ResumeError
 from intents.resuming import CHECKPOINTS
 from tests.conftest import Logged, run_tracked, start_command
@@ -166,3 +169,38 @@ def test_a_corpus_that_has_changed_is_refused_and_the_checkpoints_kept(
 def test_what_is_no_run_id_is_refused_at_once(resume: str):
     with pytest.raises(ConfigError, match="resume"):
         declarations.train_config("bert", {"resume": resume})
+
+
+def test_a_run_that_was_cut_off_before_it_read_its_corpus_is_gone_on_with_like_the_one_it_resumes(
+    in_store: str, settings: Settings, cut_off: str
+):
+    config = declarations.train_config("bert", settings | {"resume": cut_off})
+    with runs.started(config) as second, resuming.workspace(config, second, say=print):
+        pass  # it ends before it has a corpus, and takes the folder with it
+    again = declarations.train_config("bert", settings | {"resume": second})
+    corpus = corpora.load(again.data)
+    resuming.check_same_rows(again, corpus, digest_tag=tracking.CORPUS_DIGEST_TAG)
+    other = dataclasses.replace(corpus, digest="another")
+    with pytest.raises(ResumeError, match="has changed since"):
+        resuming.check_same_rows(again, other, digest_tag=tracking.CORPUS_DIGEST_TAG)
+    assert in_store
+
+
+def test_a_run_that_somebody_else_went_on_with_to_its_end_does_not_begin_anew(
+    in_store: str, settings: Settings, cut_off: str
+):
+    assert not (Path(settings["workspace"]) / "runs" / cut_off).exists()
+    with pytest.raises(ResumeError, match="gone on with it to its end"):
+        run_tracked(in_store, settings | {"resume": cut_off})
+
+
+def test_several_seeds_are_not_gone_on_with_at_once():
+    with pytest.raises(ConfigError, match="seeds=2"):
+        declarations.train_config("bert", {"resume": "abc", "seeds": "2"})
+
+
+@pytest.mark.parametrize("text", ["don't know", "a\\b", "'x'", "two words", "", "plain"])
+def test_what_was_logged_is_read_back_whether_or_not_a_shell_quoted_it(text: str):
+    assert runs.unquoted(shlex.quote(text)) == text
+    if text != "'x'":  # which a shell could have been given for x
+        assert runs.unquoted(text) == text

@@ -26,24 +26,36 @@ class Progress:
 
 
 def mark(checkpoint: Path, progress: Progress) -> None:
-    """Says that everything the checkpoint needs is in it."""
+    """Says that everything the checkpoint needs is in it, and on the disk, not only in memory."""
     aside = checkpoint / f"{MARK}.aside"
     aside.write_text(json.dumps(asdict(progress)), encoding="utf-8")
+    for file in (*checkpoint.iterdir(), checkpoint):
+        _flush(file)
     os.replace(aside, checkpoint / MARK)
+    _flush(checkpoint)
 
 
 def last_complete(checkpoints: Path) -> tuple[Path, Progress] | None:
     """The marked checkpoint that came furthest, whatever half-written ones lie beside it; None where there is none."""
-    marked = [(read(file), file.parent) for file in checkpoints.glob(f"*/{MARK}")]
-    if not marked:
+    marked = [(file.parent, progress) for file in checkpoints.glob(f"*/{MARK}") if (progress := read(file))]
+    return max(marked, key=lambda found: found[1].epoch, default=None)
+
+
+def read(file: Path) -> Progress | None:
+    """The progress that a mark holds; None where it is damaged, or gone by now."""
+    try:
+        saved = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
-    progress, checkpoint = max(marked, key=lambda found: found[0].epoch)
-    return checkpoint, progress
-
-
-def read(file: Path) -> Progress:
-    """The progress that a mark holds."""
-    saved = json.loads(file.read_text(encoding="utf-8"))
     for name in ("epochs", "steps"):
         saved[name] = [(number, metrics) for number, metrics in saved[name]]
     return Progress(**saved)
+
+
+def _flush(path: Path) -> None:
+    """Waits until the file, or the folder's list of names, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from intents.parameters import build
 
 _FAMILY_OF = {hyperparams.ENTRY_POINT: family for family, hyperparams in FAMILIES.items()}
 USER_ERROR, FAILURE, INTERRUPTED = 2, 1, 130
+TRACEBACK_VARIABLE = "INTENTS_TRACEBACK"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,14 +58,22 @@ def guarded(command: Callable[[], Any]) -> int:
             print(result)
     except IntentsError as error:
         print(f"error: {error}", file=sys.stderr)
-        return USER_ERROR
+        return error.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
-    except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except Exception as error:
+        if os.environ.get(TRACEBACK_VARIABLE):
+            raise
+        print(f"error: {_in_one_line(error)} ({TRACEBACK_VARIABLE}=1 shows where)", file=sys.stderr)
         return FAILURE
     return 0
+
+
+def _in_one_line(error: Exception) -> str:
+    """What broke underneath; of a known kind the library's own words say enough."""
+    said = (str(error).strip() or "no reason given").splitlines()[0]
+    return said if isinstance(error, OSError) else f"{type(error).__name__}: {said}"
 
 
 def _train(family: str, texts: Mapping[str, str]) -> Any:

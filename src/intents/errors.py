@@ -1,8 +1,12 @@
 """Everything a user can cause. A message says what was found, what was expected and what to do next."""
 
+from typing import ClassVar
+
 
 class IntentsError(Exception):
     """Base of every error that the user can mend."""
+
+    exit_code: ClassVar[int] = 2
 
 
 class ConfigError(IntentsError):

@@ -173,8 +173,8 @@ def _arguments(hyperparams: Hyperparams, folder: Path, *, precision: str) -> Any
         load_best_model_at_end=True,
         metric_for_best_model=SELECTION_METRIC,
         greater_is_better=True,
-        # Two, so that the one before stands until the newest is marked.
-        save_total_limit=2,
+        # The best, the newest, and the one before, which must stand until the newest is marked.
+        save_total_limit=3,
         restore_callback_states_from_checkpoint=True,
         seed=hyperparams.seed,
         remove_unused_columns=False,

@@ -42,6 +42,10 @@ def restored(config: TrainConfig) -> TrainConfig:
             f"resume={resume}: that run trained {family or 'no model'}, this command trains "
             f"{config.hyperparams.FAMILY}. Go on with the command that began it."
         )
+    if past.data.params.get("seeds", "1") != "1":
+        raise ResumeError(
+            f"resume={resume}: that run is the parent of several trainings. Go on with the nested run that was cut off."
+        )
     if past.info.status == "FINISHED":
         raise ResumeError(f"resume={resume}: that run finished; there is nothing to go on with. Train anew.")
     texts = {name: runs.unquoted(text) for name, text in past.data.params.items() if name not in OWN}
@@ -62,13 +66,14 @@ def workspace(config: TrainConfig, run_id: str, *, say: Callable[[str], None]) -
     name = _run(resume).data.tags.get(FOLDER_TAG, resume) if resume else run_id
     mlflow.set_tags({FOLDER_TAG: name} | ({RESUMES_TAG: resume} if resume else {}))
     folder = Path(config.data.workspace) / "runs" / name
-    if resume and checkpoints.last_complete(folder / CHECKPOINTS) is None:
-        raise ResumeError(
-            f"resume={resume}: no complete checkpoint of that run in {folder}. Either it was cut off before its "
-            "first epoch ended, or its workspace is elsewhere (-P workspace=<path>). Train anew."
-        )
     with _held(folder):
         try:
+            if resume and checkpoints.last_complete(folder / CHECKPOINTS) is None:
+                raise ResumeError(
+                    f"resume={resume}: no complete checkpoint of that run in {folder}. It was cut off before its first "
+                    "epoch ended, or somebody has gone on with it to its end, or its workspace is elsewhere "
+                    "(-P workspace=<path>). Train anew."
+                )
             yield folder
         except BaseException:
             free = shutil.disk_usage(folder).free
@@ -88,7 +93,10 @@ def check_same_rows(config: TrainConfig, corpus: Corpus, *, digest_tag: str) -> 
     """Raises ResumeError when the corpus is not the one that the resumed run was trained on."""
     if not config.run.resume:
         return
-    before = _run(config.run.resume).data.tags.get(digest_tag)
+    past = _run(config.run.resume)
+    while digest_tag not in past.data.tags and RESUMES_TAG in past.data.tags:
+        past = _run(past.data.tags[RESUMES_TAG])  # that one was cut off before it had read its corpus
+    before = past.data.tags.get(digest_tag)
     if before != corpus.digest:
         raise ResumeError(
             f"resume={config.run.resume}: {corpus.name} has changed since (digest {corpus.digest}, then {before}): "
@@ -101,8 +109,9 @@ def _held(folder: Path) -> Iterator[None]:
     """Makes the folder, and keeps other trainings out of it; a process that dies lets go."""
     lock = filelock.FileLock(folder.with_suffix(".lock"), timeout=0)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
+        folder.mkdir(exist_ok=True)
     except filelock.Timeout as error:
         raise ResumeError(
             f"{folder} is in use: the training to go on from is still running. Stop it, or wait for its end."
@@ -114,8 +123,7 @@ def _held(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        Path(lock.lock_file).unlink(missing_ok=True)
-        lock.release()
+        lock.release()  # its file stays: another process may wait on it
 
 
 def _run(run_id: str) -> Any:

@@ -67,26 +67,33 @@ def end_the_dead() -> None:
 
 @contextlib.contextmanager
 def _ended_as_it_went(*, is_nested: bool) -> Iterator[str]:
-    with interrupts.whole():
-        run = mlflow.start_run(nested=is_nested, tags=liveness.tags())
+    before = mlflow.active_run()
     try:
+        with interrupts.whole():
+            run = mlflow.start_run(nested=is_nested, tags=liveness.tags())
         yield run.info.run_id
     except KeyboardInterrupt:
-        _end("KILLED")
+        _end("KILLED", unless=before)
         raise
     except BaseException as error:
         with contextlib.suppress(MlflowException):
             reason = f"{type(error).__name__}: {error}"
             mlflow.set_tag(FAILURE_TAG, stores.without_password(reason)[:5000])
-        _end("FAILED")
+        _end("FAILED", unless=before)
         raise
     else:
         with interrupts.whole():
             mlflow.end_run("FINISHED")
 
 
-def _end(status: str) -> None:
-    """Ends the run, unless the store is gone: then the error that ended it is the one to show."""
+def _end(status: str, *, unless: Any) -> None:
+    """Ends the run that has begun since `unless` was the active one.
+
+    Where the store is gone, the error that ended the run is the one to show.
+    """
+    active = mlflow.active_run()
+    if active is None or (unless is not None and active.info.run_id == unless.info.run_id):
+        return
     with interrupts.whole(), contextlib.suppress(MlflowException):
         mlflow.end_run(status)
 
@@ -108,6 +115,9 @@ def _disagreeing(run_id: str, config: TrainConfig) -> list[str]:
 
 
 def unquoted(text: str) -> str:
-    """What `mlflow run` logged, without the shell's quotes that it logs too."""
-    words = shlex.split(text)
-    return words[0] if len(words) == 1 else text if words else ""
+    """What `mlflow run` logged, without the shell's quotes that it logs too; any other text as it is."""
+    with contextlib.suppress(ValueError):
+        words = shlex.split(text)
+        if len(words) == 1 and shlex.quote(words[0]) == text:
+            return words[0]
+    return text

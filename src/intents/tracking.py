@@ -67,6 +67,7 @@ def train(config: TrainConfig, *, say: Say, is_nested: bool = False) -> RunOutco
     encoders.locate(config.hyperparams.model_name)
     stores.connect()
     config = resuming.restored(config)
+    encoders.locate(config.hyperparams.model_name)
     with (
         interrupts.stop_the_run(),
         runs.started(config, is_nested=is_nested) as run_id,
