@@ -145,7 +145,7 @@ def test_a_folder_that_a_training_still_uses_is_refused_and_kept(
     in_store: str, settings: Settings, cut_off: str
 ):
     folder = Path(settings["workspace"]) / "runs" / cut_off
-    with filelock.FileLock(folder.with_suffix(".lock")), pytest.raises(ResumeError, match="in use"):
+    with filelock.FileLock(folder / resuming.LOCK), pytest.raises(ResumeError, match="in use"):
         run_tracked(in_store, settings | {"resume": cut_off})
     assert checkpoints.last_complete(folder / CHECKPOINTS) is not None
 

@@ -37,7 +37,7 @@ def test_a_stopped_training_ends_killed_and_leaves_nothing_but_what_can_be_gone_
     with stopped_while_training("train_bert", settings, environment=environment, cwd=tmp_path) as run:
         assert (workspace / "runs" / run.info.run_id).is_dir()
     assert MlflowClient().get_run(run.info.run_id).info.status == "KILLED"
-    left = list((workspace / "runs").glob("*/"))
+    left = list((workspace / "runs").iterdir())
     assert all(checkpoints.last_complete(folder / resuming.CHECKPOINTS) for folder in left)
 
 
@@ -123,4 +123,4 @@ def test_two_trainings_at_once_in_one_folder_against_one_cold_store_both_finish(
         "registered both version 1",
         "registered both version 2",
     ]
-    assert list((tmp_path / "workspace" / "runs").glob("*/")) == []
+    assert list((tmp_path / "workspace" / "runs").iterdir()) == []

@@ -20,7 +20,7 @@ from intents.errors import ResumeError
 FOLDER_TAG = "checkpoints"
 """The run's folder under `workspace`/runs: its own id, or that of the run it goes on from."""
 RESUMES_TAG = "resumes"
-CHECKPOINTS = "checkpoints"
+CHECKPOINTS, LOCK = "checkpoints", "lock"
 LITTLE_SPACE = 200 * 2**20
 """Bytes: what is left of a disk that a failure may be due to."""
 OWN = ("register", "resume")
@@ -107,11 +107,10 @@ def check_same_rows(config: TrainConfig, corpus: Corpus, *, digest_tag: str) -> 
 @contextlib.contextmanager
 def _held(folder: Path) -> Iterator[None]:
     """Makes the folder, and keeps other trainings out of it; a process that dies lets go."""
-    lock = filelock.FileLock(folder.with_suffix(".lock"), timeout=0)
+    lock = filelock.FileLock(folder / LOCK, timeout=0)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
-        folder.mkdir(exist_ok=True)
     except filelock.Timeout as error:
         raise ResumeError(
             f"{folder} is in use: the training to go on from is still running. Stop it, or wait for its end."
@@ -123,7 +122,7 @@ def _held(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        lock.release()  # its file stays: another process may wait on it
+        lock.release()  # its file goes with the folder, which a run that finds it empty refuses
 
 
 def _run(run_id: str) -> Any:
