@@ -54,6 +54,20 @@ def test_a_disk_that_is_full_ends_the_run_failed_and_leaves_no_half_a_checkpoint
     assert [path for path in (small_disk / "work" / "runs").iterdir() if path.is_dir()] == []
 
 
+def test_a_workspace_on_a_disk_that_is_read_only_is_refused(
+    in_store: str,
+    tiny_settings: Settings,
+    subprocess_environment: dict[str, str],
+    small_disk: Path,
+    tmp_path: Path,
+):
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    environment = subprocess_environment | {"MLFLOW_TRACKING_URI": in_store}
+    code, errors = train(tiny_settings, small_disk / "work", environment=environment, cwd=tmp_path)
+    assert code == USER_ERROR
+    assert "can't be made (Read-only file system)" in errors
+
+
 def test_a_workspace_that_is_a_file_is_refused(
     in_store: str, tiny_settings: Settings, subprocess_environment: dict[str, str], tmp_path: Path
 ):
