@@ -30,7 +30,8 @@ bench: install
 
 prove-promotion: install
 	PYTHONPATH=src:. python bench/promotion.py
-	pytest tests/registry
+	pytest tests/registry/test_damaged_versions.py --verbose
+	pytest tests/registry --deselect tests/registry/test_damaged_versions.py
 
 fuzz: install
 	PYTHONPATH=src python bench/fuzz_readers.py

@@ -89,19 +89,22 @@ def train(config: TrainConfig, *, say: Say, is_nested: bool = False) -> RunOutco
             on_step=log_metrics,
             on_note=lambda line: say(f"note: {line}"),
         )
-        directory = workspace / pyfunc.MODEL_ARTIFACT
-        shutil.rmtree(
-            directory, ignore_errors=True
-        )  # a half-written one, where the run before was cut off in it
-        saving.save(result, config, corpus, directory)
-        with interrupts.whole():
-            model = _log_model(directory)
-            _log_result(result, directory, model)
+        model = _save_and_log(result, config, corpus=corpus, directory=workspace / pyfunc.MODEL_ARTIFACT)
         say(_headline(result))
         # Last, so that a version that exists has its metrics.
         with interrupts.whole():
             registered = register(model.model_uri, config.run.register)
         return RunOutcome(run_id, registered, verdict(config.run.register, registered, run_id))
+
+
+def _save_and_log(result: TrainingResult, config: TrainConfig, *, corpus: Corpus, directory: Path) -> Any:
+    """The logged model."""
+    shutil.rmtree(directory, ignore_errors=True)  # a half-written one, where the run before was cut off in it
+    saving.save(result, config, corpus, directory)
+    with interrupts.whole():
+        model = _log_model(directory)
+        _log_result(result, directory, model)
+    return model
 
 
 def train_beside() -> None:
