@@ -11,25 +11,22 @@ about time. Kills are SIGKILLs of a process of its own.
 
 import argparse
 import functools
-import itertools
 import json
 import os
 import random
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import publishers
-from bench.filesystem import Operation, watched
-from bench.publishers import FILES, KILLED, MISSING, TORN, in_child, version_in
+from bench import publishers, scenes
+from bench.publishers import MISSING, TORN, in_child, version_in
 from intents.errors import IntentsError
 from registry import publishing, record
 from registry.store import Store
@@ -42,7 +39,6 @@ FRESH_AFTER = 40
 """Kills on one target before a new one is begun: nothing is pruned within a day, and lists grow."""
 FULL_DISK_BYTES = 24 << 20
 FILL_LEVELS = 20
-PAGE_BYTES = 4096
 
 
 def main() -> int:
@@ -89,29 +85,37 @@ def broken_promises(figures: Figures) -> list[str]:
 
 def kills(folder: Path, sizes: Figures) -> Figures:
     """SIGKILL ahead of every operation on the disk, in each of four commands; then the next run."""
-    toys = _toys(folder)
-    fresh = _places(folder / "fresh")
-    prepared = {name: _prepared(folder / name, toys, count) for name, count in (("one", 1), ("two", 2))}
-    copies = _places(folder / "copies")
+    toys = scenes.toys(folder)
+    fresh = scenes.places(folder / "fresh")
+    prepared = {name: scenes.prepared(folder / name, toys, count) for name, count in (("one", 1), ("two", 2))}
+    copies = scenes.places(folder / "copies")
 
     def copy(name: str) -> Path:
         target = next(copies)
         shutil.copytree(prepared[name].parent, target.parent, symlinks=True)
         return target
 
-    update = _kill_everywhere(lambda: copy("one"), lambda target: publishers.publish(target, toys[2], 2))
+    update = scenes.kill_everywhere(
+        lambda: copy("one"), lambda target: publishers.publish(target, toys[2], 2)
+    )
     wrecks = update[:: sizes["every"]]
     commands: dict[str, tuple[list[Path], set[int], Callable[[Path], None], int]] = {
         "first publication": (
-            _kill_everywhere(lambda: next(fresh), lambda target: publishers.publish(target, toys[1], 1)),
+            scenes.kill_everywhere(lambda: next(fresh), lambda target: publishers.publish(target, toys[1], 1)),
             {MISSING, 1}, lambda target: publishers.publish(target, toys[1], 1), 1,
         ),
         "rollback": (
-            _kill_everywhere(lambda: copy("two"), publishers.roll_back),
-            {1, 2}, _roll_back_unless_done, 1,
+            scenes.kill_everywhere(lambda: copy("two"), publishers.roll_back),
+            {1, 2}, scenes.roll_back_unless_done, 1,
         ),
         "recovery": (
-            [t for wreck in wrecks for t in _kill_everywhere(lambda wreck=wreck: _copy_of(wreck, copies), _recover)],
+            [
+                target
+                for wreck in wrecks
+                for target in scenes.kill_everywhere(
+                    lambda wreck=wreck: scenes.copy_of(wreck, copies), scenes.recover
+                )
+            ],
             {1, 2}, lambda target: publishers.publish(target, toys[2], 2), 2,
         ),
         "update": (update, {1, 2}, lambda target: publishers.publish(target, toys[2], 2), 2),
@@ -125,7 +129,9 @@ def kills(folder: Path, sizes: Figures) -> Figures:
             n for v, n in found.items() if v not in allowed
         )
         figures[f"{name}: next run failed (must be 0)"] = sum(code != 0 for code in repaired)
-        figures[f"{name}: not whole after it (must be 0)"] = sum(not _is_sound(t, final) for t in targets)
+        figures[f"{name}: not whole after it (must be 0)"] = sum(
+            not scenes.is_sound(t, final) for t in targets
+        )
     for naive in (publishers.delete_and_copy, publishers.two_renames):
 
         def prepare(naive: publishers.Publisher = naive) -> Path:
@@ -134,7 +140,7 @@ def kills(folder: Path, sizes: Figures) -> Figures:
             naive(target, toys[1], 1)
             return target
 
-        targets = _kill_everywhere(prepare, functools.partial(_replace, naive, toys[2]))
+        targets = scenes.kill_everywhere(prepare, functools.partial(scenes.replace, naive, toys[2]))
         faults = sum(version_in(target) in (MISSING, TORN) for target in targets)
         figures[f"{naive.__name__}: places killed at"] = len(targets)
         figures[f"{naive.__name__}: missing or torn (must not be 0)"] = faults
@@ -143,7 +149,7 @@ def kills(folder: Path, sizes: Figures) -> Figures:
 
 def random_kills(folder: Path, sizes: Figures) -> Figures:
     """SIGKILL at any time of publishing over and over; the naive publishers under the same harness."""
-    toys = _toys(folder)
+    toys = scenes.toys(folder)
     figures: Figures = {}
     faults = 0
     generator = random.Random(0)
@@ -153,15 +159,15 @@ def random_kills(folder: Path, sizes: Figures) -> Figures:
         ("two renames", publishers.two_renames, sizes["naive_kills"], ""),
     ):
         found: Counter[int] = Counter()
-        places = _places(folder / name.replace(" ", "_"))
+        places = scenes.places(folder / name.replace(" ", "_"))
         for number in range(count):
             if number % FRESH_AFTER == 0:
                 target = next(places)
                 target.parent.mkdir(parents=True)
                 publisher(target, toys[1], 1)
-            _kill_after(
+            scenes.kill_after(
                 generator.uniform(0, LONGEST_KILL_SECONDS),
-                lambda publisher=publisher, target=target: _publish_for_ever(publisher, target, toys),
+                lambda publisher=publisher, target=target: scenes.publish_for_ever(publisher, target, toys),
             )
             found[version_in(target)] += 1
         figures[f"{name}: kills"] = count
@@ -173,15 +179,16 @@ def random_kills(folder: Path, sizes: Figures) -> Figures:
 
 def readers(folder: Path, sizes: Figures) -> Figures:
     """Readers that resolve the link once, and readers that don't, during many publications."""
-    toys, target = _toys(folder), next(_places(folder / "read"))
+    toys, target = scenes.toys(folder), next(scenes.places(folder / "read"))
     publishers.publish(target, toys[1], 1)
     stop = folder / "stop"
     started = [
-        _start(lambda n=n: _read_until(stop, target, n, folder / f"counts{n}")) for n in range(READERS)
+        publishers.start(lambda n=n: scenes.read_until(stop, target, n, folder / f"counts{n}"))
+        for n in range(READERS)
     ]
     least, began = sizes["loads"] // READERS, time.monotonic()
     swaps = 0
-    while swaps < sizes["swaps"] or min(_loads(folder / f"counts{n}") for n in range(READERS)) < least:
+    while swaps < sizes["swaps"] or min(scenes.loads(folder / f"counts{n}") for n in range(READERS)) < least:
         if swaps % 200 == 199:  # a rollback is a swap too
             publishers.roll_back(target)
         else:
@@ -208,7 +215,7 @@ def readers(folder: Path, sizes: Figures) -> Figures:
 
 def rivals(folder: Path, sizes: Figures) -> Figures:
     """Promoters at once, each naming its own versions in a registry that is a file."""
-    toys, target = _toys(folder), next(_places(folder / "rivals"))
+    toys, target = scenes.toys(folder), next(scenes.places(folder / "rivals"))
     named = folder / "named"
 
     def promote(rival: int) -> None:
@@ -218,7 +225,7 @@ def rivals(folder: Path, sizes: Figures) -> Figures:
             publishers.publish(target, toys[version % 2 + 1], version, mark)
 
     began = time.monotonic()
-    started = [_start(lambda rival=rival: promote(rival)) for rival in range(PROMOTERS)]
+    started = [publishers.start(lambda rival=rival: promote(rival)) for rival in range(PROMOTERS)]
     codes = [os.waitstatus_to_exitcode(os.waitpid(rival, 0)[1]) for rival in started]
     live = record.check(target.resolve())
     return {
@@ -233,7 +240,7 @@ def rivals(folder: Path, sizes: Figures) -> Figures:
 
 def full_disk(folder: Path, sizes: Figures) -> Figures:  # noqa: ARG001
     """A small disk of its own, filled to different levels; skipped where none can be mounted."""
-    toys = _toys(folder)
+    toys = scenes.toys(folder)
     disk = folder / "disk"
     disk.mkdir()
     mounted = subprocess.run(
@@ -249,7 +256,7 @@ def full_disk(folder: Path, sizes: Figures) -> Figures:  # noqa: ARG001
         for level in range(FILL_LEVELS):
             target = disk / str(level) / "models" / "intent_predictor"
             publishers.publish(target, toys[1], 1)
-            _fill(disk / "filling", leave=level * PAGE_BYTES)
+            scenes.fill(disk / "filling", leave=level * scenes.PAGE_BYTES)
             try:
                 publishers.publish(target, toys[2], 2)
                 outcomes["published"] += 1
@@ -259,7 +266,7 @@ def full_disk(folder: Path, sizes: Figures) -> Figures:  # noqa: ARG001
                 outcomes["torn"] += version_in(target) != 1
             (disk / "filling").unlink()
             publishers.publish(target, toys[2], 2)
-            outcomes["next run failed"] += not _is_sound(target, 2)
+            outcomes["next run failed"] += not scenes.is_sound(target, 2)
             shutil.rmtree(disk / str(level))
     finally:
         subprocess.run(["umount", str(disk)], check=True)
@@ -274,8 +281,10 @@ def full_disk(folder: Path, sizes: Figures) -> Figures:  # noqa: ARG001
 
 def rollback_time(folder: Path, sizes: Figures) -> Figures:
     """`python -m registry.promote --rollback`, from its start to its end, over a model of realistic size."""
-    target = next(_places(folder / "large"))
-    versions = [_large(folder / str(n), sizes["rollback_bytes"], n) for n in range(sizes["rollbacks"] + 1)]
+    target = next(scenes.places(folder / "large"))
+    versions = [
+        scenes.large(folder / str(n), sizes["rollback_bytes"], n) for n in range(sizes["rollbacks"] + 1)
+    ]
     for number, version in enumerate(versions):
         publishers.publish(target, version, number + 1)
         shutil.rmtree(version)
@@ -298,11 +307,11 @@ def rollback_time(folder: Path, sizes: Figures) -> Figures:
 
 def publishing_time(folder: Path, sizes: Figures) -> Figures:
     """A publication beside a plain copy that is synced, in turn; the check that loads the model is left out."""
-    version = _large(folder / "version", sizes["copied_bytes"], 0)
+    version = scenes.large(folder / "version", sizes["copied_bytes"], 0)
     copied, published = [], []
     for number in range(sizes["copies"]):
         began = time.monotonic()
-        _copy_and_sync(version, folder / "copy")
+        scenes.copy_and_sync(version, folder / "copy")
         copied.append(time.monotonic() - began)
         shutil.rmtree(folder / "copy")
         target = folder / f"target{number}" / "intent_predictor"
@@ -337,175 +346,6 @@ QUICK: Figures = {
     "every": 25, "kills": 20, "naive_kills": 40, "swaps": 20, "loads": 200, "promotions": 2,
     "rollback_bytes": 4 << 20, "rollbacks": 2, "copied_bytes": 4 << 20, "copies": 2,
 }  # fmt: skip
-
-
-def _toys(folder: Path) -> dict[int, Path]:
-    return {number: publishers.make_version(folder / "toys" / str(number), number) for number in (1, 2)}
-
-
-def _places(folder: Path) -> Iterator[Path]:
-    """Targets below the folder, none of them there yet; the folder above each is."""
-    for number in itertools.count():
-        (folder / str(number)).mkdir(parents=True)
-        yield folder / str(number) / "models" / "intent_predictor"
-
-
-def _prepared(folder: Path, toys: dict[int, Path], count: int) -> Path:
-    target = next(_places(folder))
-    for number in range(1, count + 1):
-        publishers.publish(target, toys[number], number)
-    return target
-
-
-def _copy_of(wreck: Path, copies: Iterator[Path]) -> Path:
-    target = next(copies)
-    shutil.copytree(wreck.parent, target.parent, symlinks=True)
-    return target
-
-
-def _recover(target: Path) -> None:
-    with publishing.writing(Store(target), wait=60):
-        pass
-
-
-def _replace(publisher: publishers.Publisher, source: Path, target: Path) -> None:
-    publisher(target, source, 2)
-
-
-def _roll_back_unless_done(target: Path) -> None:
-    if version_in(target) == 2:
-        publishers.roll_back(target)
-    _recover(target)
-
-
-def _kill_everywhere(prepare: Callable[[], Path], work: Callable[[Path], None]) -> list[Path]:
-    """A target for each operation ahead of which the process was killed, as it was then."""
-    targets = []
-    for place in itertools.count():
-        target = prepare()
-        numbers = itertools.count()
-
-        def die(_: Operation, place: int = place, numbers: Iterator[int] = numbers) -> None:
-            if next(numbers) == place:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        def watched_work(target: Path = target, die: Callable[[Operation], None] = die) -> None:
-            with watched(target.parent.parent, before=die):
-                work(target)
-
-        code = in_child(watched_work)
-        if code != KILLED:
-            assert code == 0, f"exit code {code} at {place}"
-            return targets
-        targets.append(target)
-    raise AssertionError
-
-
-def _kill_after(seconds: float, work: Callable[[], None]) -> None:
-    child = _start(work)
-    time.sleep(seconds)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-
-
-def _start(work: Callable[[], None]) -> int:
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            work()
-            code = 0
-        finally:
-            os._exit(code)
-    return child
-
-
-def _publish_for_ever(publisher: publishers.Publisher, target: Path, toys: dict[int, Path]) -> None:
-    for number in itertools.count(time.monotonic_ns()):
-        publisher(target, toys[number % 2 + 1], number)
-
-
-def _is_sound(target: Path, version: int) -> bool:
-    try:
-        record.check(target.resolve())
-    except IntentsError:
-        return False
-    left = [
-        path.name for path in Store(target).folder.iterdir() if path.name.startswith((".staging", ".trash"))
-    ]
-    return version_in(target) == version and not left and not os.path.lexists(Store(target).link)
-
-
-def _read_until(stop: Path, target: Path, seed: int, counts_file: Path) -> None:
-    counts: Counter[str] = Counter()
-    parent = os.getppid()
-    while not stop.exists() and os.getppid() == parent:
-        if (counts.total() + seed) % 2:
-            version = version_in(Path(os.path.realpath(target)))
-            counts["resolved"] += 1
-            counts["resolved torn"] += version == TORN
-            counts["resolved missing"] += version == MISSING
-        else:
-            _read_following(target, counts)
-        if counts.total() % 50 < 2:
-            _tell(counts, counts_file)
-    _tell(counts, counts_file)
-
-
-def _read_following(target: Path, counts: Counter[str]) -> None:
-    """Each file through the link, as a careless reader does; then whether the record tells if they belong together."""
-    before = (target / record.PROMOTION).read_bytes()
-    contents = {name: (target / name).read_bytes() for name in FILES}
-    after = (target / record.PROMOTION).read_bytes()
-    is_mixed = len({json.loads(content)["version"] for content in contents.values()}) > 1
-    files = json.loads(before)["files"]
-    is_detected = before != after or any(
-        publishers.sha256(contents[name]) != files[name]["sha256"] for name in FILES
-    )
-    counts["followed"] += 1
-    counts["mixed"] += is_mixed
-    counts["undetected"] += is_mixed and not is_detected
-
-
-def _tell(counts: Counter[str], file: Path) -> None:
-    aside = file.with_suffix(".aside")
-    aside.write_text(json.dumps(counts))
-    os.replace(aside, file)
-
-
-def _loads(counts_file: Path) -> int:
-    if not counts_file.exists():
-        return 0
-    counts = json.loads(counts_file.read_text())
-    return int(counts.get("resolved", 0) + counts.get("followed", 0))
-
-
-def _fill(file: Path, *, leave: int) -> None:
-    with file.open("wb", buffering=0) as filling:
-        try:
-            while True:
-                filling.write(bytes(PAGE_BYTES))
-        except OSError:
-            pass
-        filling.truncate(max(0, filling.tell() - leave))
-
-
-def _large(folder: Path, size: int, seed: int) -> Path:
-    """A version whose weights have so many bytes, none of them like the others."""
-    publishers.make_version(folder, seed)
-    with (folder / "model.safetensors").open("wb") as file:
-        block = random.Random(seed).randbytes(1 << 20)
-        for number in range(size >> 20):
-            file.write(number.to_bytes(8, "little") + block[8:])
-    return folder
-
-
-def _copy_and_sync(source: Path, destination: Path) -> None:
-    shutil.copytree(source, destination)
-    for path in (*destination.iterdir(), destination, destination.parent):
-        descriptor = os.open(path, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
 
 
 if __name__ == "__main__":

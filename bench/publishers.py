@@ -85,6 +85,11 @@ def two_renames(target: Path, source: Path, number: int) -> None:
 
 def in_child(work: Callable[[], None]) -> int:
     """Runs it in a child process, without output; returns its exit code, 1 after any error, or minus the signal."""
+    return os.waitstatus_to_exitcode(os.waitpid(start(work), 0)[1])
+
+
+def start(work: Callable[[], None]) -> int:
+    """Begins it in a child process; returns the process's id."""
     child = os.fork()
     if child == 0:
         code = 1
@@ -93,7 +98,7 @@ def in_child(work: Callable[[], None]) -> int:
             code = 0
         finally:
             os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return child
 
 
 def sha256(content: bytes) -> str:

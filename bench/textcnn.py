@@ -89,10 +89,7 @@ def default(config: TrainConfig, corpus: Corpus) -> Trained:
         result = training.train(
             config,
             corpus,
-            Path(checkpoints),
-            on_epoch=lambda *_: None,
-            on_step=lambda *_: None,
-            on_note=lambda _: None,
+            checkpoints=Path(checkpoints),
         )
     return Trained(result.test.predictions, result.fit.samples_per_second)
 

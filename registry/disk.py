@@ -6,17 +6,10 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from intents.syncing import sync
+
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
-
-
-def sync(path: Path) -> None:
-    """Returns once the file's content, or the folder's names, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def sync_all(paths: Iterable[Path]) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from intents import interrupts
 from intents.errors import IntentsError, PromotionError
+from intents.syncing import sync
 from registry import disk, lock, record, store, upkeep
 from registry.record import Identity, Promotion
 from registry.store import Store
@@ -165,8 +166,8 @@ def _seal(
     path = directory / record.PROMOTION
     path.write_text(promotion.as_text(), encoding="utf-8")
     path.chmod(FILE_MODE)
-    disk.sync(path)
-    disk.sync(directory)
+    sync(path)
+    sync(directory)
     return promotion
 
 
@@ -187,9 +188,9 @@ def _enter(directory: Path, target: Store, container: Path, promotion: Promotion
     of_version = container.name.removeprefix(store.STAGING)
     folder = target.folder / f"{of_version}_{promotion.digest[: record.DIGEST_CHARACTERS]}"
     os.rename(directory, folder)
-    disk.sync(target.folder)
+    sync(target.folder)
     if not target.target.is_symlink():  # the store may be new: a link into it must not outlive it
-        disk.sync(target.target.parent)
+        sync(target.target.parent)
     return folder
 
 
@@ -202,7 +203,7 @@ def _point(target: Store, folder: Path, container: Path | None) -> None:
     else:
         assert container is not None
         _adopt(target, destination, container)
-    disk.sync(target.target.parent)
+    sync(target.target.parent)
 
 
 def _adopt(target: Store, destination: Path, container: Path) -> None:
@@ -215,7 +216,7 @@ def _adopt(target: Store, destination: Path, container: Path) -> None:
         # Between these two there is no target. A process that dies here leaves the container: `recover` undoes it.
         os.rename(target.target, adopted)
         os.replace(target.link, target.target)
-    disk.sync(target.folder)
+    sync(target.folder)
 
 
 def _newest(*identities: Identity | None) -> Identity | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from intents.errors import PromotionError
+from intents.syncing import sync
 from registry import disk, record
 from registry.record import Identity, Promotion
 
@@ -155,7 +156,7 @@ class Store:
             file.flush()
             os.fsync(file.fileno())
         if is_new:
-            disk.sync(self.folder)
+            sync(self.folder)
 
     def refused(self) -> Identity | None:
         """The newest version that a rollback took away, as long as what it brought back is live."""
@@ -175,7 +176,7 @@ class Store:
         """Ends a hold, if there is one."""
         if self.hold_file.exists():
             self.hold_file.unlink()
-            disk.sync(self.folder)
+            sync(self.folder)
 
     def _holds(self) -> dict[str, Identity]:
         """Refused versions, each by the name of the folder whose being live puts the hold in force."""

@@ -27,6 +27,7 @@ from intents import saving, stores, tracking, training
 from intents.config import TrainConfig
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
+from intents.progress import Callbacks
 from intents.training import TrainingResult
 
 torch.set_num_threads(1)
@@ -165,10 +166,8 @@ def train_and_save(
     result = training.train(
         config,
         corpus,
-        folder / "checkpoints",
-        on_epoch=epochs.__setitem__,
-        on_step=on_step,
-        on_note=notes.append,
+        checkpoints=folder / "checkpoints",
+        callbacks=Callbacks(epochs.__setitem__, on_step, notes.append),
     )
     saving.save(result, config, corpus, folder / "model")
     return Trained(config, corpus, result, folder / "model", epochs, tuple(notes))

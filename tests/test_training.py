@@ -186,10 +186,7 @@ def test_test_rows_change_neither_weights_nor_vocabulary_nor_threshold(trained: 
     again = training.train(
         trained.config,
         changed,
-        tmp_path / "checkpoints",
-        on_epoch=lambda *_: None,
-        on_step=lambda *_: None,
-        on_note=lambda _: None,
+        checkpoints=tmp_path / "checkpoints",
     )
     assert list(again.test.predictions["text"]) != list(trained.result.test.predictions["text"])
     assert again.rejection == trained.result.rejection
@@ -260,10 +257,7 @@ def test_out_of_scope_rows_that_are_measured_change_no_weight_but_negatives_do(
         again = training.train(
             made.config,
             dataclasses.replace(made.corpus, out_of_scope=rows),
-            tmp_path / changed_part,
-            on_epoch=lambda *_: None,
-            on_step=lambda *_: None,
-            on_note=lambda _: None,
+            checkpoints=tmp_path / changed_part,
         )
         return again.module.state_dict()
 

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from intents.syncing import sync
+
 MARK = "complete.json"
 Reports = list[tuple[int, dict[str, float]]]
 
@@ -30,9 +32,9 @@ def mark(checkpoint: Path, progress: Progress) -> None:
     aside = checkpoint / f"{MARK}.aside"
     aside.write_text(json.dumps(asdict(progress)), encoding="utf-8")
     for file in (*checkpoint.iterdir(), checkpoint):
-        _flush(file)
+        sync(file)
     os.replace(aside, checkpoint / MARK)
-    _flush(checkpoint)
+    sync(checkpoint)
 
 
 def last_complete(checkpoints: Path) -> tuple[Path, Progress] | None:
@@ -50,12 +52,3 @@ def read(file: Path) -> Progress | None:
     for name in ("epochs", "steps"):
         saved[name] = [(number, metrics) for number, metrics in saved[name]]
     return Progress(**saved)
-
-
-def _flush(path: Path) -> None:
-    """Waits until the file, or the folder's list of names, is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

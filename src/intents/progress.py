@@ -1,6 +1,7 @@
 """What a training tells while it runs: the progress bar, each epoch's metrics, and marked checkpoints to go on from."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,16 @@ from intents.checkpoints import Progress
 OnEpoch = Callable[[int, Mapping[str, float]], None]
 OnStep = Callable[[int, Mapping[str, float]], None]
 REPORTED = ("accuracy", "f1_weighted", "f1_macro", "nll", "loss")
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """Who hears of a training while it runs: of each epoch's metrics, of loss terms now and then, of what a person
+    should know. Nobody, unless named."""
+
+    on_epoch: OnEpoch = lambda *_: None
+    on_step: OnStep = lambda *_: None
+    on_note: Callable[[str], None] = lambda _: None
 
 
 class Journal:

@@ -15,6 +15,7 @@ from intents.config import DataConfig, OpenSetConfig, TrainConfig, train_config
 from intents.data import corpus as corpora
 from intents.data.leave_out import leave_intents_out
 from intents.errors import ConfigError
+from intents.progress import Callbacks
 from intents.tracking import RunOutcome, Say
 
 SELECTED_BY = "best_val_f1_weighted"
@@ -98,10 +99,8 @@ def _leave_out_once(config: TrainConfig, corpus: Any, *, share: float, seed: int
         result = training.train(
             seeded,
             leave_intents_out(corpus, known_share=share, seed=seed),
-            Path(folder),
-            on_epoch=tracking.log_metrics,
-            on_step=tracking.log_metrics,
-            on_note=lambda _: None,
+            checkpoints=Path(folder),
+            callbacks=Callbacks(tracking.log_metrics, tracking.log_metrics),
         )
         metrics = open_set.open_intent_metrics(result.test.predictions, intents=result.intents)
         metrics |= {name: result.test.report.metrics[name] for name in ("auroc", "fpr95")}

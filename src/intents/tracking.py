@@ -24,6 +24,7 @@ from intents.config import REGISTERED_MODEL, TrainConfig
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
 from intents.data.splitting import TEST, TRAIN, VALIDATION
+from intents.progress import Callbacks
 from intents.training import TrainingResult
 
 CORPUS_DIGEST_TAG = "corpus_digest"
@@ -84,10 +85,8 @@ def train(config: TrainConfig, *, say: Say, is_nested: bool = False) -> RunOutco
         result = training.train(
             config,
             corpus,
-            workspace / resuming.CHECKPOINTS,
-            on_epoch=log_metrics,
-            on_step=log_metrics,
-            on_note=lambda line: say(f"note: {line}"),
+            checkpoints=workspace / resuming.CHECKPOINTS,
+            callbacks=Callbacks(log_metrics, log_metrics, on_note=lambda line: say(f"note: {line}")),
         )
         model = _save_and_log(result, config, corpus=corpus, directory=workspace / pyfunc.MODEL_ARTIFACT)
         say(_headline(result))
@@ -113,10 +112,7 @@ def train_beside() -> None:
     training.fitted(
         config,
         corpora.load(config.data, selects_on_test=config.hyperparams.selects_on_test),
-        workspace / resuming.CHECKPOINTS,
-        on_epoch=lambda *_: None,
-        on_step=lambda *_: None,
-        on_note=lambda _: None,
+        checkpoints=workspace / resuming.CHECKPOINTS,
     )
 
 

@@ -26,11 +26,12 @@ from intents.fitting import Fit, fit
 from intents.hyperparams import Hyperparams
 from intents.models import families
 from intents.models.network import Network
-from intents.progress import OnEpoch, OnStep
+from intents.progress import Callbacks
 from intents.testing import TestOutcome
 
 UNKNOWN_SHARE_WARNING = 0.02
 MEGABYTE = 2**20
+SILENT = Callbacks()
 
 
 @dataclass(frozen=True)
@@ -46,59 +47,52 @@ class TrainingResult:
     facts: dict[str, float]
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """The best epoch's network, not yet calibrated, its encoder, and how the fit went."""
+
+    encoder: Encoder
+    network: Network
+    fit: Fit
+
+
 def train(
     config: TrainConfig,
     corpus: Corpus,
-    checkpoints: Path,
     *,
-    on_epoch: OnEpoch,
-    on_step: OnStep,
-    on_note: Callable[[str], None],
+    checkpoints: Path,
+    callbacks: Callbacks = SILENT,
 ) -> TrainingResult:
-    """Trains on the corpus's training part and tests the best epoch's model, once. Raises ConfigError or EncoderError.
-
-    `on_epoch(epoch, metrics)` is called after each epoch, `on_step(step, loss terms)` now and then,
-    `on_note(line)` with what a person should know.
-    """
+    """Trains on the training part and tests the best epoch's model, once. Raises ConfigError or EncoderError."""
     hyperparams = config.hyperparams
-    encoder, network, outcome = fitted(
-        config, corpus, checkpoints, on_epoch=on_epoch, on_step=on_step, on_note=on_note
-    )
-    rejection = _calibrate(
-        network.module,
-        encoder.tokenizer,
-        corpus=corpus,
-        hyperparams=hyperparams,
-        part=_selection(hyperparams),
-    )
+    made = fitted(config, corpus, checkpoints=checkpoints, callbacks=callbacks)
+    module, tokenizer = made.network.module, made.encoder.tokenizer
+    part = _selection(hyperparams)
+    rejection = _calibrate(module, tokenizer, corpus=corpus, hyperparams=hyperparams, part=part)
     return TrainingResult(
-        module=network.module,
-        tokenizer=encoder.tokenizer,
+        module=module,
+        tokenizer=tokenizer,
         intents=corpus.intents,
         rejection=rejection,
-        fit=outcome,
-        test=testing.test(
-            network.module, encoder.tokenizer, corpus=corpus, hyperparams=hyperparams, rejection=rejection
-        ),
-        facts=_facts(encoder, network, outcome),
+        fit=made.fit,
+        test=testing.test(module, tokenizer, corpus=corpus, hyperparams=hyperparams, rejection=rejection),
+        facts=_facts(made),
     )
 
 
 def fitted(
     config: TrainConfig,
     corpus: Corpus,
-    checkpoints: Path,
     *,
-    on_epoch: OnEpoch,
-    on_step: OnStep,
-    on_note: Callable[[str], None],
-) -> tuple[Encoder, Network, Fit]:
-    """The encoder, and the best epoch's network, not yet calibrated: all that a process beside the main one does."""
+    checkpoints: Path,
+    callbacks: Callbacks = SILENT,
+) -> Fitted:
+    """Training without calibration and test: all that a process beside the main one does. Raises as `train` does."""
     hyperparams = config.hyperparams
     _check_unknown_intent(hyperparams.unknown_intent, corpus)
     _check_batch(hyperparams.batch_size)
     transformers.set_seed(hyperparams.seed)
-    encoder = load_encoder(config, corpus, on_note)
+    encoder = load_encoder(config, corpus, on_note=callbacks.on_note)
     network = families.build(hyperparams, {intent: i for i, intent in enumerate(corpus.intents)}, encoder)
     outcome = fit(
         network,
@@ -108,10 +102,10 @@ def fitted(
         validation=labelled(corpus, _selection(hyperparams)),
         negatives=corpus.negatives(),
         folder=checkpoints,
-        on_epoch=on_epoch,
-        on_step=on_step,
+        on_epoch=callbacks.on_epoch,
+        on_step=callbacks.on_step,
     )
-    return encoder, network, outcome
+    return Fitted(encoder, network, outcome)
 
 
 def _selection(hyperparams: Hyperparams) -> str:
@@ -135,7 +129,7 @@ def _check_batch(batch_size: int) -> None:
         )
 
 
-def load_encoder(config: TrainConfig, corpus: Corpus, on_note: Callable[[str], None]) -> Encoder:
+def load_encoder(config: TrainConfig, corpus: Corpus, *, on_note: Callable[[str], None]) -> Encoder:
     """The encoder, fitted to the training part's characters; says what it could not spell. Raises EncoderError."""
     hyperparams = config.hyperparams
     encoder = encoders.load(hyperparams, corpus.part(TRAIN)["text"], workspace=Path(config.data.workspace))
@@ -170,7 +164,8 @@ def _calibrate(
     )
 
 
-def _facts(encoder: Encoder, network: Network, outcome: Fit) -> dict[str, float]:
+def _facts(made: Fitted) -> dict[str, float]:
+    encoder, network, outcome = made.encoder, made.network, made.fit
     gpu_bytes = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
     unit = 1 if sys.platform == "darwin" else 1024
     return {

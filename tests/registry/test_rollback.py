@@ -163,12 +163,16 @@ def test_a_directory_from_before_the_first_publication_is_not_rolled_back_to_uns
     assert "a directory that no check ever passed. Bring it back by hand" in said
 
 
+def roll_back_to_first(run: Promote) -> None:
+    """Version 2 was published after version 1, and taken back."""
+    for arguments in (("--version", "1"), ("--version", "2"), ("--rollback",)):
+        assert run(*arguments)[0] == 0
+
+
 def test_a_scheduled_promotion_does_not_bring_the_bad_version_back_until_released(
     run: Promote, versions: tuple[Logged, Logged]
 ):
-    run("--version", "1")
-    run("--version", "2")
-    assert run("--rollback")[0] == 0
+    roll_back_to_first(run)
     code, said = run()
     assert (code, manifest(run.target)) == (0, manifest(stored(versions[0])))
     assert "held: shop version 1 stays live" in said
@@ -183,17 +187,13 @@ def test_a_scheduled_promotion_does_not_bring_the_bad_version_back_until_release
 
 
 def test_asked_for_by_its_number_a_version_is_published_in_spite_of_a_hold(run: Promote):
-    run("--version", "1")
-    run("--version", "2")
-    run("--rollback")
+    roll_back_to_first(run)
     assert run("--version", "2")[1].startswith("published shop version 2")
     assert run()[1].startswith("nothing to do")
 
 
 def test_asked_for_by_its_number_the_live_version_is_marked_and_the_hold_ends(run: Promote):
-    run("--version", "1")
-    run("--version", "2")
-    run("--rollback")
+    roll_back_to_first(run)
     assert run("--version", "1")[1].startswith("nothing to do")
     assert production() == "1"
     assert "held" not in run("--status")[1]
