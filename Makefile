@@ -5,13 +5,17 @@ DATA ?= ../shared/data/clinc150
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: train test check format bench fuzz prove-promotion mlproject install
+.PHONY: train test test-services check format bench fuzz prove-promotion mlproject install
 
 train: install
 	mlflow run . -e train_bert --env-manager local
 
 test: install
 	pytest
+
+test-services: install
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,minilm,postgresql]'
+	pytest -m services
 
 check: install
 	ruff format --check src registry tests bench

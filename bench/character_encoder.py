@@ -23,13 +23,14 @@ from transformers.utils import logging as transformers_logging
 
 from intents import config as declarations
 from intents import encoders
-from intents.batches import Labelled
+from intents.batches import Labelled, TokenDataset
 from intents.data import corpus as corpora
 from intents.data.splitting import TRAIN, VALIDATION
 from intents.fitting import fit
 from intents.hyperparams import BertHyperparams
 from intents.models.bert import CHARACTER_ENCODER, WIDE, look_at_neighbours
 from intents.models.network import Network
+from intents.progress import Callbacks
 from intents.training import labelled
 
 DATA = "../shared/data/telemarketing_intent_cn/telemarketing_intent_cn.jsonl,../shared/data/crosswoz/crosswoz.jsonl"
@@ -99,12 +100,11 @@ def _measure(
             network,
             tokenizer,
             replace(hyperparams, patience=0),
-            train=train,
-            validation=held_out,
+            train=TokenDataset.of(tokenizer, train, max_length=hyperparams.max_length),
+            validation=TokenDataset.of(tokenizer, held_out, max_length=hyperparams.max_length),
             negatives=(),
             folder=Path(checkpoints),
-            on_epoch=lambda *_: None,
-            on_step=lambda *_: None,
+            callbacks=Callbacks(),
         )
     parameters = sum(weight.numel() for weight in module.parameters())
     return {

@@ -27,6 +27,7 @@ from transformers.utils import logging as transformers_logging
 from intents import config as declarations
 from intents import encoders, objective, testing, training
 from intents.artifact import Rejection
+from intents.batches import tokens_of
 from intents.config import TrainConfig
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
@@ -112,7 +113,8 @@ def notebook(config: TrainConfig, corpus: Corpus) -> Trained:
         return_tensors="pt",
     )
     steps = hyperparams.epochs * (len(texts) // hyperparams.batch_size + 1)
-    loss_of = objective.build(hyperparams, encoder.tokenizer, negatives=corpus.negatives(), steps=steps)
+    negatives = tokens_of(encoder.tokenizer, corpus.negatives(), max_length=hyperparams.max_length)
+    loss_of = objective.build(hyperparams, encoder.tokenizer, negatives=negatives, steps=steps)
     module.train()
     started = time.perf_counter()
     for _ in range(hyperparams.epochs):

@@ -9,6 +9,7 @@ falls on both. Prints a table and writes bench/results/training_speed.json.
 """
 
 import argparse
+import functools
 import statistics
 import sys
 import tempfile
@@ -23,13 +24,14 @@ from transformers.utils import logging as transformers_logging
 
 from intents import config as declarations
 from intents import encoders
-from intents.batches import Labelled
+from intents.batches import Labelled, TokenDataset
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
 from intents.data.splitting import TRAIN, VALIDATION
 from intents.fitting import Fit, fit
 from intents.hyperparams import Hyperparams
 from intents.models import families
+from intents.progress import Callbacks
 from intents.training import labelled
 
 PROBE_SECONDS, VALIDATION_ROWS = 15.0, 64
@@ -82,17 +84,17 @@ def _slice(corpus: Corpus, hyperparams: Hyperparams, *, rows: int) -> Fit:
     encoder = encoders.load(never, train.texts, workspace=Path(".intents"))
     intent2id = {intent: i for i, intent in enumerate(corpus.intents)}
     network = families.build(hyperparams, intent2id, encoder)
+    tokens = functools.partial(TokenDataset.of, encoder.tokenizer, max_length=hyperparams.max_length)
     with tempfile.TemporaryDirectory() as checkpoints:
         return fit(
             network,
             encoder.tokenizer,
             replace(hyperparams, epochs=1, min_steps=0),
-            train=_drawn(train, rows),
-            validation=_drawn(validation, VALIDATION_ROWS),
+            train=tokens(_drawn(train, rows)),
+            validation=tokens(_drawn(validation, VALIDATION_ROWS)),
             negatives=(),
             folder=Path(checkpoints),
-            on_epoch=lambda *_: None,
-            on_step=lambda *_: None,
+            callbacks=Callbacks(),
         )
 
 

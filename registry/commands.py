@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 
-from intents.config import PromoteConfig
+from intents.entry_points import PromoteConfig
 from intents.errors import PromotionError
 from registry import checks, publishing, record
 from registry.outcome import Outcome
@@ -213,9 +213,10 @@ def published(target: Store, promotion: Promotion) -> Outcome:
 
 
 def _connect() -> None:
-    from intents import cli, stores
+    from intents import stores
+    from intents.quiet import quieten
 
-    cli.quieten()
+    quieten()
     stores.connect()
 
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from intents import cli
-from intents.config import PromoteConfig
+from intents.entry_points import PromoteConfig
 from intents.parameters import build
 from registry import commands
 from registry.outcome import Outcome

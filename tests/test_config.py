@@ -5,8 +5,9 @@ import math
 
 import pytest
 
-from intents import config, parameters
-from intents.config import CheckConfig, DataConfig, OpenSetConfig, PromoteConfig, ReductionConfig, RunConfig
+from intents import config, entry_points, parameters
+from intents.config import DataConfig, RunConfig
+from intents.entry_points import CheckConfig, OpenSetConfig, PromoteConfig, ReductionConfig, TuneConfig
 from intents.errors import ConfigError
 from intents.hyperparams import FAMILIES, BertHyperparams, Hyperparams, TextCNNHyperparams
 
@@ -20,7 +21,7 @@ DECLARATIONS = (
     RunConfig,
     PromoteConfig,
     CheckConfig,
-    CheckConfig,
+    TuneConfig,
     ReductionConfig,
     OpenSetConfig,
 )
@@ -84,6 +85,18 @@ IMPOSSIBLE = {
     (PromoteConfig, "wait"): ("-1", "86401"),
     (PromoteConfig, "output"): ("", "xml"),
     (RunConfig, "resume"): ("../x", "a b", "runs:/abc"),
+    (RunConfig, "params"): ("best", "best:", "study", "latest:study"),
+    (TuneConfig, "family"): ("", "cnn"),
+    (TuneConfig, "n_trials"): ("0", "-1", "100001"),
+    (TuneConfig, "timeout"): ("-1", "10000001"),
+    (TuneConfig, "metric"): ("", "test_f1_weighted"),
+    (TuneConfig, "sampler"): ("", "grid"),
+    (TuneConfig, "pruner"): ("", "asha"),
+    (TuneConfig, "n_jobs"): ("0", "-1", "257"),
+    (TuneConfig, "study"): (" ", "a/b", "a b", "x" * 101, "it's"),
+    (TuneConfig, "storage"): ("postgresql", "/a/file"),
+    (TuneConfig, "seed"): ("-1", "4294967296"),
+    (TuneConfig, "hyperparams"): ("epochs", "=3", "epoch=3", "seed=1", "recipe=notebook"),
     (CheckConfig, "model_name"): ("", " "),
     (CheckConfig, "max_length"): ("2", "8193"),
     (ReductionConfig, "model_name"): ("", " "),
@@ -108,6 +121,8 @@ EDGES = [
     (TextCNNHyperparams, {"members": "100"}),
     (RunConfig, {"seeds": "1000"}),
     (ReductionConfig, {"embedding_size": "1"}),
+    (TuneConfig, {"n_trials": "1", "timeout": "0", "n_jobs": "1", "seed": "0"}),
+    (TuneConfig, {"n_trials": "100000", "n_jobs": "256", "seed": "4294967295"}),
     (OpenSetConfig, {"known_shares": "0.999", "seeds": "1"}),
     (PromoteConfig, {"version": "12", "wait": "0"}),
     (PromoteConfig, {"wait": "86400"}),
@@ -138,7 +153,9 @@ def test_every_parameter_that_can_be_impossible_has_been_tried() -> None:
 
 
 def test_every_declaration_of_an_entry_point_is_among_those_tried() -> None:
-    assert {d for declarations in config.ENTRY_POINTS.values() for d in declarations} == set(DECLARATIONS)
+    assert {d for declarations in entry_points.ENTRY_POINTS.values() for d in declarations} == set(
+        DECLARATIONS
+    )
 
 
 @pytest.mark.parametrize(("declaration", "texts"), EDGES)
@@ -256,11 +273,11 @@ def test_a_recipe_names_declared_parameters_with_possible_values(family: str) ->
         assert {name: effective[name] for name in values} == values
 
 
-@pytest.mark.parametrize("entry_point", config.ENTRY_POINTS)
+@pytest.mark.parametrize("entry_point", entry_points.ENTRY_POINTS)
 def test_an_entry_points_parameters_are_distinct_have_defaults_and_say_what_they_mean(
     entry_point: str,
 ) -> None:
-    parameters = config.entry_point_parameters(entry_point)
+    parameters = entry_points.entry_point_parameters(entry_point)
     names = [parameter.name for parameter in parameters]
     assert len(names) == len(set(names))
     for parameter in parameters:
@@ -276,9 +293,9 @@ def test_the_line_beneath_a_field_is_its_meaning_in_a_subclass_too() -> None:
 
 
 def test_every_entry_point_has_a_meaning_and_every_family_a_command() -> None:
-    assert config.ENTRY_POINT_MEANINGS.keys() == config.ENTRY_POINTS.keys()
+    assert entry_points.ENTRY_POINT_MEANINGS.keys() == entry_points.ENTRY_POINTS.keys()
     commands = [hyperparams.ENTRY_POINT for hyperparams in FAMILIES.values()]
-    assert set(commands) <= config.ENTRY_POINTS.keys()
+    assert set(commands) <= entry_points.ENTRY_POINTS.keys()
     assert len(commands) == len(set(commands))
     assert all(issubclass(hyperparams, Hyperparams) for hyperparams in FAMILIES.values())
 
@@ -289,7 +306,7 @@ def test_a_logged_run_has_every_parameter_of_its_entry_point_as_it_takes_effect(
 ) -> None:
     logged = config.train_config(family, {"recipe": "notebook"}).as_parameters()
     entry_point = FAMILIES[family].ENTRY_POINT
-    assert list(logged) == [parameter.name for parameter in config.entry_point_parameters(entry_point)]
+    assert list(logged) == [parameter.name for parameter in entry_points.entry_point_parameters(entry_point)]
     assert math.isclose(logged["learning_rate"], learning_rate)
     assert logged["split_seed"] == 42
 

@@ -10,12 +10,13 @@ import torch
 from sklearn.metrics import f1_score
 
 from intents import encoders, fitting
-from intents.batches import Labelled, LengthBatchedSampler, TokenDataset
+from intents.batches import Labelled, LengthBatchedSampler, TokenDataset, tokens_of
 from intents.encoders import Encoder
 from intents.fitting import Fit
 from intents.hyperparams import BertHyperparams, Hyperparams, TextCNNHyperparams
 from intents.models import families
 from intents.models.network import Network, predict_logits
+from intents.progress import Callbacks
 
 TEXTS = ["你好呀朋友", "几点钟", "马上还款，谢谢"] * 20
 ROWS = Labelled(TEXTS, np.array([0, 1, 2] * 20))
@@ -61,25 +62,24 @@ def run_fit(
         network,
         encoder.tokenizer,
         hyperparams,
-        train=ROWS,
-        validation=validation,
-        negatives=negatives or [],
+        train=TokenDataset.of(encoder.tokenizer, ROWS, max_length=hyperparams.max_length),
+        validation=TokenDataset.of(encoder.tokenizer, validation, max_length=hyperparams.max_length),
+        negatives=tokens_of(encoder.tokenizer, negatives or [], max_length=hyperparams.max_length),
         folder=checkpoints,
-        on_epoch=on_epoch,
-        on_step=on_step,
+        callbacks=Callbacks(on_epoch, on_step, draws_bar=False),
     )
 
 
 def test_a_training_row_is_the_utterances_tokens_and_its_label():
     _, encoder = built(BertHyperparams())
-    rows = TokenDataset(encoder.tokenizer, ROWS, max_length=8)
+    rows = TokenDataset.of(encoder.tokenizer, ROWS, max_length=8)
     assert rows[1] == {"input_ids": encoder.tokenizer("几点钟")["input_ids"], "labels": 1}
     assert len(rows) == 60
 
 
 def test_an_utterance_is_cut_at_the_longest_length():
     _, encoder = built(BertHyperparams())
-    assert len(TokenDataset(encoder.tokenizer, ROWS, max_length=5)[0]["input_ids"]) == 5
+    assert len(TokenDataset.of(encoder.tokenizer, ROWS, max_length=5)[0]["input_ids"]) == 5
 
 
 def test_only_matrices_decay_and_new_weights_learn_faster_by_their_factor(tiny_bert: Path):

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from mlflow.projects._project_spec import load_project
 
-from intents import cli, config
+from intents import cli, config, entry_points
 from intents.hyperparams import FAMILIES
 from intents.mlproject import mlproject
 
@@ -23,10 +23,10 @@ def test_the_committed_file_is_the_generated_one() -> None:
     assert mlproject() == FILE, "run `make mlproject`"
 
 
-@pytest.mark.parametrize("entry_point", config.ENTRY_POINTS)
+@pytest.mark.parametrize("entry_point", entry_points.ENTRY_POINTS)
 def test_parameters_have_the_declared_names_types_and_defaults(entry_point: str) -> None:
     written = ENTRY_POINTS[entry_point]["parameters"]
-    declared = {p.name: p for p in config.entry_point_parameters(entry_point)}
+    declared = {p.name: p for p in entry_points.entry_point_parameters(entry_point)}
     assert list(written) == list(declared)
     for name, parameter in declared.items():
         assert written[name]["type"] == WRITTEN_TYPES[parameter.type]
@@ -36,7 +36,7 @@ def test_parameters_have_the_declared_names_types_and_defaults(entry_point: str)
 
 
 def test_every_entry_point_is_written_and_no_other() -> None:
-    assert ENTRY_POINTS.keys() == config.ENTRY_POINTS.keys()
+    assert ENTRY_POINTS.keys() == entry_points.ENTRY_POINTS.keys()
 
 
 @pytest.mark.parametrize("entry_point", ENTRY_POINTS)
@@ -57,14 +57,14 @@ def test_a_training_command_left_at_its_defaults_trains_the_default_configuratio
     assert config.train_config(family, texts) == config.train_config(family, {})
 
 
-@pytest.mark.parametrize("entry_point", config.ENTRY_POINTS)
+@pytest.mark.parametrize("entry_point", entry_points.ENTRY_POINTS)
 def test_mlflow_itself_makes_of_the_defaults_a_command_that_means_them(entry_point: str) -> None:
     command = load_project(ROOT).get_entry_point(entry_point).compute_command({}, None)
     _, _, flags = command.partition(" --")
     parser = argparse.ArgumentParser()
     cli.add_flags(parser, entry_point)
     texts = vars(parser.parse_args(shlex.split(f"--{flags}")))
-    for parameter in config.entry_point_parameters(entry_point):
+    for parameter in entry_points.entry_point_parameters(entry_point):
         assert parameter.parse(texts[parameter.name]) == parameter.default, parameter.name
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from intents import encoders, objective
+from intents.batches import Tokens, tokens_of
 from intents.hyperparams import TextCNNHyperparams
 from intents.models import families
 from intents.objective import (
@@ -105,7 +106,7 @@ def test_the_hand_made_energies_stand_on_both_sides_of_the_hinges():
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
 def test_without_energy_weight_the_loss_is_torchs_cross_entropy_and_the_only_term(label_smoothing: float):
     settled = hyperparams(energy_weight=0.0, label_smoothing=label_smoothing)
-    built = objective.build(settled, tokenizer=None, negatives=NEGATIVES, steps=10)
+    built = objective.build(settled, tokenizer=None, negatives=[[1]], steps=10)
     module = Fixed()
     step = built(module, in_scope_batch(), LABELS)
     expected = torch.nn.functional.cross_entropy(IN_SCOPE, LABELS, label_smoothing=label_smoothing)
@@ -359,7 +360,7 @@ def test_corpus_negatives_are_used_where_there_are_any_and_they_are_wanted(
 ):
     settled = hyperparams(energy_objective=energy_objective, corpus_negatives=corpus_negatives)
     module, tokenizer = tiny_textcnn()
-    built = objective.build(settled, tokenizer, negatives=negatives, steps=10)
+    built = objective.build(settled, tokenizer, negatives=tokens(tokenizer, negatives), steps=10)
     assert type(built) is OBJECTIVES[energy_objective]
     passes: list[int] = []
     module.register_forward_pre_hook(lambda *_: passes.append(1))
@@ -367,6 +368,10 @@ def test_corpus_negatives_are_used_where_there_are_any_and_they_are_wanted(
         passes.clear()
         built(module, encoded(tokenizer, TEXTS), torch.tensor([0, 1, 2]))
     assert len(passes) == (3 if has else 2)  # in-scope, random embeddings, and negatives
+
+
+def tokens(tokenizer: Any, texts: Sequence[str]) -> list[Tokens]:
+    return tokens_of(tokenizer, texts, max_length=16)
 
 
 def drawn(batches: Sequence[Batch], tokenizer: Any) -> list[str]:
@@ -377,7 +382,9 @@ def drawn(batches: Sequence[Batch], tokenizer: Any) -> list[str]:
 def test_negatives_are_all_read_before_one_is_read_again_and_shuffled_in_each_round():
     torch.manual_seed(0)
     tokenizer = character_tokenizer()
-    cycle = objective._cycle(tokenizer, NEGATIVES, hyperparams(negative_batch_size=2, max_length=16))
+    cycle = objective._cycle(
+        tokenizer, tokens(tokenizer, NEGATIVES), hyperparams(negative_batch_size=2, max_length=16)
+    )
     rounds = [list(itertools.islice(cycle, 3)) for _ in range(6)]
     assert [len(batch["input_ids"]) for batch in rounds[0]] == [2, 2, 1]
     read = [drawn(batches, tokenizer) for batches in rounds]
@@ -386,14 +393,12 @@ def test_negatives_are_all_read_before_one_is_read_again_and_shuffled_in_each_ro
 
 
 @pytest.mark.parametrize(("padding", "width"), [("longest", 5), ("max_length", 8)])
-def test_negatives_are_cut_and_padded_as_the_hyperparams_have_it(padding: str, width: int):
+def test_negatives_are_padded_as_the_hyperparams_have_it(padding: str, width: int):
     tokenizer = encoders.without_special_tokens(character_tokenizer())
     settled = hyperparams(max_length=8, padding=padding)
-    batch = next(objective._cycle(tokenizer, ["你好", "几点钟谢谢"], settled))
+    batch = next(objective._cycle(tokenizer, tokens(tokenizer, ["你好", "几点钟谢谢"]), settled))
     assert batch["input_ids"].shape == (2, width)
     assert sorted(batch["attention_mask"].sum(dim=1).tolist()) == [2, 5]
-    cut = next(objective._cycle(tokenizer, ["你好" * 8], settled))
-    assert cut["input_ids"].shape == (1, 8)
 
 
 def tiny_textcnn(**changes: Any) -> tuple[Any, Any]:
@@ -460,7 +465,9 @@ def test_training_on_negatives_raises_their_energy_above_that_of_in_scope_uttera
 def energies_after_training(settings: dict[str, Any]) -> tuple[float, float]:
     """Mean energy of the negatives and of the in-scope utterances, after forty steps."""
     module, tokenizer = tiny_textcnn(**settings)
-    built = objective.build(hyperparams(**settings), tokenizer, negatives=NEAR_NEGATIVES, steps=40)
+    built = objective.build(
+        hyperparams(**settings), tokenizer, negatives=tokens(tokenizer, NEAR_NEGATIVES), steps=40
+    )
     optimizer = torch.optim.AdamW(module.parameters(), lr=1e-2)
     batch, labels_B = encoded(tokenizer, TEXTS), torch.tensor([0, 1, 2])
     for _ in range(40):

@@ -10,7 +10,8 @@ from mlflow.tracking import MlflowClient
 
 from intents import processes, training
 from intents.batches import LengthBatchedSampler
-from intents.config import DataConfig, OpenSetConfig
+from intents.config import DataConfig
+from intents.entry_points import OpenSetConfig
 from intents.errors import ConfigError
 from intents.studies import evaluate_open_set
 

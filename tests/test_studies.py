@@ -16,8 +16,9 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from intents import config as declarations
-from intents import runs, studies
-from intents.config import DataConfig, OpenSetConfig
+from intents import entry_points, runs, studies
+from intents.config import DataConfig
+from intents.entry_points import OpenSetConfig
 from intents.errors import DataError
 from intents.studies import OpenSetOutcome
 from intents.tracking import RunOutcome
@@ -75,7 +76,7 @@ def data(cnn_settings: dict[str, str]) -> DataConfig:
 
 def begin(settings: Mapping[str, str]) -> str:
     """A run as `mlflow run` hands it over: every parameter logged as the shell would be given it."""
-    texts = {p.name: str(p.default) for p in declarations.entry_point_parameters("train_cnn")}
+    texts = {p.name: str(p.default) for p in entry_points.entry_point_parameters("train_cnn")}
     client = MlflowClient()
     run = client.create_run("0")
     for name, text in (texts | dict(settings)).items():

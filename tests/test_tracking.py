@@ -11,8 +11,7 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from intents import config as declarations
-from intents import runs, tracking
+from intents import entry_points, runs, tracking
 from tests.conftest import Logged, run_tracked
 
 SCORES = ("energy", "max_softmax", "max_logit", "mahalanobis", "nearest_neighbours")
@@ -41,7 +40,7 @@ def run(logged: Logged, in_store: str) -> Run:
 
 def pre_logged(settings: Mapping[str, str]) -> str:
     """A run as `mlflow run` hands it over: every parameter logged as the shell would be given it."""
-    texts = {p.name: str(p.default) for p in declarations.entry_point_parameters("train_bert")}
+    texts = {p.name: str(p.default) for p in entry_points.entry_point_parameters("train_bert")}
     texts |= settings
     client = MlflowClient()
     run = client.create_run("0")
@@ -51,7 +50,7 @@ def pre_logged(settings: Mapping[str, str]) -> str:
 
 
 def test_a_run_logs_every_parameter_defaults_included_as_it_took_effect(run: Run, logged: Logged):
-    declared = {p.name for p in declarations.entry_point_parameters("train_bert")}
+    declared = {p.name for p in entry_points.entry_point_parameters("train_bert")}
     assert set(run.data.params) == declared
     effective = logged.config.as_parameters()
     assert run.data.params == {name: str(value) for name, value in effective.items()}

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
 import torch
 import transformers
 
 from intents.hyperparams import Hyperparams
 from intents.scoring import Integers
 
+Tokens = Sequence[int]
+"""One utterance's token ids."""
 POOL_BATCHES = 50
 
 
@@ -21,13 +24,28 @@ class Labelled:
     labels_B: Integers
 
 
+def tokens_of(tokenizer: Any, texts: Sequence[str], *, max_length: int) -> list[Tokens]:
+    """The tokens of utterances, cut at `max_length`."""
+    if not texts:
+        return []
+    return list(tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"])
+
+
 class TokenDataset(torch.utils.data.Dataset[dict[str, Any]]):
     """Encoded utterances with their labels."""
 
-    def __init__(self, tokenizer: Any, rows: Labelled, *, max_length: int) -> None:
-        encoded = tokenizer(list(rows.texts), truncation=True, max_length=max_length)
-        self.input_ids = encoded["input_ids"]
-        self.labels_B = rows.labels_B
+    def __init__(self, input_ids: Sequence[Tokens], labels_B: Integers) -> None:
+        self.input_ids = input_ids
+        self.labels_B = labels_B
+
+    @classmethod
+    def of(cls, tokenizer: Any, rows: Labelled, *, max_length: int) -> Self:
+        """The tokens of labelled utterances, cut at `max_length`."""
+        return cls(tokens_of(tokenizer, rows.texts, max_length=max_length), rows.labels_B)
+
+    def repeated(self, passes: int) -> Self:
+        """The same rows so many times over."""
+        return type(self)([*self.input_ids] * passes, np.tile(self.labels_B, passes))
 
     def __len__(self) -> int:
         return len(self.input_ids)

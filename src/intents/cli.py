@@ -1,7 +1,6 @@
 """The user's commands: `python -m intents.cli <command> --name value …`. Each parses, makes one call, prints."""
 
 import argparse
-import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -9,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from intents import config as declarations
+from intents import entry_points
 from intents.errors import IntentsError
 from intents.hyperparams import FAMILIES
 from intents.parameters import build
+from intents.quiet import quieten
 
 _FAMILY_OF = {hyperparams.ENTRY_POINT: family for family, hyperparams in FAMILIES.items()}
 USER_ERROR, FAILURE, INTERRUPTED = 2, 1, 130
@@ -35,14 +36,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name in (*_FAMILY_OF, *_COMMANDS):
-        command = commands.add_parser(name, help=declarations.ENTRY_POINT_MEANINGS[name], allow_abbrev=False)
+        command = commands.add_parser(name, help=entry_points.ENTRY_POINT_MEANINGS[name], allow_abbrev=False)
         add_flags(command, name)
     return parser
 
 
 def add_flags(parser: argparse.ArgumentParser, entry_point: str) -> None:
     """One flag a parameter of the entry point; its text is parsed by `config`, not here."""
-    for parameter in declarations.entry_point_parameters(entry_point):
+    for parameter in entry_points.entry_point_parameters(entry_point):
         parser.add_argument(
             f"--{parameter.name}",
             metavar="|".join(parameter.choices) or parameter.type.__name__,
@@ -85,15 +86,23 @@ def _train(family: str, texts: Mapping[str, str]) -> Any:
 
 
 def _evaluate_open_set(texts: Mapping[str, str]) -> Any:
-    data, study = build(declarations.DataConfig, texts), build(declarations.OpenSetConfig, texts)
+    data, study = build(declarations.DataConfig, texts), build(entry_points.OpenSetConfig, texts)
     quieten()
     from intents import studies
 
     return studies.evaluate_open_set(data, study, say=_say)
 
 
+def _tune(texts: Mapping[str, str]) -> Any:
+    data, config = build(declarations.DataConfig, texts), build(entry_points.TuneConfig, texts)
+    quieten()
+    from intents.tuning import study
+
+    return study.tune(data, config, say=_say)
+
+
 def _reduce_embeddings(texts: Mapping[str, str]) -> Any:
-    config = build(declarations.ReductionConfig, texts)
+    config = build(entry_points.ReductionConfig, texts)
     quieten()
     from intents import embeddings
 
@@ -103,7 +112,7 @@ def _reduce_embeddings(texts: Mapping[str, str]) -> Any:
 
 
 def _check_data(texts: Mapping[str, str]) -> str:
-    config, check = build(declarations.DataConfig, texts), build(declarations.CheckConfig, texts)
+    config, check = build(declarations.DataConfig, texts), build(entry_points.CheckConfig, texts)
     quieten()
     from intents import spelling
     from intents.data import corpus
@@ -115,6 +124,7 @@ def _check_data(texts: Mapping[str, str]) -> str:
 
 _COMMANDS: dict[str, Callable[[Mapping[str, str]], Any]] = {
     "check_data": _check_data,
+    "tune": _tune,
     "evaluate_open_set": _evaluate_open_set,
     "reduce_embeddings": _reduce_embeddings,
 }
@@ -122,15 +132,6 @@ _COMMANDS: dict[str, Callable[[Mapping[str, str]], Any]] = {
 
 def _say(line: str) -> None:
     print(line, flush=True)
-
-
-def quieten() -> None:
-    """Libraries say only what matters; progress bars other than the training's are off."""
-    from transformers.utils import logging as transformers_logging
-
-    transformers_logging.disable_progress_bar()
-    for name in ("alembic", "mlflow.store.db.utils", "mlflow.types.type_hints", "mlflow.models.signature"):
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 if __name__ == "__main__":

@@ -33,5 +33,9 @@ class ResumeError(IntentsError):
     """A training can't be gone on with."""
 
 
+class TuningError(IntentsError):
+    """A study can't be begun, or gone on with."""
+
+
 class PromotionError(IntentsError):
     """A model version can't be published."""

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import math
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -15,13 +16,13 @@ import torch
 import transformers
 
 from intents import checkpoints, objective, processes
-from intents.batches import Labelled, LengthBatchedSampler, TokenDataset, collator
+from intents.batches import LengthBatchedSampler, TokenDataset, Tokens, collator
 from intents.checkpoints import Progress
 from intents.evaluation import classification_metrics, confusion
 from intents.hyperparams import Hyperparams
 from intents.models.network import Network
 from intents.objective import CrossEntropy
-from intents.progress import EpochReport, Journal, Marks, OnEpoch, OnStep
+from intents.progress import Callbacks, EpochReport, Journal, Marks, OnStep
 from intents.scoring import negative_log_likelihood
 
 LOGGED_STEPS = 50
@@ -81,27 +82,25 @@ def fit(
     tokenizer: Any,
     hyperparams: Hyperparams,
     *,
-    train: Labelled,
-    validation: Labelled,
-    negatives: Sequence[str],
-    folder: Path,
-    on_epoch: OnEpoch,
-    on_step: OnStep,
+    train: TokenDataset,
+    validation: TokenDataset,
+    negatives: Sequence[Tokens],
+    folder: Path | None,
+    callbacks: Callbacks,
 ) -> Fit:
     """Trains the network in place and leaves the best epoch's weights in it.
 
     Which epoch that is, `Selection` says from the weighted F1 on `validation`. `negatives` are out-of-scope
     utterances to train on. `folder` holds the checkpoints: where there is a complete one, training goes on from it,
-    and what was reported before is reported again.
+    and what was reported before is reported again. Without a folder nothing is kept, and the last epoch's weights
+    stay: for who wants the metrics alone.
     """
     precision = _precision(hyperparams.precision)
-    passes = hyperparams.passes(len(train.texts))
-    repeated = Labelled([*train.texts] * passes, np.tile(train.labels_B, passes))
-    training_set = TokenDataset(tokenizer, repeated, max_length=hyperparams.max_length)
+    training_set = train.repeated(hyperparams.passes(len(train)))
     steps = math.ceil(len(training_set) / hyperparams.batch_size) * hyperparams.epochs
     goal = objective.build(hyperparams, tokenizer, negatives=negatives, steps=steps)
-    selection, journal = Selection(hyperparams.selection), Journal(on_epoch, on_step)
-    checkpoint, past = checkpoints.last_complete(folder) or (None, Progress())
+    selection, journal = Selection(hyperparams.selection), Journal(callbacks.on_epoch, callbacks.on_step)
+    checkpoint, past = (checkpoints.last_complete(folder) if folder else None) or (None, Progress())
     selection.restore(past.selection)
     goal.memory.extend(past.memory)
     journal.replay(past)
@@ -112,13 +111,13 @@ def fit(
         model=network.module,
         args=_arguments(hyperparams, folder, precision=precision),
         train_dataset=training_set,
-        eval_dataset=TokenDataset(tokenizer, validation, max_length=hyperparams.max_length),
+        eval_dataset=validation,
         processing_class=tokenizer,
         data_collator=collator(tokenizer, hyperparams),
         compute_metrics=functools.partial(_validation_metrics, select=selection),
         optimizers=_optimizer(network, hyperparams, steps=steps),
         callbacks=[
-            report := EpochReport(steps, journal),
+            report := EpochReport(steps, journal, draws_bar=callbacks.draws_bar),
             Marks(lambda epoch: Progress(epoch, journal.epochs, journal.steps, vars(selection), goal.memory)),
             *_early_stopping(hyperparams),
         ],
@@ -158,9 +157,9 @@ def _timed(train: Callable[[], Any]) -> float:
     return time.perf_counter() - started
 
 
-def _arguments(hyperparams: Hyperparams, folder: Path, *, precision: str) -> Any:
+def _arguments(hyperparams: Hyperparams, folder: Path | None, *, precision: str) -> Any:
     return transformers.TrainingArguments(
-        output_dir=str(folder),
+        output_dir=str(folder or tempfile.gettempdir()),
         num_train_epochs=hyperparams.epochs,
         per_device_train_batch_size=processes.share(hyperparams.batch_size),
         per_device_eval_batch_size=hyperparams.evaluation_batch_size,
@@ -168,9 +167,9 @@ def _arguments(hyperparams: Hyperparams, folder: Path, *, precision: str) -> Any
         bf16=precision == "bfloat16",
         use_cpu=not torch.cuda.is_available(),
         eval_strategy="epoch",
-        save_strategy="epoch",
+        save_strategy="epoch" if folder else "no",
         logging_strategy="epoch",
-        load_best_model_at_end=True,
+        load_best_model_at_end=folder is not None,
         metric_for_best_model=SELECTION_METRIC,
         greater_is_better=True,
         # The best, the newest, and the one before, which must stand until the newest is marked.

@@ -37,6 +37,18 @@ def stop_the_run() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def heeded() -> Iterator[None]:
+    """A part of a `whole` block in which a signal takes effect at once."""
+    held, _pending.blocks = _pending.blocks, 0
+    try:
+        if _pending.came:
+            _pending()
+        yield
+    finally:
+        _pending.blocks = held
+
+
+@contextlib.contextmanager
 def whole() -> Iterator[None]:
     """A block that is done or not begun: a signal that comes in it takes effect at its end.
 

@@ -1,13 +1,13 @@
-"""The MLproject file, generated from `config.py`: `python -m intents.mlproject > MLproject`."""
+"""The MLproject file, generated from `entry_points.py`: `python -m intents.mlproject > MLproject`."""
 
 import json
 
-from intents.config import ENTRY_POINT_MEANINGS, ENTRY_POINTS, entry_point_parameters
+from intents.entry_points import ENTRY_POINT_MEANINGS, ENTRY_POINTS, entry_point_parameters
 from intents.parameters import Parameter
 
 MODULES = {"promote": "registry.promote"}
 HEADER = """\
-# Generated from src/intents/config.py by `make mlproject`; a test holds the two equal.
+# Generated from the declarations in src/intents by `make mlproject`; a test holds the two equal.
 # mlflow run . -e <entry point> -P <parameter>=<value> --env-manager local
 name: intents
 

@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy, relu, softplus
 from torch.nn.parallel import DistributedDataParallel
 
 from intents import processes
+from intents.batches import Tokens
 from intents.hyperparams import Hyperparams
 from intents.scoring import free_energy
 
@@ -194,10 +195,11 @@ def _with_energy(
 
 
 def build(
-    hyperparams: Hyperparams, tokenizer: Any, *, negatives: Sequence[str], steps: int
+    hyperparams: Hyperparams, tokenizer: Any, *, negatives: Sequence[Tokens], steps: int
 ) -> CrossEntropy | NotebookEnergy | MarginEnergy | LogisticEnergy:
     """The objective that the hyperparameters describe, for a training of so many steps.
 
+    `negatives` are the tokens of out-of-scope utterances, `tokenizer` is what pads them.
     Its `memory` is what it keeps of steps past: a training that goes on after an interruption puts it back.
     """
     if not hyperparams.energy_weight:
@@ -239,17 +241,16 @@ def quiet_gaussian_energies(module: Any, mask_BL: Tensor) -> Tensor:
     return energies_BM
 
 
-def _cycle(tokenizer: Any, texts: Sequence[str], hyperparams: Hyperparams) -> Iterator[Batch]:
+def _cycle(tokenizer: Any, utterances: Sequence[Tokens], hyperparams: Hyperparams) -> Iterator[Batch]:
     """Padded batches of the utterances for ever, shuffled anew in each round."""
-    encoded = tokenizer(list(texts), truncation=True, max_length=hyperparams.max_length)["input_ids"]
     size = processes.share(hyperparams.negative_batch_size)
     while True:
-        order = torch.randperm(len(encoded)).tolist()
+        order = torch.randperm(len(utterances)).tolist()
         for start in range(0, len(order), size):
             places = order[start : start + size]
             yield dict(
                 tokenizer.pad(
-                    {"input_ids": [encoded[place] for place in places]},
+                    {"input_ids": [utterances[place] for place in places]},
                     padding=hyperparams.padding,
                     max_length=hyperparams.max_length,
                     return_tensors="pt",

@@ -20,11 +20,12 @@ REPORTED = ("accuracy", "f1_weighted", "f1_macro", "nll", "loss")
 @dataclass(frozen=True)
 class Callbacks:
     """Who hears of a training while it runs: of each epoch's metrics, of loss terms now and then, of what a person
-    should know. Nobody, unless named."""
+    should know. Nobody, unless named; a bar is drawn all the same, unless `draws_bar` is false."""
 
     on_epoch: OnEpoch = lambda *_: None
     on_step: OnStep = lambda *_: None
     on_note: Callable[[str], None] = lambda _: None
+    draws_bar: bool = True
 
 
 class Journal:
@@ -56,14 +57,14 @@ class Journal:
 class EpochReport(transformers.TrainerCallback):  # type: ignore[misc]
     """Draws the progress bar and reports each epoch's metrics."""
 
-    def __init__(self, steps: int, journal: Journal) -> None:
+    def __init__(self, steps: int, journal: Journal, *, draws_bar: bool) -> None:
         self.bar = tqdm(
             total=steps,
             unit="step",
             desc="training",
             dynamic_ncols=True,
             mininterval=0.5,
-            disable=not processes.is_main(),
+            disable=not (draws_bar and processes.is_main()),
         )
         self.journal = journal
         self.train_loss = float("nan")

@@ -34,17 +34,29 @@ def started(config: TrainConfig, *, is_nested: bool = False) -> Iterator[str]:
             # changed: where the recipe changed some, a run of its own, nested, says what was really trained.
             run_id = stack.enter_context(_ended_as_it_went(is_nested=True))
         _log_missing(run_id, config.as_parameters())
-        hyperparams = config.hyperparams
         with interrupts.whole():
-            mlflow.set_tags(
-                {
-                    "family": hyperparams.FAMILY,
-                    "encoder": hyperparams.model_name,
-                    "recipe": hyperparams.recipe,
-                    "selected_on": "test" if hyperparams.selects_on_test else "validation",
-                }
-            )
+            mlflow.set_tags(_tags_of(config))
         yield run_id
+
+
+@contextlib.contextmanager
+def of_trial(config: TrainConfig, *, parent: str, name: str) -> Iterator[str]:
+    """The run of one of a study's trainings, a child of another process's run, ended as what became of it."""
+    with _ended_as_it_went(is_nested=False, parent=parent, name=name) as run_id:
+        with interrupts.whole():
+            mlflow.log_params(config.as_parameters())
+            mlflow.set_tags(_tags_of(config))
+        yield run_id
+
+
+def _tags_of(config: TrainConfig) -> dict[str, str]:
+    hyperparams = config.hyperparams
+    return {
+        "family": hyperparams.FAMILY,
+        "encoder": hyperparams.model_name,
+        "recipe": hyperparams.recipe,
+        "selected_on": "test" if hyperparams.selects_on_test else "validation",
+    }
 
 
 def _log_missing(run_id: str, parameters: Mapping[str, Any]) -> None:
@@ -66,11 +78,16 @@ def end_the_dead() -> None:
 
 
 @contextlib.contextmanager
-def _ended_as_it_went(*, is_nested: bool) -> Iterator[str]:
+def _ended_as_it_went(*, is_nested: bool, parent: str = "", name: str = "") -> Iterator[str]:
     before = mlflow.active_run()
     try:
         with interrupts.whole():
-            run = mlflow.start_run(nested=is_nested, tags=liveness.tags())
+            run = mlflow.start_run(
+                nested=is_nested,
+                parent_run_id=parent or None,
+                run_name=name or None,
+                tags=liveness.tags(),
+            )
         yield run.info.run_id
     except KeyboardInterrupt:
         _end("KILLED", unless=before)

@@ -11,12 +11,14 @@ import pandas as pd
 from mlflow.tracking import MlflowClient
 
 from intents import interrupts, open_set, processes, runs, stores, tracking, training
-from intents.config import DataConfig, OpenSetConfig, TrainConfig, train_config
+from intents.config import DataConfig, TrainConfig, train_config
 from intents.data import corpus as corpora
 from intents.data.leave_out import leave_intents_out
+from intents.entry_points import OpenSetConfig
 from intents.errors import ConfigError
 from intents.progress import Callbacks
 from intents.tracking import RunOutcome, Say
+from intents.tuning import winner
 
 SELECTED_BY = "best_val_f1_weighted"
 OPEN_SET_TABLE = "open_set.csv"
@@ -47,6 +49,7 @@ def train(config: TrainConfig, *, say: Say) -> RunOutcome | None:
         for _ in range(config.run.seeds):
             tracking.train_beside()
         return None
+    config = winner.applied(config)
     if config.run.seeds == 1:
         return tracking.train(config, say=say)
     stores.connect()

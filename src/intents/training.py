@@ -15,7 +15,7 @@ import transformers
 
 from intents import encoders, processes, testing
 from intents.artifact import Rejection
-from intents.batches import Labelled
+from intents.batches import Labelled, TokenDataset, Tokens, tokens_of
 from intents.calibration import calibrate
 from intents.config import TrainConfig
 from intents.data.corpus import Corpus
@@ -45,6 +45,20 @@ class TrainingResult:
     fit: Fit
     test: TestOutcome
     facts: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The encoder and the tokens that training takes: the same for all trainings that agree on what it depends on."""
+
+    encoder: Encoder
+    train: TokenDataset
+    validation: TokenDataset
+    negatives: list[Tokens]
+
+
+PREPARED_FROM = ("recipe", "model_name", "max_length", "special_tokens", "extend_vocabulary")
+"""The hyperparameters that `Prepared` depends on."""
 
 
 @dataclass(frozen=True)
@@ -84,28 +98,44 @@ def fitted(
     config: TrainConfig,
     corpus: Corpus,
     *,
-    checkpoints: Path,
+    checkpoints: Path | None,
     callbacks: Callbacks = SILENT,
+    prepared: Prepared | None = None,
 ) -> Fitted:
-    """Training without calibration and test: all that a process beside the main one does. Raises as `train` does."""
+    """Training without calibration and test. Raises as `train` does.
+
+    What several trainings share may be `prepared` once. Without `checkpoints` no epoch's weights are kept.
+    """
     hyperparams = config.hyperparams
     _check_unknown_intent(hyperparams.unknown_intent, corpus)
     _check_batch(hyperparams.batch_size)
+    ready = prepared or prepare(config, corpus, on_note=callbacks.on_note)
     transformers.set_seed(hyperparams.seed)
-    encoder = load_encoder(config, corpus, on_note=callbacks.on_note)
-    network = families.build(hyperparams, {intent: i for i, intent in enumerate(corpus.intents)}, encoder)
+    intent2id = {intent: i for i, intent in enumerate(corpus.intents)}
+    network = families.build(hyperparams, intent2id, ready.encoder)
     outcome = fit(
         network,
-        encoder.tokenizer,
+        ready.encoder.tokenizer,
         hyperparams,
-        train=labelled(corpus, TRAIN),
-        validation=labelled(corpus, _selection(hyperparams)),
-        negatives=corpus.negatives(),
+        train=ready.train,
+        validation=ready.validation,
+        negatives=ready.negatives,
         folder=checkpoints,
-        on_epoch=callbacks.on_epoch,
-        on_step=callbacks.on_step,
+        callbacks=callbacks,
     )
-    return Fitted(encoder, network, outcome)
+    return Fitted(ready.encoder, network, outcome)
+
+
+def prepare(config: TrainConfig, corpus: Corpus, *, on_note: Callable[[str], None]) -> Prepared:
+    """The encoder and the corpus's tokens; says what the encoder can't spell. Raises EncoderError."""
+    hyperparams = config.hyperparams
+    encoder = load_encoder(config, corpus, on_note=on_note)
+    train, validation = (
+        TokenDataset.of(encoder.tokenizer, labelled(corpus, part), max_length=hyperparams.max_length)
+        for part in (TRAIN, _selection(hyperparams))
+    )
+    negatives = tokens_of(encoder.tokenizer, corpus.negatives(), max_length=hyperparams.max_length)
+    return Prepared(encoder, train, validation, negatives)
 
 
 def _selection(hyperparams: Hyperparams) -> str:

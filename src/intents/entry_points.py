@@ -1,0 +1,213 @@
+"""The commands: what each takes beside training's own parameters, and the whole of it, from which MLproject is made.
+
+An entry point is a tuple of dataclasses whose fields, taken together, are its parameters.
+"""
+
+import dataclasses
+import math
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from intents.config import REGISTERED_MODEL, DataConfig, RunConfig
+from intents.hyperparams import FAMILIES
+from intents.parameters import Parameter, parameters, require
+
+PUBLISHED_MODEL_DIR = "assets/models/intent_predictor"
+STUDY_NAME = r"[\w.-]{1,100}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromoteConfig:
+    """Which registered version is published, and where; or what else is done there."""
+
+    name: str = REGISTERED_MODEL
+    """Registered model."""
+    version: str = ""
+    """Version to mark Production and publish; empty: the one that is marked already."""
+    target: str = PUBLISHED_MODEL_DIR
+    """Directory that the chat service reads; it becomes a link to the published version."""
+    action: Literal["publish", "rollback", "release", "verify", "status", "history", "dry-run"] = "publish"
+    """What is done: a rollback holds until its release, or until a newer version is marked Production."""
+    wait: int = 300
+    """Seconds to wait for another promotion to end."""
+    output: Literal["text", "json"] = "text"
+    """For people, or for scripts."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.name.strip()), "name", self.name, "a registered model's name")
+        require(
+            not self.version or self.version.isdecimal(),
+            "version",
+            self.version,
+            "a version number, such as 3",
+        )
+        takes_version = not self.version or self.action in ("publish", "dry-run")
+        require(takes_version, "version", self.version, f"no version with the action {self.action}")
+        is_path = self.target.strip().strip("./") != ""
+        require(is_path, "target", self.target, "a directory's path")
+        require(0 <= self.wait <= 86400, "wait", self.wait, "0 to 86400 seconds")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckConfig:
+    """Which encoder must be able to spell the corpus."""
+
+    model_name: str = "char"
+    """Encoder whose unknown tokens are counted, before anything is added to its vocabulary."""
+    max_length: int = 128
+    """Longest utterance, in tokens; longer ones are counted."""
+
+    def __post_init__(self) -> None:
+        require(
+            bool(self.model_name.strip()), "model_name", self.model_name, "an encoder's name, path or hub id"
+        )
+        require(2 < self.max_length <= 8192, "max_length", self.max_length, "3 to 8192 tokens")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReductionConfig:
+    """Which encoder's token table is reduced, and to what size."""
+
+    model_name: str = "minilm"
+    """Encoder: minilm, a local path, or a hub id."""
+    embedding_size: int = 128
+    """Dimensions that are kept."""
+    workspace: str = ".intents"
+    """Folder for the reduced table."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.model_name.strip()), "model_name", self.model_name, "an encoder's path or hub id")
+        require(1 <= self.embedding_size <= 4096, "embedding_size", self.embedding_size, "1 to 4096")
+        require(bool(self.workspace.strip()), "workspace", self.workspace, "a folder's path")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenSetConfig:
+    """Leaving intents out: which shares stay known, how often, with which family."""
+
+    family: Literal["bert", "textcnn"] = "textcnn"
+    """Model family."""
+    known_shares: str = "0.25,0.5,0.75"
+    """Shares of the intents that are trained on; the others are out-of-scope."""
+    seeds: int = 3
+    """Draws of the known intents, each with a training of its own, a share."""
+    hyperparams: str = ""
+    """Hyperparameters other than the family's defaults, such as epochs=10,learning_rate=1e-3."""
+
+    def __post_init__(self) -> None:
+        shares = self.known_shares.split(",")
+        are_shares = all(_is_number(share) and 0 < float(share) < 1 for share in shares)
+        require(are_shares, "known_shares", self.known_shares, "shares between 0 and 1, such as 0.25,0.5")
+        require(1 <= self.seeds <= 1000, "seeds", self.seeds, "1 to 1000 draws")
+        _check_overrides(self.family, self.hyperparams)
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """`known_shares` as numbers."""
+        return tuple(float(share) for share in self.known_shares.split(","))
+
+    @property
+    def overrides(self) -> dict[str, str]:
+        """`hyperparams` by name."""
+        return _by_name(self.hyperparams)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneConfig:
+    """A study: which family's hyperparameters are searched, for what, how long, and where its trials are kept."""
+
+    family: Literal["bert", "textcnn"] = "textcnn"
+    """Model family."""
+    n_trials: int = 50
+    """Trials the study shall have in the end; those it has already count."""
+    timeout: int = 0
+    """Seconds after which no trial is begun; 0: no limit."""
+    metric: Literal["val_f1_weighted", "val_f1_macro", "val_accuracy", "val_nll"] = "val_f1_weighted"
+    """What is sought: the best of it on validation rows. The test part is never looked at."""
+    sampler: Literal["tpe", "gp", "random"] = "tpe"
+    """How the next values are chosen: tree-structured Parzen estimators, Gaussian processes, or at random."""
+    pruner: Literal["halving", "median", "hyperband", "none"] = "halving"
+    """Which trials stop early: asynchronous successive halving, worse than the median, Hyperband, or none."""
+    n_jobs: int = 1
+    """Trials at once on this machine, each in a process of its own with its share of the cores."""
+    study: str = ""
+    """The study's name; a study of that name goes on. Empty: the family and the corpus."""
+    storage: str = ""
+    """URL of a database that several machines share, such as postgresql://host/name; empty: a file in workspace."""
+    seed: int = 42
+    """Seed of every trial's training, and of what the sampler draws."""
+    hyperparams: str = ""
+    """Hyperparameters that no trial changes, such as epochs=10,channels=64."""
+
+    def __post_init__(self) -> None:
+        require(1 <= self.n_trials <= 100_000, "n_trials", self.n_trials, "1 to 100000 trials")
+        require(0 <= self.timeout <= 10**7, "timeout", self.timeout, "0 to 10000000 seconds")
+        require(1 <= self.n_jobs <= 256, "n_jobs", self.n_jobs, "1 to 256 trials at once")
+        is_name = not self.study or bool(re.fullmatch(STUDY_NAME, self.study))
+        require(is_name, "study", self.study, "at most 100 letters, digits, dots, dashes and underscores")
+        require(not self.storage or "://" in self.storage, "storage", self.storage, "a URL, or nothing")
+        require(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
+        _check_overrides(self.family, self.hyperparams)
+
+    @property
+    def overrides(self) -> dict[str, str]:
+        """`hyperparams` by name."""
+        return _by_name(self.hyperparams)
+
+    @property
+    def is_maximised(self) -> bool:
+        """Whether more of the metric is better."""
+        return self.metric != "val_nll"
+
+
+def _by_name(pairs: str) -> dict[str, str]:
+    """The values of name=value,… by name; a piece without = belongs to the value before it (kernel_sizes=2,3)."""
+    values: dict[str, str] = {}
+    name = ""
+    for piece in filter(None, pairs.split(",")):
+        head, equals, value = piece.partition("=")
+        if equals:
+            name = head.strip()
+            values[name] = value.strip()
+        else:
+            values[name] = f"{values[name]},{piece.strip()}" if name in values else piece
+    return values
+
+
+def _check_overrides(family: str, pairs: str) -> None:
+    names = {field.name for field in dataclasses.fields(FAMILIES[family])} - {"seed", "recipe"}
+    are_pairs = set(_by_name(pairs)) <= names
+    require(are_pairs, "hyperparams", pairs, f"name=value,… of {', '.join(sorted(names))}")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+ENTRY_POINTS: dict[str, tuple[type, ...]] = {
+    **{hyperparams.ENTRY_POINT: (DataConfig, hyperparams, RunConfig) for hyperparams in FAMILIES.values()},
+    "check_data": (DataConfig, CheckConfig),
+    "tune": (DataConfig, TuneConfig),
+    "evaluate_open_set": (DataConfig, OpenSetConfig),
+    "reduce_embeddings": (ReductionConfig,),
+    "promote": (PromoteConfig,),
+}
+
+ENTRY_POINT_MEANINGS: dict[str, str] = {
+    "train_bert": "fine-tune a transformer encoder, evaluate it, log and register it",
+    "train_cnn": "train a TextCNN with energy-based open-set recognition, evaluate it, log and register it",
+    "check_data": "read, clean and split a corpus without training, and print what was dropped and why",
+    "tune": "search a family's hyperparameters by many trainings, measured on validation rows",
+    "evaluate_open_set": "leave intents out, train on the others, and measure how well the left out are refused",
+    "reduce_embeddings": "reduce an encoder's token table by PCA, for train_cnn with embeddings=reduced",
+    "promote": "publish the registered version marked Production to where the chat service reads it",
+}
+
+
+def entry_point_parameters(entry_point: str) -> tuple[Parameter, ...]:
+    """The parameters of one entry point, in order."""
+    return tuple(p for declaration in ENTRY_POINTS[entry_point] for p in parameters(declaration))

@@ -1,0 +1,14 @@
+"""Libraries that talk too much."""
+
+import logging
+
+CHATTY = ("alembic", "mlflow.store.db.utils", "mlflow.types.type_hints", "mlflow.models.signature")
+
+
+def quieten() -> None:
+    """Libraries say only what matters; progress bars other than the training's are off."""
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,156 @@
+"""The processes that train a study's trials: started, replaced when one dies, stopped together."""
+
+import contextlib
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
+
+import optuna
+
+from intents import liveness, runs
+from intents.errors import TuningError
+from intents.tuning import trials, worker
+from intents.tuning.worker import Job
+
+POLL_SECONDS = 0.5
+STOP_SECONDS = 30
+"""How long a worker may take to end its trial's run once it was told to stop."""
+FRUITLESS_DEATHS = 5
+"""Workers that die one after another, and no trial is settled meanwhile: something else is wrong."""
+FIRST_FAILURES = 3
+"""Trials that fail before any succeeds: the study's settings are wrong, not its values."""
+PROCESSES = multiprocessing.get_context("spawn")
+
+
+def train(study: optuna.Study, job: Job, *, on_change: Callable[[], None]) -> None:
+    """Trains trials until the study has enough. Raises TuningError where that leads nowhere.
+
+    `on_change` is called once in a while, so that who waits hears of what was settled. Whatever ends it, no worker
+    is left behind, and no trial of this machine counts as running.
+    """
+    crew = Crew(job)
+    try:
+        while crew.keep_up(study):
+            on_change()
+            crew.wait()
+        on_change()
+    finally:
+        crew.stop()
+        retire(study)
+
+
+def retire(study: optuna.Study) -> None:
+    """Ends the trials of processes that died, and their runs."""
+    if trials.retire_dead(study):
+        runs.end_the_dead()
+
+
+class Crew:
+    """Up to `n_jobs` processes, each with its share of the cores."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.members: list[BaseProcess] = []
+        self.started = 0
+        self.deaths = 0
+        self.settled = 0
+
+    def keep_up(self, study: optuna.Study) -> bool:
+        """Buries the dead, starts who is missing; whether anybody is at work."""
+        ended = [member for member in self.members if not member.is_alive()]
+        self.members = [member for member in self.members if member.is_alive()]
+        self._check(study, deaths=sum(member.exitcode != 0 for member in ended))
+        if time.time() < self.job.deadline:
+            while len(self.members) < min(self.job.config.n_jobs, self._missing(study)):
+                self._start()
+        if not self.members and trials.ownerless(study):
+            retire(study)
+            return True
+        return bool(self.members)
+
+    def _missing(self, study: optuna.Study) -> int:
+        """Trials that are neither settled nor under way elsewhere."""
+        mine = {member.pid for member in self.members}
+        elsewhere = [t for t in trials.running(study) if _process_of(t) not in mine]
+        return self.job.config.n_trials - len(trials.settled(study)) - len(elsewhere)
+
+    def _check(self, study: optuna.Study, *, deaths: int) -> None:
+        if deaths:
+            retire(study)
+        settled = trials.settled(study)
+        self.deaths = deaths + (self.deaths if len(settled) == self.settled else 0)
+        self.settled = len(settled)
+        if self.deaths >= FRUITLESS_DEATHS:
+            raise TuningError(
+                f"{self.deaths} workers died without settling a trial: what they printed, if anything, stands above; "
+                "a process that is killed for memory prints nothing (try a smaller n_jobs)."
+            )
+        failed = [trial for trial in settled if trial.state == optuna.trial.TrialState.FAIL]
+        if len(failed) == len(settled) >= FIRST_FAILURES:
+            raise TuningError(
+                f"the first {len(failed)} trials failed, the last of them with: "
+                f"{failed[-1].user_attrs.get(trials.FAILURE, trials.DIED)} Mend it, and name another study."
+            )
+
+    def _start(self) -> None:
+        with _environment_of_a_worker(self.job.config.n_jobs), _ctrl_c_held_back():
+            member = PROCESSES.Process(target=worker.work, args=(self.job, self.started), daemon=True)
+            member.start()
+        self.started += 1
+        self.members.append(member)
+
+    def wait(self) -> None:
+        """Waits until one ends, or a moment."""
+        sentinels = [member.sentinel for member in self.members]
+        if not multiprocessing.connection.wait(sentinels, timeout=POLL_SECONDS) and not sentinels:
+            time.sleep(POLL_SECONDS)
+
+    def stop(self) -> None:
+        """Tells everybody to stop, waits, and kills who does not."""
+        for member in self.members:
+            member.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
+        for member in self.members:
+            member.join(max(0.0, deadline - time.monotonic()))
+            if member.is_alive():
+                member.kill()
+                member.join()
+
+
+def _process_of(trial: optuna.trial.FrozenTrial) -> int | None:
+    owner = trial.user_attrs.get(trials.OWNER)
+    return int(owner[liveness.PID_TAG]) if owner else None
+
+
+@contextlib.contextmanager
+def _environment_of_a_worker(n_jobs: int) -> Iterator[None]:
+    """What a process started now inherits: its share of the cores, and no run of its parent's."""
+    before = os.environ.copy()
+    os.environ["OMP_NUM_THREADS"] = str(max(1, cores() // n_jobs))
+    os.environ.pop("MLFLOW_RUN_ID", None)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextlib.contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """A process started now never sees Ctrl-C, which a terminal sends to all: its parent tells it to stop."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def cores() -> int:
+    """The cores that this process may use, or as many as OMP_NUM_THREADS says."""
+    stated = os.environ.get("OMP_NUM_THREADS", "")
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return int(stated) if stated.isdecimal() and int(stated) else available
