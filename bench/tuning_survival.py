@@ -10,6 +10,7 @@ as running. Prints the counts, exits with 1 where anything was lost, and writes 
 """
 
 import argparse
+import contextlib
 import os
 import random
 import subprocess
@@ -32,6 +33,8 @@ SAMPLE = ROOT / "assets" / "samples" / "chat_zh"
 FIXED = "min_steps=0,channels=8,embedding_size=16,kernel_sizes=2,batch_size=64,patience=0"
 STUDY, LOG = "hardship", "log"
 MOST_SECONDS = 1800
+PAUSE_SECONDS = (3, 10)
+"""Between kills: a worker takes some seconds to start."""
 Figures = dict[str, Any]
 
 
@@ -124,25 +127,29 @@ def _kill_now_and_then(
     """The values of all trials ever seen finished, and how many workers were killed."""
     seen: dict[int, Any] = {}
     killed = 0
-    pause = time.monotonic() + generator.uniform(1, 6)
+    pause = time.monotonic() + generator.uniform(*PAUSE_SECONDS)
     while process.poll() is None:
         time.sleep(0.2)
         if (folder / "workspace" / "studies" / f"{STUDY}.jsonl").exists():
             seen |= {trial.number: trial.value for trial in _settled_if_begun(folder)}
         if killed < most and time.monotonic() > pause:
-            workers = [child for child in _children(process.pid) if "spawn_main" in " ".join(child.cmdline())]
+            workers = _workers_of(process.pid)
             if workers:
                 generator.choice(workers).kill()
                 killed += 1
-            pause = time.monotonic() + generator.uniform(1, 6)
+            pause = time.monotonic() + generator.uniform(*PAUSE_SECONDS)
     return seen, killed
 
 
-def _children(pid: int) -> list[psutil.Process]:
-    try:
-        return psutil.Process(pid).children()
-    except psutil.NoSuchProcess:
-        return []
+def _workers_of(pid: int) -> list[psutil.Process]:
+    """The living processes that the command started; multiprocessing's own helper is not one."""
+    workers = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if "spawn_main" in " ".join(child.cmdline()):
+                    workers.append(child)
+    return workers
 
 
 def _settled_if_begun(folder: Path) -> list[optuna.trial.FrozenTrial]:

@@ -3,6 +3,7 @@
 import contextlib
 import shlex
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import mlflow
@@ -40,9 +41,9 @@ def started(config: TrainConfig, *, is_nested: bool = False) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def of_trial(config: TrainConfig, *, parent: str, name: str) -> Iterator[str]:
+def of_trial(config: TrainConfig, *, parent: str, name: str, tags: Mapping[str, Any]) -> Iterator[str]:
     """The run of one of a study's trainings, a child of another process's run, ended as what became of it."""
-    with _ended_as_it_went(is_nested=False, parent=parent, name=name) as run_id:
+    with _ended_as_it_went(is_nested=False, parent=parent, name=name, tags=tags) as run_id:
         with interrupts.whole():
             mlflow.log_params(config.as_parameters())
             mlflow.set_tags(_tags_of(config))
@@ -78,7 +79,9 @@ def end_the_dead() -> None:
 
 
 @contextlib.contextmanager
-def _ended_as_it_went(*, is_nested: bool, parent: str = "", name: str = "") -> Iterator[str]:
+def _ended_as_it_went(
+    *, is_nested: bool, parent: str = "", name: str = "", tags: Mapping[str, Any] = MappingProxyType({})
+) -> Iterator[str]:
     before = mlflow.active_run()
     try:
         with interrupts.whole():
@@ -86,7 +89,7 @@ def _ended_as_it_went(*, is_nested: bool, parent: str = "", name: str = "") -> I
                 nested=is_nested,
                 parent_run_id=parent or None,
                 run_name=name or None,
-                tags=liveness.tags(),
+                tags=liveness.tags() | {tag: str(value) for tag, value in tags.items()},
             )
         yield run.info.run_id
     except KeyboardInterrupt:

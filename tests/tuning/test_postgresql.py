@@ -53,7 +53,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         yield f"postgresql://tuner@127.0.0.1:{port}"
     finally:
-        run(programs / "pg_ctl", "-D", data, "-m", "immediate", "stop")
+        stop = [*as_user, programs / "pg_ctl", "-D", data, "-m", "immediate", "stop"]
+        subprocess.run(stop, check=False, capture_output=True, timeout=60)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Studies that really run: their processes, their runs in MLflow, going on after being stopped, the winner trained."""
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -227,11 +228,14 @@ def test_a_study_whose_trials_all_fail_stops_and_says_why(data: DataConfig, in_s
         study.tune(data, config, say=lambda _: None)
     (parent,) = MlflowClient().search_runs(["0"], "params.study = 'hopeless'")
     nested = children(parent.info.run_id)
-    assert {run.info.status for run in (parent, *nested)} == {"FAILED"}
-    assert {run.data.tags["trial_state"] for run in nested} == {"failed"}
+    failed = [run for run in nested if run.info.status == "FAILED"]
+    assert parent.info.status == "FAILED"
+    # The worker may have begun another when it was told to stop.
+    assert {run.info.status for run in nested} <= {"FAILED", "KILLED"}
+    assert {run.data.tags["trial_state"] for run in failed} == {"failed"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_stopped_study_leaves_nothing_running_and_goes_on(
     number: signal.Signals,
     data: DataConfig,
@@ -278,15 +282,28 @@ def under_way(name: str, *, at_least: int) -> list[Run]:
         time.sleep(0.2)
 
 
-def test_a_killed_worker_is_replaced_and_its_trial_tried_again(
+def first_worker(process: subprocess.Popen) -> psutil.Process:
+    """The command's first worker, as soon as it is there."""
+    deadline = time.monotonic() + 120
+    while True:
+        for child in psutil.Process(process.pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if "spawn_main" in " ".join(child.cmdline()):
+                    return child
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_worker_killed_at_its_start_or_in_a_trial_is_replaced_and_the_trial_tried_again(
     data: DataConfig, in_store: str, subprocess_environment: dict[str, str], tmp_path: Path
 ):
     flags = {key: str(value) for key, value in vars(data).items()}
-    fixed = FIXED.replace("epochs=3", "epochs=200") + ",patience=0"
+    fixed = FIXED.replace("epochs=3", "epochs=60") + ",patience=0"
     flags |= {"n_trials": "2", "study": "robbed", "hyperparams": fixed, "pruner": "none"}
     environment = subprocess_environment | {"MLFLOW_TRACKING_URI": in_store}
     with start_command("tune", flags, environment=environment, cwd=tmp_path) as process:
         try:
+            first_worker(process).kill()
             (run,) = under_way("robbed", at_least=1)
             os.kill(int(run.data.tags["process_id"]), signal.SIGKILL)
             _, errors = process.communicate(timeout=120)

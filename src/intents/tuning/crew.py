@@ -5,8 +5,10 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 import optuna
@@ -19,7 +21,7 @@ from intents.tuning.worker import Job
 POLL_SECONDS = 0.5
 STOP_SECONDS = 30
 """How long a worker may take to end its trial's run once it was told to stop."""
-FRUITLESS_DEATHS = 5
+FRUITLESS_DEATHS = 10
 """Workers that die one after another, and no trial is settled meanwhile: something else is wrong."""
 FIRST_FAILURES = 3
 """Trials that fail before any succeeds: the study's settings are wrong, not its values."""
@@ -97,9 +99,12 @@ class Crew:
             )
 
     def _start(self) -> None:
+        ours, theirs = PROCESSES.Pipe()
         with _environment_of_a_worker(self.job.config.n_jobs), _ctrl_c_held_back():
-            member = PROCESSES.Process(target=worker.work, args=(self.job, self.started), daemon=True)
+            member = PROCESSES.Process(target=worker.work, args=(theirs, self.started), daemon=True)
             member.start()
+        theirs.close()
+        threading.Thread(target=_hand_over, args=(self.job, ours), daemon=True).start()
         self.started += 1
         self.members.append(member)
 
@@ -119,6 +124,16 @@ class Crew:
             if member.is_alive():
                 member.kill()
                 member.join()
+
+
+def _hand_over(job: Job, connection: Connection) -> None:
+    """Sends the job once the worker has started, however long that takes; one that died needs none.
+
+    As an argument of the process it would go through a pipe that both ends hold open here: a worker that is killed
+    before it has read it all would leave this process waiting for ever.
+    """
+    with connection, contextlib.suppress(OSError):
+        connection.send(job)
 
 
 def _process_of(trial: optuna.trial.FrozenTrial) -> int | None:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +66,16 @@ class _SurplusTrialError(Exception):
     """A trial that is not to be trained."""
 
 
-def work(job: Job, number: int) -> None:
-    """What the process does, from its start to its end. Ends with 1 for what broke, 2 for what the user can mend."""
+def work(parent: Connection, number: int) -> None:
+    """What the process does, from its start to its end, with the job that its parent sends.
+
+    Ends with 1 for what broke, 2 for what the user can mend.
+    """
     _end_with_the_parent()
+    try:
+        job = parent.recv()
+    except (EOFError, OSError):
+        return  # the parent is gone
     quieten()
     logging.getLogger("transformers.trainer_callback").setLevel(
         logging.ERROR
@@ -122,10 +130,11 @@ def _value(trial: optuna.Trial, job: Job) -> float:
         raise _SurplusTrialError(trials.SURPLUS)
     config = with_values(job.base, suggested(trial, job.space))
     try:
-        with interrupts.heeded(), runs.of_trial(config, parent=job.parent_run, name=f"trial {trial.number}"):
+        name = f"trial {trial.number}"
+        tags = _tags(job, trial.number)
+        with interrupts.heeded(), runs.of_trial(config, parent=job.parent_run, name=name, tags=tags):
             with interrupts.whole():
                 trial.set_user_attr(trials.RUN, mlflow.active_run().info.run_id)
-                mlflow.set_tags(_tags(job, trial.number))
             value = _trained(trial, config, job)
     except KeyboardInterrupt:
         trial.set_user_attr(trials.CUT_OFF, trials.INTERRUPTED)
