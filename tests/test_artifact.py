@@ -267,3 +267,17 @@ def test_no_file_of_the_model_tells_where_it_was_trained(trained: Trained):
     texts = [file.read_bytes() for file in trained.directory.iterdir() if file.name in artifact.MODEL_FILES]
     assert len(texts) == len(artifact.MODEL_FILES)
     assert not any(encoder in text for text in texts)
+
+
+def test_what_a_model_has_seen_is_written_and_read_again(tmp_path: Path):
+    assert artifact.training_rows(tmp_path) is None
+    seen = np.array([0, 7, 2**64 - 1], dtype=np.uint64)
+    artifact.write_training_rows(tmp_path, seen)
+    assert artifact.training_rows(tmp_path) == {0, 7, 2**64 - 1}
+    assert (tmp_path / artifact.TRAINING_ROWS).read_bytes()[8:16] == (7).to_bytes(8, "big")
+
+
+def test_half_a_fingerprint_is_refused(tmp_path: Path):
+    (tmp_path / artifact.TRAINING_ROWS).write_bytes(b"123456789")
+    with pytest.raises(ArtifactError, match="no whole number of fingerprints"):
+        artifact.training_rows(tmp_path)

@@ -164,3 +164,25 @@ def test_metrics_are_named_after_the_part_they_were_measured_on(report: Evaluati
     named = report.as_metrics("test")
     assert len(named) == len(report.metrics)
     assert named["test_auroc"] == report.metrics["auroc"]
+
+
+def test_a_reliability_diagram_has_the_bins_that_hold_rows_and_gives_the_calibration_error() -> None:
+    confidence_B = np.array([0.9, 0.9, 0.6, 0.8, 1.0, 1 / 15])
+    is_right_B = np.array([True, False, False, True, True, False])
+    table = evaluation.reliability(confidence_B, is_right_B)
+    # The upper end belongs to a bin: 0.6 to the ninth, 0.8 to the twelfth, 1/15 to the first.
+    assert table.index.tolist() == [0, 8, 11, 13, 14]
+    assert table["rows"].tolist() == [1, 1, 1, 2, 1]
+    assert table["accuracy"].tolist() == [0.0, 0.0, 1.0, 0.5, 1.0]
+    assert table["confidence"].tolist() == pytest.approx([1 / 15, 0.6, 0.8, 0.9, 1.0])
+    assert table["high"].tolist() == pytest.approx([1 / 15, 9 / 15, 12 / 15, 14 / 15, 1.0])
+    assert ((table["low"] < table["confidence"]) & (table["confidence"] <= table["high"] + 1e-12)).all()
+
+
+def test_a_service_acts_above_its_threshold_and_errs_in_a_share_of_what_it_acts_on() -> None:
+    confidence_B = np.array([0.95, 0.85, 0.75, 0.65, 0.6])
+    is_right_B = np.array([True, False, True, False, False])
+    table = evaluation.coverage(confidence_B, is_right_B, thresholds=(0.6, 0.8, 0.99))
+    assert table["threshold"].tolist() == [0.6, 0.8, 0.99]
+    assert table["coverage"].tolist() == pytest.approx([4 / 5, 2 / 5, 0.0])
+    assert table["error"].tolist() == pytest.approx([2 / 4, 1 / 2, 0.0])

@@ -63,6 +63,7 @@ def test_the_directory_has_every_file_of_the_layout_and_no_other(trained: Traine
         "open_set_scores.csv",
         "hardest_samples.csv",
         "sanity_predictions.csv",
+        "training_rows.u64",
         "manifest.json",
     }
     artifact.verify(trained.directory)

@@ -2,7 +2,7 @@
 
 `model.safetensors`, `config.json`, the tokenizer and `intent_mapping.json` are the model; the rest tells a person
 about it. `manifest.json`, written last, names every file with its size and sha256: a directory without it is
-unfinished, one that disagrees with it is damaged.
+unfinished, one that disagrees with it is damaged. Publishing adds `promotion.json`, which no manifest names.
 """
 
 import hashlib
@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -22,6 +24,7 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 MAPPING = "intent_mapping.json"
 MANIFEST = "manifest.json"
+PROMOTION = "promotion.json"
 EVALUATION_METRICS = "evaluation_metrics.json"
 CLASSIFICATION_REPORT = "classification_report.csv"
 TRAINING_SUMMARY = "training_summary.json"
@@ -34,7 +37,10 @@ OPEN_SET_KINDS = "open_set_kinds.csv"
 OPEN_SET_SCORES = "open_set_scores.csv"
 HARDEST_SAMPLES = "hardest_samples.csv"
 SANITY_PREDICTIONS = "sanity_predictions.csv"
+TRAINING_ROWS = "training_rows.u64"
+"""A fingerprint (`intents.data.fingerprints`) of every utterance trained or validated on: 8 bytes each, big-endian."""
 TOKENIZER_CONFIG = "tokenizer_config.json"
+FINGERPRINT = np.dtype(">u8")
 AGAIN = "Take the directory from its run again."
 MODEL_FILES = (CONFIG, WEIGHTS, MAPPING, "tokenizer.json", TOKENIZER_CONFIG)
 ALLOWED_FILES = frozenset(
@@ -57,6 +63,7 @@ ALLOWED_FILES = frozenset(
         OPEN_SET_SCORES,
         HARDEST_SAMPLES,
         SANITY_PREDICTIONS,
+        TRAINING_ROWS,
     }
 )
 
@@ -118,8 +125,29 @@ def seal(directory: Path) -> None:
         path.chmod(0o644)
 
 
+def write_training_rows(directory: Path, fingerprints: npt.NDArray[np.uint64]) -> None:
+    """Writes what the model has seen, so that nobody measures it on that."""
+    (directory / TRAINING_ROWS).write_bytes(fingerprints.astype(FINGERPRINT).tobytes())
+
+
+def training_rows(directory: Path) -> frozenset[int] | None:
+    """The fingerprints of what the model has seen; None of a model that does not say. Raises ArtifactError."""
+    try:
+        content = (directory / TRAINING_ROWS).read_bytes()
+        return frozenset(np.frombuffer(content, dtype=FINGERPRINT).tolist())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ArtifactError(
+            f"{directory / TRAINING_ROWS}: no whole number of fingerprints. {AGAIN}"
+        ) from error
+
+
 def verify(directory: Path) -> None:
-    """Checks every file, name, size, hash and the mapping, without loading anything. Raises ArtifactError."""
+    """Checks every file, name, size, hash and the mapping, without loading anything. Raises ArtifactError.
+
+    The record of its publication, if there is one, is not the model's: `registry.record` checks it.
+    """
     manifest = _read_json(directory / MANIFEST)
     files = manifest.get("files")
     if manifest.get("format_version") != FORMAT_VERSION or not isinstance(files, dict):
@@ -127,7 +155,7 @@ def verify(directory: Path) -> None:
             f"{directory / MANIFEST}: format_version is {manifest.get('format_version')!r}, expected "
             f"{FORMAT_VERSION}. Train the model again with this version of the project."
         )
-    present = {path.name for path in directory.iterdir()} - {MANIFEST}
+    present = {path.name for path in directory.iterdir()} - {MANIFEST, PROMOTION}
     _check_names(directory, present, set(files))
     for name, entry in files.items():
         _check_file(directory / name, entry)

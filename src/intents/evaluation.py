@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy.special import softmax
 
@@ -11,8 +12,11 @@ from intents import open_set
 from intents.scoring import Floats, Integers, energy, is_in_scope, negative_log_likelihood
 
 CALIBRATION_BINS = 15
+SERVICE_THRESHOLDS = (0.6, 0.7, 0.8)
+"""Confidences from which the chat service acts, by mood."""
 BOOTSTRAP_SAMPLES = 1000
 INTERVAL = (2.5, 97.5)
+Counts = npt.NDArray[np.number]
 
 
 @dataclass(frozen=True)
@@ -78,13 +82,28 @@ def confusion(labels_B: Integers, predicted_B: Integers, *, number_of_intents: i
 
 def classification_metrics(confusion_CC: Integers) -> dict[str, float]:
     """Accuracy, and F1 weighted by support or averaged over the intents that occur (as scikit-learn has them)."""
-    _, _, f1_C, support_C = _per_intent(confusion_CC)
-    occurs_C = (support_C > 0) | (confusion_CC.sum(axis=0) > 0)
+    counts = np.diag(confusion_CC), confusion_CC.sum(axis=1), confusion_CC.sum(axis=0)
+    return {name: float(value) for name, value in count_metrics(*counts).items()}
+
+
+def count_metrics(hits_C: Counts, support_C: Counts, predicted_C: Counts) -> dict[str, Floats]:
+    """`classification_metrics` of rows counted by intent: right, true and predicted ones.
+
+    Intents are the last axis; each metric has the axes before it.
+    """
+    f1_C, rows = f1_score(hits_C, support_C, predicted_C), support_C.sum(axis=-1)
+    occurs_C = support_C + predicted_C > 0
     return {
-        "accuracy": float(np.trace(confusion_CC) / confusion_CC.sum()),
-        "f1_weighted": float((f1_C * support_C).sum() / support_C.sum()),
-        "f1_macro": float(f1_C[occurs_C].mean()),
+        "accuracy": hits_C.sum(axis=-1) / rows,
+        "f1_weighted": (f1_C * support_C).sum(axis=-1) / rows,
+        "f1_macro": (f1_C * occurs_C).sum(axis=-1) / occurs_C.sum(axis=-1),
     }
+
+
+def f1_score(hits_C: Counts, support_C: Counts, predicted_C: Counts) -> Floats:
+    """F1 of each intent; 0 where it neither occurs nor is predicted."""
+    f1_C: Floats = 2 * hits_C / np.maximum(support_C + predicted_C, 1)
+    return f1_C
 
 
 def _per_intent(confusion_CC: Integers) -> tuple[Floats, Floats, Floats, Integers]:
@@ -92,8 +111,7 @@ def _per_intent(confusion_CC: Integers) -> tuple[Floats, Floats, Floats, Integer
     hits_C, support_C, predicted_C = np.diag(confusion_CC), confusion_CC.sum(axis=1), confusion_CC.sum(axis=0)
     precision_C = hits_C / np.maximum(predicted_C, 1)
     recall_C = hits_C / np.maximum(support_C, 1)
-    f1_C = 2 * hits_C / np.maximum(support_C + predicted_C, 1)
-    return precision_C, recall_C, f1_C, support_C
+    return precision_C, recall_C, f1_score(hits_C, support_C, predicted_C), support_C
 
 
 def _intervals(
@@ -120,16 +138,57 @@ def calibration_metrics(logits_BC: Floats, labels_B: Integers) -> dict[str, floa
     squared error over intents (0 to 2). nll: in nats.
     """
     probabilities_BC = softmax(np.asarray(logits_BC, dtype=np.float64), axis=-1)
-    confidence_B = probabilities_BC.max(axis=-1)
-    is_right_B = probabilities_BC.argmax(axis=-1) == labels_B
-    bin_B = np.clip(np.ceil(confidence_B * CALIBRATION_BINS).astype(int) - 1, 0, CALIBRATION_BINS - 1)
-    gaps = np.bincount(bin_B, weights=is_right_B - confidence_B, minlength=CALIBRATION_BINS)
+    bins = reliability(probabilities_BC.max(axis=-1), probabilities_BC.argmax(axis=-1) == labels_B)
+    gap = (bins["accuracy"] - bins["confidence"]).abs()
     target_BC = np.eye(logits_BC.shape[1])[labels_B]
     return {
-        "ece": float(np.abs(gaps).sum() / len(labels_B)),
+        "ece": float((gap * bins["rows"]).sum() / len(labels_B)),
         "brier": float(((probabilities_BC - target_BC) ** 2).sum(axis=-1).mean()),
         "nll": negative_log_likelihood(logits_BC, labels_B),
     }
+
+
+def reliability(confidence_B: Floats, is_right_B: npt.NDArray[np.bool_]) -> pd.DataFrame:
+    """What a reliability diagram shows: of each bin of confidence that is not empty, indexed by its number from 0, its
+    bounds (low excluded, high included), rows, mean confidence and accuracy.
+    """
+    bins = pd.DataFrame(
+        {
+            "bin": confidence_bin(confidence_B),
+            "confidence": confidence_B,
+            "accuracy": is_right_B.astype(float),
+        }
+    )
+    table = bins.groupby("bin").agg(
+        rows=("accuracy", "size"), confidence=("confidence", "mean"), accuracy=("accuracy", "mean")
+    )
+    edges = np.arange(CALIBRATION_BINS + 1) / CALIBRATION_BINS
+    return table.assign(low=edges[table.index], high=edges[table.index + 1])
+
+
+def confidence_bin(confidence_B: Floats) -> Integers:
+    """The number of each confidence's bin, from 0; low bounds are excluded, high ones included."""
+    bin_B: Integers = np.ceil(np.asarray(confidence_B) * CALIBRATION_BINS).astype(int) - 1
+    return np.clip(bin_B, 0, CALIBRATION_BINS - 1)
+
+
+def coverage(
+    confidence_B: Floats,
+    is_right_B: npt.NDArray[np.bool_],
+    *,
+    thresholds: Sequence[float] = SERVICE_THRESHOLDS,
+) -> pd.DataFrame:
+    """What a service that acts from a confidence on does, one row a threshold: the share of messages it acts on, and
+    the share of those that are wrong (0 where it acts on none).
+    """
+    acts = [confidence_B > threshold for threshold in thresholds]
+    return pd.DataFrame(
+        {
+            "threshold": list(thresholds),
+            "coverage": [float(acts_B.mean()) for acts_B in acts],
+            "error": [float(1 - is_right_B[acts_B].mean()) if acts_B.any() else 0.0 for acts_B in acts],
+        }
+    )
 
 
 def open_set_metrics(

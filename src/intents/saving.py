@@ -10,6 +10,7 @@ from scipy.special import softmax
 from intents import artifact, report
 from intents.config import TrainConfig
 from intents.data.corpus import Corpus
+from intents.data.fingerprints import fingerprints
 from intents.data.splitting import TEST, TRAIN, VALIDATION
 from intents.models.network import predict_logits
 from intents.training import TrainingResult
@@ -44,11 +45,19 @@ def save(result: TrainingResult, config: TrainConfig, corpus: Corpus, directory:
     if not result.test.kinds.empty:
         result.test.kinds.to_csv(directory / artifact.OPEN_SET_KINDS)
         result.test.scores.to_csv(directory / artifact.OPEN_SET_SCORES)
+    artifact.write_training_rows(directory, fingerprints(_seen(corpus)))
     _draw(result, corpus, directory)
     # Sealed first so that the model can be loaded from disk, as whoever serves it will; then with what it said.
     artifact.seal(directory)
     _sanity_predictions(directory).to_csv(directory / artifact.SANITY_PREDICTIONS, index=False)
     artifact.seal(directory)
+
+
+def _seen(corpus: Corpus) -> "pd.Series[str]":
+    """Every utterance that was trained on, or that chose the epoch, the temperature and the threshold."""
+    tables = [table.loc[table["part"] != TEST, "text"] for table in (corpus.rows, corpus.out_of_scope)]
+    seen: pd.Series[str] = pd.concat(tables)
+    return seen
 
 
 def hardest_samples(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """The test part, looked at once: metrics, every prediction, and what is rejected by which score."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from intents import open_set, scoring
 from intents.artifact import Rejection
 from intents.data.corpus import Corpus
 from intents.data.splitting import TEST, TRAIN
-from intents.evaluation import EvaluationReport, evaluate
+from intents.evaluation import EvaluationReport, calibration_metrics, evaluate
 from intents.hyperparams import Hyperparams
 from intents.models.network import Outputs, predict, predict_gaussian
 from intents.scoring import Floats
@@ -51,21 +52,24 @@ class TestOutcome:
 def test(
     module: Any, tokenizer: Any, *, corpus: Corpus, hyperparams: Hyperparams, rejection: Rejection
 ) -> TestOutcome:
-    """Everything that is measured on the test part."""
+    """Everything that is measured on the test part; calibration also as it was before the temperature was folded in."""
     rows, out_of_scope = corpus.part(TEST), corpus.out_of_scope_part(TEST)
     answer = functools.partial(outputs, module, tokenizer, hyperparams=hyperparams)
     in_scope, rejectable = answer(texts=rows["text"]), answer(texts=out_of_scope["text"])
+    report = evaluate(
+        in_scope.logits_BC,
+        corpus.label_ids(TEST),
+        intents=corpus.intents,
+        threshold=rejection.energy_threshold,
+        out_of_scope_logits_NC=rejectable.logits_BC,
+    )
+    before = calibration_metrics(in_scope.logits_BC * rejection.fitted_temperature, corpus.label_ids(TEST))
+    named = {f"{name}_before": value for name, value in before.items()}
     return TestOutcome(
-        report=evaluate(
-            in_scope.logits_BC,
-            corpus.label_ids(TEST),
-            intents=corpus.intents,
-            threshold=rejection.energy_threshold,
-            out_of_scope_logits_NC=rejectable.logits_BC,
-        ),
+        report=dataclasses.replace(report, metrics=report.metrics | named),
         predictions=pd.concat(
             [
-                _predictions(table, found.logits_BC, intents=corpus.intents, rejection=rejection)
+                predictions(table, found.logits_BC, intents=corpus.intents, rejection=rejection)
                 for table, found in ((rows, in_scope), (out_of_scope, rejectable))
             ],
             ignore_index=True,
@@ -123,7 +127,7 @@ def _scores(
     return open_set.score_panel(in_scope, out_of_scope, train=train, train_labels_B=labels_B[places])
 
 
-def _predictions(
+def predictions(
     rows: pd.DataFrame, logits_BC: Floats, *, intents: tuple[str, ...], rejection: Rejection
 ) -> pd.DataFrame:
     """Of each row: true and predicted intent, confidence, energy, whether accepted; kind if out-of-scope."""
