@@ -49,8 +49,13 @@ def clean(
     min_per_intent: int,
     max_per_intent: int,
     seed: int,
+    as_read: pd.DataFrame | None = None,
 ) -> CleanCorpus:
-    """Drops blacklisted and rare intents, caps the others, shuffles. `rows` needs text and label."""
+    """Drops blacklisted and rare intents, caps the others, shuffles. `rows` needs text and label.
+
+    `as_read` are the rows before corrections, with the same index: the cap draws from them, so that a correction
+    changes its own row and at most one other.
+    """
     is_blacklisted = rows["label"].isin(list(blacklist))
     counts = rows.loc[~is_blacklisted, "label"].value_counts()
     is_rare = ~is_blacklisted & rows["label"].isin(counts.index[counts < min_per_intent])
@@ -61,9 +66,12 @@ def clean(
             f"and {int(is_rare.sum())} of intents with fewer than {min_per_intent} rows. "
             "Lower min_per_intent or shorten the blacklist."
         )
+    of_intent = (rows if as_read is None else as_read).groupby("label")
     capped = pd.concat(
-        group.sample(n=max_per_intent, random_state=seed) if len(group) > max_per_intent else group
-        for _, group in supported.groupby("label", sort=True)
+        _draw(group, of_intent.get_group(intent), count=max_per_intent, seed=seed)
+        if len(group) > max_per_intent
+        else group
+        for intent, group in supported.groupby("label", sort=True)
     )
     reasons = pd.Series(OVER_CAP, index=rows.index, dtype=object)
     reasons[is_rare], reasons[is_blacklisted] = RARE, BLACKLISTED
@@ -72,6 +80,13 @@ def clean(
     shuffled["text_length"] = shuffled["text"].str.len()
     set_aside = _set_aside(ledger, supported_intents=set(counts.index[counts >= min_per_intent]))
     return CleanCorpus(shuffled, ledger.reset_index(drop=True), set_aside)
+
+
+def _draw(group: pd.DataFrame, as_read: pd.DataFrame, *, count: int, seed: int) -> pd.DataFrame:
+    """So many rows of an intent: those that a correction brought, then the others in random order."""
+    order = as_read.sample(frac=1.0, random_state=seed).index  # begins with what sample(n=count) would draw
+    brought = group.index.difference(order, sort=False)
+    return group.loc[[*brought, *order[order.isin(group.index)]][:count]]
 
 
 def _stem(intent: str) -> str:

@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from intents.config import DataConfig
-from intents.data import cleaning, findings, out_of_scope, reading, splitting
+from intents.data import cleaning, corrections, findings, out_of_scope, reading, splitting
+from intents.data.corrections import Corrected, Correction
 from intents.data.problems import quoted
 from intents.data.reading import RawCorpus
 from intents.data.splitting import TEST, TRAIN, VALIDATION
@@ -29,7 +30,8 @@ class Corpus:
     """In-scope rows (text, label, text_length, part, …), out-of-scope rows (text, kind, part, may_train, …), ledger.
 
     `intents` is sorted; an intent's place in it is its label id. `notes` are findings a person should read.
-    `digest` changes when any row, label or part does. `rows_read` counts in-scope rows before cleaning.
+    `digest` changes when any row, label or part does. `rows_read` counts in-scope rows before corrections and cleaning.
+    `corrections` are those that were made.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Corpus:
     files: tuple[Path, ...]
     rows_read: int
     digest: str
+    corrections: tuple[Correction, ...] = ()
 
     def part(self, name: str) -> pd.DataFrame:
         """The in-scope rows of one part, in corpus order."""
@@ -81,11 +84,14 @@ def load(config: DataConfig, *, selects_on_test: bool = False) -> Corpus:
 
     With `selects_on_test` no validation part is carved: the caller uses the test part in its place, and says so.
     """
-    raw = reading.read(config)
+    read = reading.read(config)
+    corrected = corrections.correct(read, config.corrections)
+    raw = corrected.raw
     if raw.needs_cleaning:
-        cleaned = _clean_cached(raw, config)
+        cleaned = _clean_cached(corrected, config, as_read=read.rows)
     else:
-        rows = raw.rows.assign(text_length=raw.rows["text"].str.len())
+        rows = raw.rows.reset_index(drop=True)
+        rows["text_length"] = rows["text"].str.len()
         cleaned = cleaning.CleanCorpus(rows, _empty_ledger(raw.rows), raw.out_of_scope.iloc[:0])
     _check_intents(cleaned.rows, raw)
     validation_size = 0.0 if selects_on_test else config.validation_size
@@ -95,12 +101,13 @@ def load(config: DataConfig, *, selects_on_test: bool = False) -> Corpus:
         name=raw.name,
         rows=rows,
         out_of_scope=gathered.rows,
-        ledger=cleaned.ledger,
+        ledger=_joined(corrected.ledger, cleaned.ledger),
         intents=tuple(sorted(rows["label"].unique())),
-        notes=(*findings.notes(rows), *gathered.notes),
+        notes=(*corrected.notes, *findings.notes(rows), *gathered.notes),
         files=raw.files,
-        rows_read=len(raw.rows),
+        rows_read=len(read.rows),
         digest=digest(rows, gathered.rows),
+        corrections=corrected.decided,
     )
     _check_trainable(corpus, measured=(TEST,) if selects_on_test else (VALIDATION, TEST))
     return corpus
@@ -169,6 +176,12 @@ def _empty_ledger(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.iloc[:0].assign(reason=pd.Series(dtype=object))
 
 
+def _joined(*ledgers: pd.DataFrame) -> pd.DataFrame:
+    """The ledgers as one; concatenating an empty one would change the types of the others' columns."""
+    filled = [ledger for ledger in ledgers if not ledger.empty]
+    return pd.concat(filled, ignore_index=True) if filled else ledgers[-1]
+
+
 def digest(*tables: pd.DataFrame) -> str:
     """16 hex digits over every row's text, label or kind, and part, in order."""
     hasher = hashlib.sha256()
@@ -178,11 +191,13 @@ def digest(*tables: pd.DataFrame) -> str:
     return hasher.hexdigest()[:16]
 
 
-def _clean_cached(raw: RawCorpus, config: DataConfig) -> cleaning.CleanCorpus:
-    """`cleaning.clean`, or its earlier result for the same bytes and settings."""
+def _clean_cached(corrected: Corrected, config: DataConfig, *, as_read: pd.DataFrame) -> cleaning.CleanCorpus:
+    """`cleaning.clean`, or its earlier result for the same bytes, corrections and settings."""
+    raw = corrected.raw
     blacklist = cleaning.read_blacklist(Path(config.blacklist))
     settings = {name: asdict(config)[name] for name in ("min_per_intent", "max_per_intent", "split_seed")}
-    key = hashlib.sha256(json.dumps([CACHE_FORMAT, settings, sorted(blacklist)]).encode())
+    decided = [asdict(correction) for correction in corrected.decided]
+    key = hashlib.sha256(json.dumps([CACHE_FORMAT, settings, sorted(blacklist), decided]).encode())
     for file in raw.files:
         with file.open("rb") as handle:
             key.update(os.fsencode(file.stem) + hashlib.file_digest(handle, "sha256").digest())
@@ -196,6 +211,7 @@ def _clean_cached(raw: RawCorpus, config: DataConfig) -> cleaning.CleanCorpus:
         min_per_intent=config.min_per_intent,
         max_per_intent=config.max_per_intent,
         seed=config.split_seed,
+        as_read=as_read,
     )
     _write_cache(cleaned, folder)
     return cleaned

@@ -9,6 +9,11 @@ from intents.errors import DataError
 
 SHOWN_PROBLEMS = 20
 SHOWN_CHARACTERS = 60
+EXPECTED = (
+    'Expected, in UTF-8: in .jsonl a JSON object a line, {"text": "...", "label": "..."}; in .csv and '
+    '.parquet columns text and label; in .json one object, {"intent": ["...", ...]}. '
+    "Mend or delete these rows, then run again."
+)
 _SHORT = reprlib.Repr()  # goes no deeper than a few levels, where repr of what JSON can nest may not end
 _SHORT.maxstring = _SHORT.maxother = SHOWN_CHARACTERS
 
@@ -35,20 +40,18 @@ class Problems:
             place = f"{path}:{line}" if line else f"{path}"
             self.shown.append(f"{place}: {kind}{': ' + detail if detail else ''}")
 
-    def raise_if_any(self) -> None:
-        """Raises DataError with the first problems by file and line, then all of them by kind."""
+    def raise_if_any(self, *, of: str = "the corpus", expected: str = EXPECTED) -> None:
+        """Raises DataError with the first problems by file and line, then all of them by kind, then what to do."""
         if not self.counts:
             return
         total = self.counts.total()
         first = f", the first {len(self.shown)} of them" if total > len(self.shown) else ""
         kinds = ", ".join(f"{count} x {kind}" for kind, count in self.counts.most_common())
         raise DataError(
-            f"{total} problem(s) in the corpus{first}:\n  "
+            f"{total} problem(s) in {of}{first}:\n  "
             + "\n  ".join(self.shown)
             + f"\nBy kind: {kinds}."
-            + '\nExpected, in UTF-8: in .jsonl a JSON object a line, {"text": "...", "label": "..."}; in .csv and '
-            '.parquet columns text and label; in .json one object, {"intent": ["...", ...]}. '
-            "Mend or delete these rows, then run again."
+            + f"\n{expected}"
         )
 
 

@@ -43,10 +43,16 @@ def grouped_parts(
     `validation_size` is a share of what is not tested on.
     """
     key = str(seed).encode()
-    fractions = np.array([_fraction(normal_form(text), key) for text in texts])
+    fractions = np.array([fraction(normal_form(text), key) for text in texts])
     validation_ends = test_size + (1 - test_size) * validation_size
     parts = np.select([fractions < test_size, fractions < validation_ends], [TEST, VALIDATION], TRAIN)
     return pd.Series(parts, dtype=object)
+
+
+def fraction(form: str, key: bytes) -> float:
+    """A number from 0 up to, but not including, 1 that follows from the normal form and the key alone (BLAKE2b)."""
+    digest = hashlib.blake2b(form.encode("utf-8"), key=key, digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
 
 
 def stratified_parts(
@@ -83,11 +89,6 @@ def random_parts(rows: int, *, test_size: float, validation_size: float, seed: i
             f"{rows} rows can't be split into train, validation and test ({error}). Gather more rows."
         ) from error
     return parts
-
-
-def _fraction(text: str, key: bytes) -> float:
-    digest = hashlib.blake2b(text.encode("utf-8"), key=key, digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64
 
 
 def _stratify(

@@ -28,7 +28,7 @@ def read_csv(path: Path, problems: Problems, *, needs_label: bool) -> pd.DataFra
     table = RowTable()
     places: dict[str, int] = {}
     names: list[str] = []
-    for line, fields in _records(path, problems):
+    for line, fields in csv_records(path, problems):
         if not names:
             names = [name.strip() for name in fields]
             rejected = _check_columns(names, needs_label=needs_label)
@@ -73,7 +73,7 @@ class _Feed:
         raise StopIteration
 
 
-def _records(path: Path, problems: Problems) -> Iterator[tuple[int, list[str]]]:
+def csv_records(path: Path, problems: Problems) -> Iterator[tuple[int, list[str]]]:
     """(number of its first line, fields) of each record that is not blank; what is no CSV goes to `problems`."""
     feed = _Feed(path, problems)
     reader = csv.reader(feed, strict=True)

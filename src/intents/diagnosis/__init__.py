@@ -1,0 +1,1 @@
+"""What is wrong with a corpus, ranked by what would help most."""

@@ -1,0 +1,66 @@
+"""The examination of a corpus: all that is found, what would help most first."""
+
+from collections.abc import Callable
+from typing import Any
+
+from intents import baseline
+from intents.data.corpus import Corpus
+from intents.data.problems import quoted
+from intents.data.splitting import TEST
+from intents.diagnosis import confusions, repeats, unspelled
+from intents.diagnosis.finding import Evidence, Finding, evidence, label_ids, plain
+
+FOLDS, SEED = 5, 0
+EXAMPLES = 3
+
+
+def diagnose(
+    corpus: Corpus, *, tokenizer: Any = None, say: Callable[[str], None] = lambda _: None
+) -> tuple[Finding, ...]:
+    """The findings, ranked by the test errors that each is expected to cause or hide.
+
+    With a `tokenizer` the utterances it can't spell are looked for too. `say` hears how far the slow part has come.
+    """
+    return ranked(examined(corpus, say=say), tokenizer=tokenizer)
+
+
+def ranked(known: Evidence, *, tokenizer: Any = None) -> tuple[Finding, ...]:
+    """The findings of what is known, ranked."""
+    found = [*confusions.findings(known), *repeats.findings(known)]
+    if tokenizer is not None:
+        found += unspelled.findings(known, tokenizer)
+    return tuple(sorted(found, key=lambda finding: -finding.estimate))
+
+
+def examined(corpus: Corpus, *, say: Callable[[str], None] = lambda _: None) -> Evidence:
+    """What the baseline, trained on other rows each time, says of every row."""
+    rows = len(corpus.rows)
+    probabilities_BC = baseline.out_of_fold_probabilities(
+        list(corpus.rows["text"]),
+        label_ids(corpus),
+        folds=FOLDS,
+        seed=SEED,
+        number_of_intents=len(corpus.intents),
+        on_fold=lambda fold: say(f"asking the baseline of each of {rows:,} rows: part {fold} of {FOLDS}"),
+    )
+    return evidence(corpus, probabilities_BC)
+
+
+def described(findings: tuple[Finding, ...], known: Evidence) -> list[str]:
+    """A few lines a finding, for a person at a terminal."""
+    tested = int((known.rows["part"] == TEST).sum())
+    lines = [
+        f"findings, by the test errors each is expected to cause or hide (they overlap; the baseline makes about "
+        f"{known.error_rate * tested:,.0f} in {tested:,} test rows):"
+    ]
+    for number, finding in enumerate(findings, start=1):
+        lines += [
+            f"{number}. about {finding.estimate:,.0f} error(s): {finding.headline}",
+            f"   {finding.advice}",
+            *(f"   - {_example(row)}" for row in finding.rows.head(EXAMPLES).itertuples()),
+        ]
+    return lines if findings else ["findings: none"]
+
+
+def _example(row: Any) -> str:
+    return f"{row.dataset} line {row.line}: {quoted(row.text)} ({plain(row.label)}) {row.reason}"

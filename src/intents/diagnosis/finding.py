@@ -1,0 +1,108 @@
+"""A finding: one thing that is wrong with a corpus, with what to do about it, what it costs, and its rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from intents.data.corpus import Corpus
+from intents.data.corrections import DROP
+from intents.data.problems import quoted
+from intents.data.splitting import TEST, normal_form
+from intents.scoring import Floats, Integers
+
+COLUMNS = ["text", "label", "suggested", "reason", "confidence", "dataset", "line", "part"]
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """`estimate`: test errors that it is expected to cause, or to hide; what findings are ranked by. They overlap:
+    estimates of several findings don't add up.
+
+    `rows` has `COLUMNS`, what should be looked at first on top; `suggested` is "" and `confidence` NaN where there is
+    none, `line` is that of the row's file. `table` sums up (pairs, intents, parts); it may be empty.
+    """
+
+    kind: str
+    headline: str
+    advice: str
+    estimate: float
+    rows: pd.DataFrame
+    table: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """A corpus' in-scope rows (B of them, indexed from 0), and what the baseline says of each out of fold.
+
+    `own_B` is the probability of the row's own label; `is_reviewed_B` marks rows that a correction was made of: a
+    person has decided.
+    """
+
+    rows: pd.DataFrame
+    forms: "pd.Series[str]"
+    labels_B: Integers
+    probabilities_BC: Floats
+    own_B: Floats
+    predicted_B: Integers
+    is_wrong_B: npt.NDArray[np.bool_]
+    is_reviewed_B: npt.NDArray[np.bool_]
+    intents: tuple[str, ...]
+
+    @property
+    def error_rate(self) -> float:
+        """Share of the rows that the baseline gets wrong."""
+        return float(self.is_wrong_B.mean())
+
+    @property
+    def test_share(self) -> float:
+        """What part of the rows is tested on: of n rows anywhere, about so many times n are test rows."""
+        return float((self.rows["part"] == TEST).mean())
+
+
+def evidence(corpus: Corpus, probabilities_BC: Floats) -> Evidence:
+    """The evidence of `corpus`, its rows in corpus order, as `probabilities_BC` is."""
+    rows = corpus.rows.reset_index(drop=True)
+    outcomes = {correction.outcome for correction in corpus.corrections if correction.action != DROP}
+    keys = zip(rows["dataset"], rows["text"], rows["label"], strict=True)
+    labels_B, predicted_B = label_ids(corpus), probabilities_BC.argmax(axis=-1)
+    return Evidence(
+        rows=rows,
+        forms=rows["text"].map(normal_form),
+        labels_B=labels_B,
+        probabilities_BC=probabilities_BC,
+        own_B=probabilities_BC[np.arange(len(rows)), labels_B],
+        predicted_B=predicted_B,
+        is_wrong_B=predicted_B != labels_B,
+        is_reviewed_B=np.array([key in outcomes for key in keys], dtype=bool),
+        intents=corpus.intents,
+    )
+
+
+def label_ids(corpus: Corpus) -> Integers:
+    """The label id of every row, in corpus order, shape (B,)."""
+    ids = {intent: i for i, intent in enumerate(corpus.intents)}
+    return np.array([ids[label] for label in corpus.rows["label"]], dtype=np.int64)
+
+
+def shown_rows(
+    rows: pd.DataFrame,
+    *,
+    reasons: Sequence[str],
+    suggested: Sequence[str] | None = None,
+    confidence: Sequence[float] | None = None,
+) -> pd.DataFrame:
+    """These rows as a finding shows them."""
+    shown = rows.assign(
+        suggested="" if suggested is None else list(suggested),
+        reason=list(reasons),
+        confidence=float("nan") if confidence is None else list(confidence),
+    )
+    return shown[COLUMNS].reset_index(drop=True)
+
+
+def plain(intent: object) -> str:
+    """An intent's name, shortened, its line breaks escaped: safe in a line."""
+    return quoted(intent)[1:-1]
