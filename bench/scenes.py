@@ -19,6 +19,9 @@ from registry import publishing, record
 from registry.store import Store
 
 PAGE_BYTES = 4096
+LONGEST_KILL_SECONDS = 0.03
+FRESH_AFTER = 40
+"""Kills on one target before a new one is begun: nothing is pruned within a day, and lists grow."""
 
 
 def toys(folder: Path) -> dict[int, Path]:
@@ -87,6 +90,25 @@ def kill_everywhere(prepare: Callable[[], Path], work: Callable[[Path], None]) -
             return targets
         targets.append(target)
     raise AssertionError
+
+
+def kill_at_random(
+    publisher: publishers.Publisher, folder: Path, toys: dict[int, Path], *, count: int, most: int = 0
+) -> Counter[int]:
+    """What is found after each of so many kills; of more, up to `most`, until one has done harm."""
+    found: Counter[int] = Counter()
+    generator, targets = random.Random(0), places(folder)
+    while found.total() < count or (found.total() < most and not found[MISSING] + found[TORN]):
+        if found.total() % FRESH_AFTER == 0:
+            target = next(targets)
+            target.parent.mkdir(parents=True)
+            publisher(target, toys[1], 1)
+        kill_after(
+            generator.uniform(0, LONGEST_KILL_SECONDS),
+            lambda target=target: publish_for_ever(publisher, target, toys),
+        )
+        found[version_in(target)] += 1
+    return found
 
 
 def kill_after(seconds: float, work: Callable[[], None]) -> None:

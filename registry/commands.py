@@ -10,7 +10,7 @@ from pathlib import Path
 
 from intents.entry_points import PromoteConfig
 from intents.errors import PromotionError
-from registry import checks, publishing, record
+from registry import checks, gate, publishing, record
 from registry.outcome import Outcome
 from registry.publishing import Candidate, Check
 from registry.record import Identity, Promotion
@@ -18,11 +18,14 @@ from registry.store import Store
 
 
 def publish(
-    config: PromoteConfig, smoke: Callable[[], AbstractContextManager[Check]] = checks.smoke
+    config: PromoteConfig,
+    smoke: Callable[[], AbstractContextManager[Check]] = checks.smoke,
+    gate: Callable[[Store, Candidate, PromoteConfig], Check] = gate.gate,
 ) -> Outcome:
     """Publishes the version that Production names, or the one that is asked for, which is marked first.
 
-    `smoke` begins the check that loads the model and lets it predict.
+    `smoke` begins the check that loads the model and lets it predict, `gate` is the one that compares it with what is
+    live.
     """
     from registry import source
 
@@ -32,12 +35,11 @@ def publish(
         candidate = source.resolve(config.name, config.version)
         done = _without_publishing(target, candidate, is_asked_for=bool(config.version))
         if done is None:
-            # Another check takes its place here beside smoke: it refuses, or its findings go into the record.
             with smoke() as loads_and_predicts:
                 promotion = publishing.publish(
                     target,
                     candidate,
-                    checks={"smoke": loads_and_predicts},
+                    checks={"smoke": loads_and_predicts, "gate": gate(target, candidate, config)},
                     before_commit=lambda: source.mark(candidate.identity) if config.version else None,
                 )
             done = published(target, promotion)
@@ -209,7 +211,16 @@ def published(target: Store, promotion: Promotion) -> Outcome:
         lines.append(
             "it is an architecture of this project's own: whoever reads it must `import intents` first"
         )
-    return Outcome("published", tuple(lines), _facts(promotion))
+    return Outcome("published", (*lines, *_of_gate(promotion)), _facts(promotion))
+
+
+def _of_gate(promotion: Promotion) -> list[str]:
+    """What the gate found that a person should know."""
+    found = promotion.evidence.get("gate", {})
+    lines = [f"note: {note}" for note in found.get("notes", [])]
+    if found.get("forced"):
+        lines += [f"forced ({found['forced']}) though: {reason}" for reason in found["reasons"]]
+    return lines
 
 
 def _connect() -> None:

@@ -136,6 +136,7 @@ def _judge(
     """What each check found. Raises PromotionError, naming the version, where one refuses it."""
     try:
         record.refuse_irregular(directory)
+        record.refuse_recorded(directory)
         return {name: check(directory) for name, check in checks.items()}
     except IntentsError as error:
         raise PromotionError(f"{candidate.identity} is refused: {error}") from error

@@ -60,6 +60,15 @@ def refuse_irregular(directory: Path) -> None:
             )
 
 
+def refuse_recorded(directory: Path) -> None:
+    """Raises PromotionError where the directory brings a record: what was published before, or made to seem so."""
+    if (directory / PROMOTION).exists():
+        raise PromotionError(
+            f"{directory} brings a {PROMOTION} of its own, which only publishing writes. "
+            "Register the model of a training run, not a copy of what was published."
+        )
+
+
 def inventory(directory: Path) -> dict[str, dict[str, Any]]:
     """Bytes and sha256 of every file by name, the record itself excepted. Raises PromotionError."""
     refuse_irregular(directory)

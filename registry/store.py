@@ -147,6 +147,8 @@ class Store:
             "sequence": promotion.sequence,
             "name": promotion.identity.name,
             "version": promotion.identity.version,
+            "gate": promotion.evidence.get("gate", {}).get("gate"),
+            "forced": promotion.evidence.get("gate", {}).get("forced"),
         }
         is_new = not self.history_file.exists()
         with self.history_file.open("ab+") as file:

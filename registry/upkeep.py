@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from intents.errors import PromotionError
+from intents.syncing import sync
 from registry import disk, record, store
 from registry.store import Store
 
@@ -27,6 +28,7 @@ def recover(target: Store) -> list[str]:
         half_written.unlink(missing_ok=True)
     live = target.live()
     if live and live.is_dir() and _last_told(target) != live.name:
+        sync(target.target.parent)  # whoever died may not have come to it
         with contextlib.suppress(PromotionError):  # damaged: what is live can't be told, only replaced
             target.tell_history("recovered", record.read(live), before=_last_told(target), after=live)
             said.append(f"an interrupted command had made {live.name} live; the history now says so")

@@ -7,7 +7,14 @@ import pytest
 
 from intents import config, entry_points, parameters
 from intents.config import DataConfig, RunConfig
-from intents.entry_points import CheckConfig, OpenSetConfig, PromoteConfig, ReductionConfig, TuneConfig
+from intents.entry_points import (
+    CheckConfig,
+    CompareConfig,
+    OpenSetConfig,
+    PromoteConfig,
+    ReductionConfig,
+    TuneConfig,
+)
 from intents.errors import ConfigError
 from intents.hyperparams import FAMILIES, BertHyperparams, Hyperparams, TextCNNHyperparams
 
@@ -22,6 +29,7 @@ DECLARATIONS = (
     PromoteConfig,
     CheckConfig,
     TuneConfig,
+    CompareConfig,
     ReductionConfig,
     OpenSetConfig,
 )
@@ -84,6 +92,10 @@ IMPOSSIBLE = {
     (PromoteConfig, "action"): ("", "roll back", "dry_run"),
     (PromoteConfig, "wait"): ("-1", "86401"),
     (PromoteConfig, "output"): ("", "xml"),
+    (PromoteConfig, "min_f1_change"): ("-1.1", "1.1", "nan", "inf"),
+    (PromoteConfig, "min_auroc_change"): ("-1.1", "1.1", "nan", "inf"),
+    (PromoteConfig, "max_ece_change"): ("-1.1", "1.1", "nan", "inf"),
+    (PromoteConfig, "max_latency_ratio"): ("0", "-1", "1001", "nan", "inf"),
     (RunConfig, "resume"): ("../x", "a b", "runs:/abc"),
     (RunConfig, "params"): ("best", "best:", "study", "latest:study"),
     (TuneConfig, "family"): ("", "cnn"),
@@ -97,8 +109,13 @@ IMPOSSIBLE = {
     (TuneConfig, "storage"): ("postgresql", "/a/file"),
     (TuneConfig, "seed"): ("-1", "4294967296"),
     (TuneConfig, "hyperparams"): ("epochs", "=3", "epoch=3", "seed=1", "recipe=notebook"),
+    (CompareConfig, "runs"): ("", "production", "production,", "7,7", " , "),
+    (CompareConfig, "name"): ("", " "),
+    (CompareConfig, "resamples"): ("0", "199", "100001"),
+    (CompareConfig, "seed"): ("-1", "4294967296"),
     (CheckConfig, "model_name"): ("", " "),
     (CheckConfig, "max_length"): ("2", "8193"),
+    (CheckConfig, "findings"): ("findings", "findings.xlsx", " "),
     (ReductionConfig, "model_name"): ("", " "),
     (ReductionConfig, "embedding_size"): NO_SIZE,
     (ReductionConfig, "workspace"): ("", " "),
@@ -107,7 +124,7 @@ IMPOSSIBLE = {
     (OpenSetConfig, "seeds"): ("0", "-1", "1001"),
     (OpenSetConfig, "hyperparams"): ("epochs", "=3", "epoch=3", "test_size=0.3"),
 }
-ANY_TEXT_WILL_DO = {"data", "noise", "blacklist"}
+ANY_TEXT_WILL_DO = {"force", "data", "noise", "corrections", "blacklist"}
 EDGES = [
     (DataConfig, {"min_per_intent": "1", "max_per_intent": "1", "split_seed": "4294967295"}),
     (BertHyperparams, {"max_length": "3", "batch_size": "1", "epochs": "1", "learning_rate": "1"}),

@@ -101,6 +101,14 @@ def _tune(texts: Mapping[str, str]) -> Any:
     return study.tune(data, config, say=_say)
 
 
+def _compare(texts: Mapping[str, str]) -> Any:
+    config = build(entry_points.CompareConfig, texts)
+    quieten()
+    from intents.comparison import command
+
+    return command.compare_runs(config, say=_say)
+
+
 def _reduce_embeddings(texts: Mapping[str, str]) -> Any:
     config = build(entry_points.ReductionConfig, texts)
     quieten()
@@ -111,21 +119,19 @@ def _reduce_embeddings(texts: Mapping[str, str]) -> Any:
     )
 
 
-def _check_data(texts: Mapping[str, str]) -> str:
+def _check_data(texts: Mapping[str, str]) -> Any:
     config, check = build(declarations.DataConfig, texts), build(entry_points.CheckConfig, texts)
     quieten()
-    from intents import spelling
-    from intents.data import corpus
+    from intents.diagnosis import command
 
-    found = corpus.load(config)
-    spelled = spelling.account(found, check.model_name, max_length=check.max_length)
-    return "\n".join([found.description(), *spelled])
+    return command.check(config, check, say=_say)
 
 
 _COMMANDS: dict[str, Callable[[Mapping[str, str]], Any]] = {
     "check_data": _check_data,
     "tune": _tune,
     "evaluate_open_set": _evaluate_open_set,
+    "compare": _compare,
     "reduce_embeddings": _reduce_embeddings,
 }
 

@@ -26,6 +26,8 @@ class DataConfig:
     """Corpus: .jsonl, .json, .csv, .parquet files or directories, comma-separated; empty: as the README says."""
     noise: str = ""
     """Out-of-scope utterances, a file; empty: noise.jsonl or noise.json beside each corpus, if there."""
+    corrections: str = ""
+    """Decisions on single rows, a .csv that check_data wrote and a person edited; empty: none."""
     blacklist: str = "assets/blacklist.txt"
     """File of intents to drop from raw corpora, one a line."""
     min_per_intent: int = 20

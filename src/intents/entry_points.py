@@ -31,6 +31,16 @@ class PromoteConfig:
     """What is done: a rollback holds until its release, or until a newer version is marked Production."""
     wait: int = 300
     """Seconds to wait for another promotion to end."""
+    force: str = ""
+    """Why a version that the gate refuses is published all the same; recorded."""
+    min_f1_change: float = -0.01
+    """The gate: weighted F1 may change by this at worst, by the lower end of the 95 % interval."""
+    min_auroc_change: float = -0.02
+    """The gate: the same of the out-of-scope AUROC."""
+    max_ece_change: float = 0.01
+    """The gate: the expected calibration error may rise by so much."""
+    max_latency_ratio: float = 1.5
+    """The gate: an utterance may take so many times as long, by the median."""
     output: Literal["text", "json"] = "text"
     """For people, or for scripts."""
 
@@ -47,18 +57,31 @@ class PromoteConfig:
         is_path = self.target.strip().strip("./") != ""
         require(is_path, "target", self.target, "a directory's path")
         require(0 <= self.wait <= 86400, "wait", self.wait, "0 to 86400 seconds")
+        for name in ("min_f1_change", "min_auroc_change", "max_ece_change"):
+            change = getattr(self, name)
+            require(-1 <= change <= 1, name, change, "a change from -1 to 1")
+        require(
+            0 < self.max_latency_ratio <= 1000,
+            "max_latency_ratio",
+            self.max_latency_ratio,
+            "above 0, up to 1000",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckConfig:
-    """Which encoder must be able to spell the corpus."""
+    """Which encoder must be able to spell the corpus, and where the rows to look at are written."""
 
     model_name: str = "char"
     """Encoder whose unknown tokens are counted, before anything is added to its vocabulary."""
     max_length: int = 128
     """Longest utterance, in tokens; longer ones are counted."""
+    findings: str = "findings.csv"
+    """File of the rows to look at, to be edited and passed as corrections; empty: none."""
 
     def __post_init__(self) -> None:
+        is_csv = not self.findings or self.findings.lower().endswith(".csv")
+        require(is_csv, "findings", self.findings, "a file that ends in .csv, or nothing")
         require(
             bool(self.model_name.strip()), "model_name", self.model_name, "an encoder's name, path or hub id"
         )
@@ -161,6 +184,32 @@ class TuneConfig:
         return self.metric != "val_nll"
 
 
+@dataclass(frozen=True, kw_only=True)
+class CompareConfig:
+    """Which runs are compared, and how closely."""
+
+    runs: str = ""
+    """Two or more, comma-separated: run ids, versions (7 or name/7), production; the first is the baseline."""
+    name: str = REGISTERED_MODEL
+    """Registered model that production and bare version numbers belong to."""
+    resamples: int = 2000
+    """Times the test rows are drawn anew to see what chance does."""
+    seed: int = 42
+    """Seed of these draws."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.name.strip()), "name", self.name, "a registered model's name")
+        require(200 <= self.resamples <= 100_000, "resamples", self.resamples, "200 to 100000 draws")
+        require(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
+        are_several = len(self.words) >= 2 and len(set(self.words)) == len(self.words)
+        require(are_several, "runs", self.runs, "two or more different runs, such as production,7")
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """`runs` one by one."""
+        return tuple(word for word in map(str.strip, self.runs.split(",")) if word)
+
+
 def _by_name(pairs: str) -> dict[str, str]:
     """The values of name=value,… by name; a piece without = belongs to the value before it (kernel_sizes=2,3)."""
     values: dict[str, str] = {}
@@ -193,6 +242,7 @@ ENTRY_POINTS: dict[str, tuple[type, ...]] = {
     "check_data": (DataConfig, CheckConfig),
     "tune": (DataConfig, TuneConfig),
     "evaluate_open_set": (DataConfig, OpenSetConfig),
+    "compare": (CompareConfig,),
     "reduce_embeddings": (ReductionConfig,),
     "promote": (PromoteConfig,),
 }
@@ -200,9 +250,10 @@ ENTRY_POINTS: dict[str, tuple[type, ...]] = {
 ENTRY_POINT_MEANINGS: dict[str, str] = {
     "train_bert": "fine-tune a transformer encoder, evaluate it, log and register it",
     "train_cnn": "train a TextCNN with energy-based open-set recognition, evaluate it, log and register it",
-    "check_data": "read, clean and split a corpus without training, and print what was dropped and why",
+    "check_data": "tell what is wrong with a corpus, ranked by what would help most, and write the rows to look at",
     "tune": "search a family's hyperparameters by many trainings, measured on validation rows",
     "evaluate_open_set": "leave intents out, train on the others, and measure how well the left out are refused",
+    "compare": "tell whether the difference between runs is real: the same test rows, intervals, what broke",
     "reduce_embeddings": "reduce an encoder's token table by PCA, for train_cnn with embeddings=reduced",
     "promote": "publish the registered version marked Production to where the chat service reads it",
 }

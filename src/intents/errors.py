@@ -37,5 +37,9 @@ class TuningError(IntentsError):
     """A study can't be begun, or gone on with."""
 
 
+class ComparisonError(IntentsError):
+    """Runs can't be compared."""
+
+
 class PromotionError(IntentsError):
     """A model version can't be published."""

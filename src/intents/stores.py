@@ -10,6 +10,7 @@ import filelock
 import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import SQLAlchemyError
 
 from intents.errors import TrackingError
 
@@ -37,7 +38,7 @@ def connect() -> None:
     try:
         with lock, _impatient():
             MlflowClient().search_experiments(max_results=1)
-    except (MlflowException, ImportError, OSError, filelock.Timeout) as error:
+    except (MlflowException, SQLAlchemyError, ImportError, OSError, filelock.Timeout) as error:
         raise TrackingError(
             f"the tracking store {without_password(uri)} can't be used: {without_password(str(error))[:300]} "
             f"Check MLFLOW_TRACKING_URI, or unset it to use {DEFAULT_URI} in this folder."

@@ -17,6 +17,7 @@ from intents.data.leave_out import leave_intents_out
 from intents.entry_points import OpenSetConfig
 from intents.errors import ConfigError
 from intents.progress import Callbacks
+from intents.registering import register, verdict
 from intents.tracking import RunOutcome, Say
 from intents.tuning import winner
 
@@ -62,9 +63,9 @@ def train(config: TrainConfig, *, say: Say) -> RunOutcome | None:
         mlflow.log_metrics(_mean_and_spread(table))
         say(_headline(table))
         best = outcomes[int(table[SELECTED_BY].to_numpy().argmax())].run_id
-        version = tracking.register(_model_uri(best), config.run.register)
+        version = register(_model_uri(best), config.run.register, run_id=best)
         mlflow.set_tag("best_seed_run", best)
-        return RunOutcome(parent, version, tracking.verdict(config.run.register, version, best))
+        return RunOutcome(parent, version, verdict(config.run.register, version, best))
 
 
 def evaluate_open_set(data: DataConfig, study: OpenSetConfig, *, say: Say) -> OpenSetOutcome:

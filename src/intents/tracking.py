@@ -1,7 +1,6 @@
 """A training run in MLflow: its data, its metrics, its model, and the verdict. What is trained is decided below."""
 
 import dataclasses
-import math
 import os
 import platform
 import shutil
@@ -16,19 +15,30 @@ import mlflow
 import pandas as pd
 import torch
 from mlflow.data.sources import LocalArtifactDatasetSource
-from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
 
-from intents import encoders, interrupts, processes, pyfunc, resuming, runs, saving, stores, training
-from intents.config import REGISTERED_MODEL, TrainConfig
+from intents import (
+    baseline,
+    encoders,
+    interrupts,
+    processes,
+    pyfunc,
+    resuming,
+    runs,
+    saving,
+    stores,
+    training,
+)
+from intents.card import card
+from intents.config import TrainConfig
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
 from intents.data.splitting import TEST, TRAIN, VALIDATION
 from intents.progress import Callbacks
+from intents.registering import CARD, TEST_DIGEST_TAG, register, verdict
+from intents.reporting import REPORT, report
 from intents.training import TrainingResult
 
 CORPUS_DIGEST_TAG = "corpus_digest"
-TEST_DIGEST_TAG = "test_digest"
 LOGGED_MODEL = "intent_model"
 SERVING_PACKAGES = (
     "mlflow",
@@ -88,12 +98,17 @@ def train(config: TrainConfig, *, say: Say, is_nested: bool = False) -> RunOutco
             checkpoints=workspace / resuming.CHECKPOINTS,
             callbacks=Callbacks(log_metrics, log_metrics, on_note=lambda line: say(f"note: {line}")),
         )
+        result = dataclasses.replace(result, facts=result.facts | baseline.measure(corpus))
         model = _save_and_log(result, config, corpus=corpus, directory=workspace / pyfunc.MODEL_ARTIFACT)
         say(_headline(result))
         # Last, so that a version that exists has its metrics.
         with interrupts.whole():
-            registered = register(model.model_uri, config.run.register)
-        return RunOutcome(run_id, registered, verdict(config.run.register, registered, run_id))
+            registered = register(model.model_uri, config.run.register, run_id=run_id)
+        said = verdict(config.run.register, registered, run_id)
+        page = report(config, corpus, result, run_id=run_id, verdict=said)
+        with interrupts.whole():
+            mlflow.log_text(page, REPORT)
+        return RunOutcome(run_id, registered, said)
 
 
 def _save_and_log(result: TrainingResult, config: TrainConfig, *, corpus: Corpus, directory: Path) -> Any:
@@ -103,6 +118,8 @@ def _save_and_log(result: TrainingResult, config: TrainConfig, *, corpus: Corpus
     with interrupts.whole():
         model = _log_model(directory)
         _log_result(result, directory, model)
+        run_id = mlflow.active_run().info.run_id
+        mlflow.log_text(card(config, corpus, result, run_id=run_id), CARD)
     return model
 
 
@@ -120,35 +137,6 @@ def log_metrics(step: int, metrics: Mapping[str, float]) -> None:
     """Logs what an epoch or a step reports."""
     with interrupts.whole():
         mlflow.log_metrics(dict(metrics), step=step)
-
-
-def verdict(name: str, candidate: str, run_id: str) -> str:
-    """One line a person can act on: is this version better than the one in production?"""
-    if not candidate:
-        return "not registered (register= is empty)"
-    named = "" if name == REGISTERED_MODEL else f" --name {name}"
-    publish = f"publish with: python -m registry.promote{named} --version {candidate}"
-    registered = f"registered {name} version {candidate}"
-    client = MlflowClient()
-    production = stores.production(name)
-    if production is None:
-        return f"{registered}; nothing is in Production yet; {publish}"
-    against = f"{registered}; Production is version {production.version}"
-    try:
-        ours, theirs = client.get_run(run_id).data, client.get_run(production.run_id).data
-    except MlflowException:
-        return f"{against}, whose run is gone: not comparable; {publish}"
-    if ours.tags.get(TEST_DIGEST_TAG) != theirs.tags.get(TEST_DIGEST_TAG):
-        return f"{against}, tested on other rows: not comparable; {publish}"
-    change = ours.metrics["test_f1_weighted"] - theirs.metrics["test_f1_weighted"]
-    margin = math.hypot(_half_width(ours.metrics), _half_width(theirs.metrics))
-    word = "no different" if abs(change) <= margin else "better" if change > 0 else "worse"
-    advice = "keep what is published" if word == "worse" else publish
-    return f"{against}; {word}: {change * 100:+.1f} ± {margin * 100:.1f} points of weighted F1; {advice}"
-
-
-def _half_width(metrics: dict[str, float]) -> float:
-    return (metrics["test_f1_weighted_ci_high"] - metrics["test_f1_weighted_ci_low"]) / 2
 
 
 def _log_corpus(corpus: Corpus, config: TrainConfig) -> None:
@@ -204,7 +192,7 @@ def _log_model(directory: Path) -> Any:
     """Logs the directory as a pyfunc model that carries its own code."""
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "intents"
-        ignored = shutil.ignore_patterns("__pycache__", "fonts")
+        ignored = shutil.ignore_patterns("__pycache__", "fonts", "assets")
         shutil.copytree(Path(__file__).parent, package, ignore=ignored)
         return mlflow.pyfunc.log_model(
             name=LOGGED_MODEL,
@@ -214,11 +202,6 @@ def _log_model(directory: Path) -> Any:
             input_example=(list(saving.SANITY_UTTERANCES), dict(pyfunc.DEFAULT_PARAMS)),
             pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in SERVING_PACKAGES],
         )
-
-
-def register(model_uri: str, name: str) -> str:
-    """The new version of the registered model; "" where none is wanted."""
-    return str(mlflow.register_model(model_uri, name).version) if name else ""
 
 
 def _log_result(result: TrainingResult, directory: Path, model: Any) -> None:
@@ -250,6 +233,11 @@ def _headline(result: TrainingResult) -> str:
     )
     if "auroc" in measured:
         line += f"; out-of-scope AUROC {measured['auroc']:.4f}"
+    beaten = measured["f1_weighted"] > result.facts["baseline_f1_weighted"]
+    line += (
+        f"\nTF-IDF and logistic regression: weighted F1 {result.facts['baseline_f1_weighted']:.4f}, "
+        f"{'beaten' if beaten else 'not beaten: more rows, or another encoder, would help'}"
+    )
     fit = result.fit
     return (
         f"{line}\nbest epoch {fit.best_epoch} of {fit.epochs_run}; {fit.seconds:.0f} s, "

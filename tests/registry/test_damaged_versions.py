@@ -6,6 +6,7 @@ import pickle
 import shutil
 import struct
 import subprocess
+from collections import Counter
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from bench.promoter import smoke_in_this_process
 from bench.publishers import version_in
 from intents.artifact import (
     CONFIG,
@@ -31,7 +33,7 @@ from registry.publishing import Candidate
 from registry.record import Identity
 from registry.store import Store
 from tests.conftest import Logged
-from tests.registry.conftest import smoke_in_this_process, stored
+from tests.registry.conftest import stored
 
 Damage = Callable[[Path], None]
 
@@ -137,7 +139,8 @@ DAMAGES: dict[str, Damage] = {
     "a pickle unlisted": add("training_args.bin", PICKLE),
     "code": sealed(add("modeling_evil.py", b"import os")),
     "user text": sealed(add("training_dataset_snapshot.parquet")),
-    "a record of its own": sealed(add("promotion.json", b"{}")),
+    "a record of its own": sealed(add(record.PROMOTION, b"{}")),
+    "a record of its own that its manifest doesn't name": add(record.PROMOTION, b"{}"),
     "auto_map of a model": sealed(edit(CONFIG, lambda c: c.update(auto_map=AUTO_MAP))),
     "auto_map of a tokenizer": sealed(edit(TOKENIZER_CONFIG, lambda c: c.update(auto_map=AUTO_MAP))),
     "a mapping of one intent less": sealed(edit(MAPPING, lambda c: c["id2intent"].popitem())),
@@ -175,7 +178,7 @@ def copy(versions: tuple[Logged, Logged], in_store: str, tmp_path: Path) -> Path
 
 @pytest.fixture
 def offer(prepared: Callable[..., Path]) -> tuple[Path, Callable[[Path], None]]:
-    """A target where toy version 1 is live, and how a directory is published over it."""
+    """A target where toy version 1 is live, and how a directory, which is moved away, is published over it."""
     target = prepared(1)
 
     def publish(directory: Path) -> None:
@@ -183,7 +186,7 @@ def offer(prepared: Callable[..., Path]) -> tuple[Path, Callable[[Path], None]]:
             identity=Identity("toy", "2", "run2", "m-2"),
             source="models:/m-2",
             size=0,
-            fetch=lambda folder: Path(shutil.copytree(directory, folder / "model", symlinks=True)),
+            fetch=lambda folder: Path(shutil.move(directory, folder / "model")),
         )
         store = Store(target)
         with publishing.writing(store, wait=1), smoke_in_this_process() as check:
@@ -205,20 +208,26 @@ def test_resealed_without_damage_it_is_published_too(copy: Path, offer: tuple[Pa
 
 @pytest.mark.parametrize("what", DAMAGES)
 def test_a_damaged_or_forbidden_one_is_refused_and_the_live_version_stays(
-    what: str, copy: Path, offer: tuple[Path, Callable[[Path], None]]
+    what: str, copy: Path, offer: tuple[Path, Callable[[Path], None]], figures: Counter[str]
 ):
     target, publish = offer
-    if what == "a FIFO":
-        DAMAGES[what](copy)
-        with pytest.raises(PromotionError, match="no regular file"):
-            record.refuse_irregular(copy)
-        return
     DAMAGES[what](copy)
     with pytest.raises(IntentsError, match="toy version 2 is refused: "):
         publish(copy)
     assert version_in(target) == 1
     assert sorted(path.name[:2] for path in Store(target).folder.iterdir()) == [".l", "hi", "v1"]
     assert not Path("/tmp/this_was_executed").exists()
+    figures["damaged or forbidden versions that were refused"] += 1
+
+
+def test_a_published_directory_registered_again_as_it_is_is_refused_by_its_record(
+    copy: Path, offer: tuple[Path, Callable[[Path], None]], tmp_path: Path
+):
+    target, publish = offer
+    publish(copy)
+    again = Path(shutil.copytree(target.resolve(), tmp_path / "again"))
+    with pytest.raises(PromotionError, match=r"promotion\.json of its own, which only publishing writes"):
+        publish(again)
 
 
 def test_no_check_ever_sees_a_directory_that_holds_a_link(tmp_path: Path, toys: dict[int, Path]):

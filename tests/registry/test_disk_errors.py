@@ -40,7 +40,7 @@ def fails_at(place: int, number: int, target: Path, work: Callable[[], None]) ->
 
 @pytest.mark.parametrize("name", ERRORS)
 def test_an_update_that_fails_anywhere_leaves_the_live_version_unless_it_says_otherwise(
-    name: str, toys: Toys, prepared: Callable[..., Path]
+    name: str, toys: Toys, prepared: Callable[..., Path], figures: Counter[str]
 ):
     outcomes: Counter[str] = Counter()
     for place in itertools.count():
@@ -69,11 +69,12 @@ def test_an_update_that_fails_anywhere_leaves_the_live_version_unless_it_says_ot
         assert_sound(target)
     assert outcomes["untouched"] > 60
     assert 0 < outcomes["live, with an error after"] < 40
+    figures.update({f"disk errors: update, {outcome}": count for outcome, count in outcomes.items()})
 
 
 @pytest.mark.parametrize("name", ERRORS)
 def test_a_rollback_that_fails_anywhere_leaves_the_live_version_unless_it_says_otherwise(
-    name: str, prepared: Callable[..., Path]
+    name: str, prepared: Callable[..., Path], figures: Counter[str]
 ):
     for place in itertools.count():
         target = prepared(1, 2)
@@ -92,6 +93,7 @@ def test_a_rollback_that_fails_anywhere_leaves_the_live_version_unless_it_says_o
         assert refused is not None
         assert refused.version == "2"
     assert place > 20
+    figures["disk errors: rollback, old or new as it said"] += place
 
 
 def test_after_a_failure_nothing_half_done_is_left(toys: Toys, prepared: Callable[..., Path]):

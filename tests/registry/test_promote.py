@@ -4,6 +4,8 @@ import contextlib
 import json
 import os
 import shutil
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,10 +18,12 @@ from mlflow.tracking import MlflowClient
 from transformers import AutoModelForSequenceClassification
 
 from intents import artifact, pyfunc
-from intents.errors import PromotionError
+from intents.errors import ArtifactError, PromotionError
 from registry import record, source
 from tests.conftest import Logged
 from tests.registry.conftest import SHOP, Promote, logged_model, manifest, production, stored
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -38,6 +42,19 @@ def test_a_version_that_is_named_is_published_whole_and_marked(run: Promote, ver
     assert said.startswith(f"published shop version 1 to {run.target} (run {versions[0].run_id})")
     assert AutoModelForSequenceClassification.from_pretrained(run.target).config.num_labels > 1
     assert manifest(run.target) == manifest(stored(versions[0]))
+
+
+def test_what_was_published_is_a_model_directory_still(run: Promote):
+    run("--version", "1")
+    assert (run.target / artifact.PROMOTION).is_file()
+    artifact.verify(run.target)
+    (run.target / "vocab.txt").touch()
+    with pytest.raises(ArtifactError, match=r"vocab\.txt is not in the manifest"):
+        artifact.verify(run.target)
+
+
+def test_the_record_that_publishing_writes_is_the_one_that_no_manifest_names():
+    assert record.PROMOTION == artifact.PROMOTION
 
 
 def test_the_target_is_a_link_that_still_holds_when_its_folder_is_moved(run: Promote, tmp_path: Path):
@@ -356,6 +373,53 @@ def test_a_dry_run_says_what_would_be_published_and_touches_nothing(run: Promote
     run("--version", "1")
     assert run("--dry-run") == (0, f"nothing to do: shop version 1 is live in {run.target}, intact\n")
     assert "where shop version 1 is live" in run("--dry-run", "--version", "2")[1]
+
+
+@pytest.fixture
+def mlflow_run(run: Promote, subprocess_environment: dict[str, str]) -> Callable[..., str]:
+    """`mlflow run . -e promote` with these parameters; what it printed."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = subprocess_environment | {"PATH": path, "MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()}
+    command = [
+        "mlflow",
+        "run",
+        ".",
+        "-e",
+        "promote",
+        "--env-manager",
+        "local",
+        "--experiment-name",
+        "promotions",
+    ]
+
+    def said(**parameters: str) -> str:
+        given = {"name": SHOP, "target": str(run.target)} | parameters
+        flags = [word for name, text in given.items() for word in ("-P", f"{name}={text}")]
+        done = subprocess.run(
+            [*command, *flags],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return said
+
+
+@pytest.mark.slow
+def test_mlflow_run_publishes_tells_and_rolls_back_as_the_command_does(
+    run: Promote, mlflow_run: Callable[..., str], versions: tuple[Logged, Logged]
+):
+    assert f"published shop version 1 to {run.target} (run {versions[0].run_id})" in mlflow_run(version="1")
+    assert (production(), manifest(run.target)) == ("1", manifest(stored(versions[0])))
+    run("--version", "2")
+    assert f"is live in {run.target}, as v2_" in mlflow_run(action="status")
+    assert "rolled back to shop version 1 (published " in mlflow_run(action="rollback")
+    assert manifest(run.target) == manifest(stored(versions[0]))
 
 
 def test_where_the_model_lies_is_where_it_is_logged():

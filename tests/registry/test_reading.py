@@ -1,35 +1,29 @@
 """Who reads what is published: the consumer of docs/consumer.py while versions come and go, and a TextCNN's."""
 
-import json
 import shutil
 import subprocess
 import sys
+import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from bench import consuming
+from bench.promoter import smoke_in_this_process
 from intents.pyfunc import IntentModel
 from registry import commands, publishing, record, smoke
 from registry.publishing import Candidate
 from registry.record import Identity, Promotion
 from registry.store import Store
 from tests.conftest import Logged
-from tests.registry.conftest import Promote, smoke_in_this_process, stored
+from tests.registry.conftest import Promote, stored
 from tests.test_training import train_textcnn
 
 ROOT = Path(__file__).parents[2]
 PROMOTIONS = 100
-# Reads a line, answers with what the model says of it: (intent, confidence, folder that was loaded).
-ASKED = f"""
-import json, sys
-sys.modules["intents"] = sys.modules["registry"] = None
-sys.path.insert(0, {str(ROOT / "docs")!r})
-from consumer import PublishedModel
-model = PublishedModel(sys.argv[1])
-for line in sys.stdin:
-    print(json.dumps([*model.predict(line.strip()), model.folder]), flush=True)
-"""
+WAIT_SECONDS = 60
 
 
 def offer(target: Path, directory: Path, number: int) -> Promotion:
@@ -52,38 +46,47 @@ def expected(directory: Path, text: str) -> tuple[str, float]:
     return row.intent, row.confidence
 
 
+def wait_until_live_is_loaded(consumer: "subprocess.Popen[bytes]", target: Path, folder: Path) -> None:
+    """Returns once the consumer's last answer is the live version's."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while [answer.folder for answer in consuming.answers(folder)[-1:]] != [str(target.resolve())]:
+        assert consumer.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
 def test_the_documented_consumer_says_what_one_version_says_through_a_hundred_promotions(
-    versions: tuple[Logged, Logged], in_store: str, tmp_path: Path
+    versions: tuple[Logged, Logged], in_store: str, tmp_path: Path, figures: Counter[str]
 ):
+    """It loads and answers in a loop; every other promotion comes while it loads the one before."""
     assert in_store
-    target, text = tmp_path / "models" / "intent_predictor", "你好呀"
+    target = tmp_path / "models" / "intent_predictor"
     directories = [stored(made) for made in versions]
-    answers = [expected(directory, text) for directory in directories]
-    assert abs(answers[0][1] - answers[1][1]) > 1e-3  # otherwise nobody could tell the versions apart
+    expectations = [expected(directory, consuming.UTTERANCE) for directory in directories]
+    # otherwise nobody could tell the versions apart
+    assert abs(expectations[0][1] - expectations[1][1]) > 1e-3
     offer(target, directories[0], 1)
-    command = [sys.executable, "-I", "-c", ASKED, str(target)]
-    pipe = subprocess.PIPE
-    seen = []
-    with subprocess.Popen(
-        command, stdin=pipe, stdout=pipe, text=True, env={"OMP_NUM_THREADS": "1"}
-    ) as consumer:
-        assert consumer.stdin is not None
-        assert consumer.stdout is not None
+    with consuming.looping(target, tmp_path) as consumer:
         for number in range(2, PROMOTIONS + 2):
-            consumer.stdin.write(f"{text}\n")
-            consumer.stdin.flush()
-            offer(target, directories[(number - 1) % 2], number)  # while it loads and answers
-            intent, confidence, folder = json.loads(consumer.stdout.readline())
-            version = int(record.read(Path(folder)).identity.version)
-            seen.append(version)
-            assert version in (number - 1, number)
-            assert (intent, confidence) == (
-                answers[(version - 1) % 2][0],
-                pytest.approx(answers[(version - 1) % 2][1]),
-            )
-        consumer.stdin.close()
-    assert len(set(seen)) > PROMOTIONS / 2
-    assert {version % 2 for version in seen} == {0, 1}
+            if number % 2 == 0:
+                wait_until_live_is_loaded(consumer, target, tmp_path)
+            offer(target, directories[(number - 1) % 2], number)
+        wait_until_live_is_loaded(consumer, target, tmp_path)
+    assert consumer.returncode == 0
+    answers = consuming.answers(tmp_path)
+    seen = [int(record.read(Path(answer.folder)).identity.version) for answer in answers]
+    assert seen == sorted(seen)
+    for version, answer in zip(seen, answers, strict=True):
+        intent, confidence = expectations[(version - 1) % 2]
+        assert (answer.intent, answer.confidence) == (intent, pytest.approx(confidence))
+    loaded = sum(answer.was_loaded for answer in answers)
+    overtaken = sum(answer.was_overtaken for answer in answers)
+    assert loaded > PROMOTIONS / 2
+    assert overtaken > 0
+    figures["consumer: promotions"] += PROMOTIONS
+    figures["consumer: models loaded meanwhile"] += loaded
+    figures["consumer: overtaken by a promotion while loading"] += overtaken
+    figures["consumer: answers, each of one version"] += answers[-1].number
 
 
 def test_a_textcnn_is_published_and_whoever_publishes_it_is_told_what_its_reader_must_do(
