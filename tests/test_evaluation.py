@@ -102,7 +102,7 @@ def test_open_set_metrics_of_six_utterances_are_those_counted_by_hand() -> None:
     # Accepted at -3.3: the in-scope energies near -5.01 and -4.02, the out-of-scope one near -3.53; the third
     # in-scope one (-3.05) and the fourth (-1.31) are rejected, and so is the other out-of-scope one (-0.69).
     labels_B = np.array([0, 1, 1, 0])
-    metrics = evaluation.open_set_metrics(IN, labels_B, OUT, threshold=-3.3)
+    metrics = evaluate(IN, labels_B, intents=("a", "b"), threshold=-3.3, out_of_scope_logits_NC=OUT).metrics
     assert metrics["osr_recall"] == 2 / 4
     assert metrics["osr_precision"] == pytest.approx(2 / 3)
     assert metrics["osr_f1"] == pytest.approx(4 / 7)
@@ -117,12 +117,16 @@ def test_open_set_metrics_of_six_utterances_are_those_counted_by_hand() -> None:
 
 def test_without_out_of_scope_rows_only_what_in_scope_rows_tell_is_measured() -> None:
     for nothing in (None, np.empty((0, 2))):
-        metrics = evaluation.open_set_metrics(IN, np.array([0, 0, 1, 0]), nothing, threshold=-3.3)
-        assert metrics == {"osr_recall": 0.5, "accepted_accuracy": 1.0}
+        metrics = evaluate(
+            IN, np.array([0, 0, 1, 0]), intents=("a", "b"), threshold=-3.3, out_of_scope_logits_NC=nothing
+        ).metrics
+        assert [metrics["osr_recall"], metrics["accepted_accuracy"]] == [0.5, 1.0]
+        assert not {"auroc", "fpr95", "osr_precision", "oos_recall"} & metrics.keys()
 
 
 def test_a_threshold_that_accepts_nothing_gives_zeros_not_errors() -> None:
-    metrics = evaluation.open_set_metrics(IN, np.array([0, 0, 1, 0]), OUT, threshold=-99.0)
+    labels_B = np.array([0, 0, 1, 0])
+    metrics = evaluate(IN, labels_B, intents=("a", "b"), threshold=-99.0, out_of_scope_logits_NC=OUT).metrics
     assert [metrics[f"osr_{name}"] for name in ("recall", "precision", "f1")] == [0, 0, 0]
     assert metrics["accepted_accuracy"] == 0
     assert metrics["oos_recall"] == 1
@@ -150,8 +154,21 @@ def test_bootstrap_intervals_have_the_width_that_the_binomial_gives(report: Eval
     margin = 1.96 * np.sqrt(accuracy * (1 - accuracy) / 300)
     assert report.metrics["accuracy_ci_low"] == pytest.approx(accuracy - margin, abs=0.01)
     assert report.metrics["accuracy_ci_high"] == pytest.approx(accuracy + margin, abs=0.01)
-    for name in ("f1_weighted", "f1_macro"):
+
+
+def test_every_metric_has_an_interval_around_it(report: EvaluationReport) -> None:
+    names = {name for name in report.metrics if not name.endswith(("_ci_low", "_ci_high"))}
+    assert {"f1_weighted", "f1_macro", "ece", "brier", "nll", "auroc", "aupr_in", "fpr95", "osr_f1"} < names
+    for name in names:
         assert report.metrics[f"{name}_ci_low"] < report.metrics[name] < report.metrics[f"{name}_ci_high"]
+
+
+def test_the_interval_of_auroc_has_the_width_that_delong_gives(report: EvaluationReport) -> None:
+    in_scope, out_of_scope = (-np.log(np.exp(logits).sum(axis=1)) for logits in (LOGITS, OUT_OF_SCOPE))
+    is_ordered = out_of_scope[:, None] > in_scope
+    error = np.sqrt(is_ordered.mean(axis=0).var() / 300 + is_ordered.mean(axis=1).var() / 120)
+    width = report.metrics["auroc_ci_high"] - report.metrics["auroc_ci_low"]
+    assert width == pytest.approx(2 * 1.96 * error, rel=0.1)
 
 
 def test_a_report_is_the_same_every_time_for_the_same_seed(report: EvaluationReport) -> None:

@@ -16,7 +16,8 @@ from fontTools.ttLib import TTFont
 from matplotlib.backends.backend_agg import RendererAgg
 from PIL import Image
 
-from intents import report
+from intents.evaluation import reliability
+from intents.report import bars, canvas, confusion, distributions
 
 MAX_BYTES = 1_500_000
 SMALLEST_LEGIBLE_PX = 11
@@ -76,7 +77,7 @@ def read_pixels(path: Path) -> np.ndarray:
 
 def draw_bars(path: Path, intents: Sequence[str]) -> np.ndarray:
     """The pixels of one bar for each intent, all equally long."""
-    report.plot_intent_distribution(path, pd.Series(5, index=list(intents)))
+    bars.plot_intent_distribution(path, pd.Series(5, index=list(intents)))
     return read_pixels(path)
 
 
@@ -92,7 +93,7 @@ def gb2312_hanzi() -> str:
 
 
 def test_bundled_font_has_a_glyph_for_every_simplified_character_and_every_sample_intent():
-    glyphs = TTFont(report.CJK_FONT_FILE).getBestCmap()
+    glyphs = TTFont(canvas.CJK_FONT_FILE).getBestCmap()
     hanzi = gb2312_hanzi()
     assert len(hanzi) == 6763  # the number in the standard, GB/T 2312-1980
     assert [
@@ -114,7 +115,7 @@ def test_chinese_labels_draw_their_own_glyphs_and_not_boxes(tmp_path):
 def test_confusion_matrix_names_every_intent_legibly_on_both_axes(count, tmp_path, drawn_texts):
     intents = CHINESE_INTENTS[:count]
     path = tmp_path / "matrix.png"
-    report.plot_confusion_matrix(path, mostly_right(count), intents=intents)
+    confusion.plot_confusion_matrix(path, mostly_right(count), intents=intents)
 
     assert path.stat().st_size < MAX_BYTES
     assert min(read_pixels(path).shape[:2]) > 400
@@ -132,7 +133,7 @@ def test_confusion_matrix_names_every_intent_legibly_on_both_axes(count, tmp_pat
 def test_confusion_matrix_of_a_thousand_intents_says_which_share_of_them_it_names(tmp_path, drawn_texts):
     intents = [f"intent {number}" for number in range(1000)]
     path = tmp_path / "matrix.png"
-    report.plot_confusion_matrix(path, mostly_right(1000), intents=intents)
+    confusion.plot_confusion_matrix(path, mostly_right(1000), intents=intents)
 
     assert path.stat().st_size < MAX_BYTES
     (axis_name,) = (drawn.text for drawn in drawn_texts if drawn.text.startswith("true intent"))
@@ -145,7 +146,7 @@ def test_confusion_matrix_of_a_thousand_intents_says_which_share_of_them_it_name
 
 def test_confusion_matrix_draws_true_intents_as_rows_and_predicted_ones_as_columns(tmp_path):
     always_first = np.array([[7, 0, 0], [7, 0, 0], [7, 0, 0]])
-    report.plot_confusion_matrix(tmp_path / "matrix.png", always_first, intents=["a", "b", "c"])
+    confusion.plot_confusion_matrix(tmp_path / "matrix.png", always_first, intents=["a", "b", "c"])
     pixels = read_pixels(tmp_path / "matrix.png")
     left_half = pixels[:, : pixels.shape[1] // 2]  # the right one holds the colour bar
     ys, xs = np.nonzero((left_half == DARKEST_BLUE).all(axis=-1))
@@ -159,7 +160,7 @@ def test_confusion_matrix_colours_a_row_by_shares_and_not_by_counts(tmp_path):
         padded = np.zeros((31, 31), dtype=int)  # 31 intents: no numbers in the cells
         padded[:2, :2] = counts
         path = tmp_path / "matrix.png"
-        report.plot_confusion_matrix(path, padded, intents=[str(label) for label in range(31)])
+        confusion.plot_confusion_matrix(path, padded, intents=[str(label) for label in range(31)])
         pictures.append(read_pixels(path)[50:])  # the title above tells the number of rows
     assert (pictures[0] == pictures[1]).all()
 
@@ -170,7 +171,7 @@ def test_confusion_matrix_writes_counts_in_its_cells_up_to_thirty_intents(
 ):
     counts = np.zeros((count, count), dtype=int)
     counts[2, 5], counts[0, 1] = 12345, 17
-    report.plot_confusion_matrix(tmp_path / "matrix.png", counts, intents=CHINESE_INTENTS[:count])
+    confusion.plot_confusion_matrix(tmp_path / "matrix.png", counts, intents=CHINESE_INTENTS[:count])
     in_cells = {drawn.text for drawn in drawn_texts if drawn.text.isdigit()}
     assert in_cells == ({"17", "12345"} if is_written else set())
 
@@ -179,22 +180,22 @@ def test_intent_without_test_rows_is_a_grey_row(tmp_path, drawn_texts):
     counts = mostly_right(3)
     for name, is_empty in (("full.png", False), ("empty.png", True)):
         counts[1] *= not is_empty
-        report.plot_confusion_matrix(tmp_path / name, counts, intents=["a", "b", "c"])
+        confusion.plot_confusion_matrix(tmp_path / name, counts, intents=["a", "b", "c"])
         is_grey = (abs(read_pixels(tmp_path / name) - 0.85 * 255) < 1).all(axis=-1)
         assert (is_grey.sum() > 10_000) == is_empty
         assert any("grey: no test rows" in drawn.text for drawn in drawn_texts) == is_empty
 
 
 def test_row_shares_of_an_empty_row_are_nan_and_all_others_sum_to_one():
-    shares = report.row_shares(np.array([[3, 1, 0], [0, 0, 0], [0, 0, 5]]))
+    shares = confusion.row_shares(np.array([[3, 1, 0], [0, 0, 0], [0, 0, 5]]))
     np.testing.assert_array_equal(shares, [[0.75, 0.25, 0], [np.nan] * 3, [0, 0, 1]])
 
 
 @pytest.mark.parametrize("intent", AWKWARD_INTENTS.values(), ids=AWKWARD_INTENTS.keys())
 def test_no_intent_name_makes_a_picture_fail_or_warn_or_burst(intent, tmp_path, drawn_texts):
     intents = [intent, "查询天气"]
-    report.plot_confusion_matrix(tmp_path / "matrix.png", mostly_right(2), intents=intents)
-    report.plot_per_intent_f1(
+    confusion.plot_confusion_matrix(tmp_path / "matrix.png", mostly_right(2), intents=intents)
+    bars.plot_per_intent_f1(
         tmp_path / "f1.png", np.array([0.5, 1.0]), intents=intents, support_C=np.array([20, 20])
     )
     for picture in tmp_path.iterdir():
@@ -224,11 +225,11 @@ def test_dollar_signs_are_drawn_as_they_are(tmp_path, drawn_texts):
     ],
 )
 def test_label_is_drawn_on_one_line_of_forty_columns_with_boxes_for_missing_glyphs(label, drawn):
-    assert report.shorten_label(label) == drawn
+    assert canvas.shorten_label(label) == drawn
 
 
 def test_per_intent_f1_puts_the_worst_at_the_top_with_its_support_beside_it(tmp_path, drawn_texts):
-    report.plot_per_intent_f1(
+    bars.plot_per_intent_f1(
         tmp_path / "f1.png",
         np.array([0.9, 0.1, 0.5]),
         intents=["good", "bad", "fair"],
@@ -242,20 +243,20 @@ def test_per_intent_f1_puts_the_worst_at_the_top_with_its_support_beside_it(tmp_
 
 
 def test_per_intent_f1_of_many_intents_draws_the_worst_but_averages_all(tmp_path, drawn_texts):
-    count = report.MAX_F1_BARS + 100
-    f1 = np.concatenate([np.ones(100), np.zeros(report.MAX_F1_BARS)])
+    count = bars.MAX_F1_BARS + 100
+    f1 = np.concatenate([np.ones(100), np.zeros(bars.MAX_F1_BARS)])
     intents = [f"intent {number}" for number in range(count)]
-    report.plot_per_intent_f1(tmp_path / "f1.png", f1, intents=intents, support_C=np.ones(count))
+    bars.plot_per_intent_f1(tmp_path / "f1.png", f1, intents=intents, support_C=np.ones(count))
     texts = {drawn.text for drawn in drawn_texts}
     assert texts & set(intents) == set(intents[100:])
-    assert report.MAX_F1_BARS == 200
+    assert bars.MAX_F1_BARS == 200
     assert "F1 per intent: 200 worst of 300 intents; red: mean 0.333" in texts
     assert (tmp_path / "f1.png").stat().st_size < MAX_BYTES
 
 
 def test_intent_distribution_draws_the_largest_first_and_says_how_many_it_leaves_out(tmp_path, drawn_texts):
     counts = pd.Series({intent: rows for rows, intent in enumerate(CHINESE_INTENTS, start=1)})  # 1 to 150
-    report.plot_intent_distribution(tmp_path / "bars.png", counts, top=30)
+    bars.plot_intent_distribution(tmp_path / "bars.png", counts, top=30)
     names = [drawn for drawn in drawn_texts if drawn.text in CHINESE_INTENTS]
     names.sort(key=lambda drawn: drawn.y)
     assert [drawn.text for drawn in names] == CHINESE_INTENTS[:119:-1]
@@ -265,7 +266,7 @@ def test_intent_distribution_draws_the_largest_first_and_says_how_many_it_leaves
 
 
 def test_length_distribution_marks_the_median_and_the_95th_percentile(tmp_path, drawn_texts):
-    report.plot_length_distribution(tmp_path / "lengths.png", np.arange(1, 102))
+    distributions.plot_length_distribution(tmp_path / "lengths.png", np.arange(1, 102))
     texts = {drawn.text for drawn in drawn_texts}
     assert {"median: 51", "95th percentile: 96", "characters", "Length of 101 utterances"} <= texts
     assert read_pixels(tmp_path / "lengths.png").shape[2] == 3
@@ -275,7 +276,7 @@ def test_length_distribution_counts_outliers_in_the_title_instead_of_shrinking_t
     tmp_path, drawn_texts
 ):
     lengths = np.concatenate([np.arange(1, 102), [4096]])
-    report.plot_length_distribution(tmp_path / "lengths.png", lengths)
+    distributions.plot_length_distribution(tmp_path / "lengths.png", lengths)
     texts = {drawn.text for drawn in drawn_texts}
     assert "Length of 102 utterances (1 longer ones, up to 4,096, not drawn)" in texts
     assert "4,000" not in texts
@@ -290,9 +291,10 @@ def test_length_distribution_counts_outliers_in_the_title_instead_of_shrinking_t
     ],
 )
 def test_length_bins_hold_whole_numbers_of_lengths(lengths, edges):
-    assert report.length_bins(np.array(lengths), bins=4) == edges
+    assert distributions.length_bins(np.array(lengths), bins=4) == edges
 
 
+SOLID_BAR = (76, 120, 168)
 BAR, OUT_OF_SCOPE_BAR, THRESHOLD_LINE = (148, 174, 203), (209, 175, 199), (214, 39, 40)
 """The colours of the groups at 60 % on white, and that of the threshold."""
 
@@ -303,7 +305,7 @@ def coloured(pixels: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
 
 
 def draw_energies(path: Path, in_scope: Sequence[float], out_of_scope: Sequence[float], threshold: float):
-    report.plot_energies(
+    distributions.plot_energies(
         path,
         np.array(in_scope, dtype=float),
         out_of_scope_N=np.array(out_of_scope, dtype=float),
@@ -376,6 +378,28 @@ def test_energies_of_few_or_equal_utterances_are_drawn(in_scope, out_of_scope, t
     assert (pixels < 100).all(axis=-1).sum() > 1000  # axes and letters
     is_bar = ~(abs(pixels.astype(int) - pixels.mean(axis=-1, keepdims=True)) < 12).all(axis=-1)
     assert (is_bar & ~coloured(pixels, THRESHOLD_LINE)).sum() > 500
+
+
+def test_reliability_stands_beside_what_the_confidence_promises(tmp_path, drawn_texts):
+    confidence = np.repeat([0.3, 0.95], [100, 900])
+    is_right = np.arange(1000) % 2 == 0
+    distributions.plot_reliability(tmp_path / "reliability.png", reliability(confidence, is_right), ece=0.425)
+    texts = {drawn.text for drawn in drawn_texts}
+    assert {
+        "Reliability on 1,000 test rows: calibration error 0.4250",
+        "as promised",
+        "mean confidence of a bin",
+        "accuracy",
+        "confidence",
+        "rows",
+    } <= texts
+    rows, columns = np.nonzero(coloured(read_pixels(tmp_path / "reliability.png"), SOLID_BAR))
+    above, below = columns[rows < 440], columns[rows > 480]
+    # Both bins are right half the time, so equally high; nearly all rows are in the right one.
+    left, right = (np.count_nonzero((above > 320) == side) for side in (False, True))
+    assert left == pytest.approx(right, rel=0.1)
+    assert left > 1000
+    assert np.count_nonzero(below > 320) > 5 * np.count_nonzero(below <= 320)
 
 
 def test_drawing_leaves_the_settings_of_matplotlib_alone(tmp_path):

@@ -111,6 +111,7 @@ def test_the_run_keeps_the_report_the_data_and_what_it_ran_on(run: Run, tmp_path
         "report/confusion_matrix.png",
         "report/hardest_samples.csv",
         "report/energies.png",
+        "report/reliability.png",
         "report/open_set_kinds.csv",
         "report/open_set_scores.csv",
         "report/classification_report.csv",

@@ -59,6 +59,7 @@ def test_the_directory_has_every_file_of_the_layout_and_no_other(trained: Traine
         "length_distribution.png",
         "per_intent_f1.png",
         "energies.png",
+        "reliability.png",
         "open_set_kinds.csv",
         "open_set_scores.csv",
         "hardest_samples.csv",

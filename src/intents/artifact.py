@@ -33,6 +33,7 @@ INTENT_DISTRIBUTION = "intent_distribution.png"
 LENGTH_DISTRIBUTION = "length_distribution.png"
 PER_INTENT_F1 = "per_intent_f1.png"
 ENERGIES = "energies.png"
+RELIABILITY = "reliability.png"
 OPEN_SET_KINDS = "open_set_kinds.csv"
 OPEN_SET_SCORES = "open_set_scores.csv"
 HARDEST_SAMPLES = "hardest_samples.csv"
@@ -59,6 +60,7 @@ ALLOWED_FILES = frozenset(
         LENGTH_DISTRIBUTION,
         PER_INTENT_F1,
         ENERGIES,
+        RELIABILITY,
         OPEN_SET_KINDS,
         OPEN_SET_SCORES,
         HARDEST_SAMPLES,

@@ -4,26 +4,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy.special import softmax
 
-from intents import open_set
-from intents.scoring import Floats, Integers, energy, is_in_scope, negative_log_likelihood
+from intents import bootstrap
+from intents.metrics import (
+    CALIBRATION_BINS,
+    Acceptance,
+    Booleans,
+    CalibrationError,
+    Classification,
+    Means,
+    Measure,
+    Ranking,
+    Rejection,
+    confidence_bin,
+    count_metrics,
+    f1_score,
+    measured,
+)
+from intents.scoring import Floats, Integers, energy, is_in_scope, negative_log_likelihoods
 
-CALIBRATION_BINS = 15
 SERVICE_THRESHOLDS = (0.6, 0.7, 0.8)
 """Confidences from which the chat service acts, by mood."""
-BOOTSTRAP_SAMPLES = 1000
-INTERVAL = (2.5, 97.5)
-Counts = npt.NDArray[np.number]
 
 
 @dataclass(frozen=True)
 class EvaluationReport:
     """What is known of a model on one part of a corpus.
 
-    `metrics` by name, unprefixed, with `…_ci_low` and `…_ci_high` beside the bootstrapped ones. `per_intent`
+    `metrics` by name, unprefixed, each with the ends of its 95 % interval, `…_ci_low` and `…_ci_high`. `per_intent`
     has precision, recall, f1-score and support, indexed by intent. `confusion_CC` counts rows.
     """
 
@@ -60,17 +70,38 @@ def evaluate(
     seed: int = 0,
 ) -> EvaluationReport:
     """Every metric of these in-scope rows, and the open-set ones where there are out-of-scope rows."""
-    predicted_B = logits_BC.argmax(axis=-1)
-    confusion_CC = confusion(labels_B, predicted_B, number_of_intents=len(intents))
+    confusion_CC = confusion(labels_B, logits_BC.argmax(axis=-1), number_of_intents=len(intents))
     precision_C, recall_C, f1_C, support_C = _per_intent(confusion_CC)
     per_intent = pd.DataFrame(
         {"precision": precision_C, "recall": recall_C, "f1-score": f1_C, "support": support_C},
         index=pd.Index(intents, name="intent"),
     )
-    metrics = classification_metrics(confusion_CC) | _intervals(labels_B, predicted_B, len(intents), seed)
-    metrics |= calibration_metrics(logits_BC, labels_B)
-    metrics |= open_set_metrics(logits_BC, labels_B, out_of_scope_logits_NC, threshold=threshold)
+    rejectable_NC = logits_BC[:0] if out_of_scope_logits_NC is None else out_of_scope_logits_NC
+    measures = [
+        *_in_scope_measures(logits_BC, labels_B, threshold=threshold),
+        *_out_of_scope_measures(energy(logits_BC), energy(rejectable_NC), threshold=threshold),
+    ]
+    size = {"rows": len(labels_B), "out_of_scope_rows": len(rejectable_NC)}
+    metrics = measured(measures, **size)
+    metrics |= bootstrap.intervals(measures, metrics, **size, seed=seed)
     return EvaluationReport(metrics, per_intent, confusion_CC)
+
+
+def _in_scope_measures(logits_BC: Floats, labels_B: Integers, *, threshold: float) -> list[Measure]:
+    predicted_B = logits_BC.argmax(axis=-1)
+    is_accepted_B = is_in_scope(energy(logits_BC), threshold)
+    return [
+        Classification(labels_B, predicted_B, number_of_intents=logits_BC.shape[1]),
+        *_calibration_measures(logits_BC, labels_B),
+        Acceptance(is_accepted_B, predicted_B == labels_B),
+    ]
+
+
+def _out_of_scope_measures(energies_B: Floats, energies_N: Floats, *, threshold: float) -> list[Measure]:
+    if not len(energies_N):
+        return []
+    accepted = (is_in_scope(energies, threshold) for energies in (energies_B, energies_N))
+    return [Rejection(*accepted), Ranking(energies_B, energies_N)]
 
 
 def confusion(labels_B: Integers, predicted_B: Integers, *, number_of_intents: int) -> Integers:
@@ -86,26 +117,6 @@ def classification_metrics(confusion_CC: Integers) -> dict[str, float]:
     return {name: float(value) for name, value in count_metrics(*counts).items()}
 
 
-def count_metrics(hits_C: Counts, support_C: Counts, predicted_C: Counts) -> dict[str, Floats]:
-    """`classification_metrics` of rows counted by intent: right, true and predicted ones.
-
-    Intents are the last axis; each metric has the axes before it.
-    """
-    f1_C, rows = f1_score(hits_C, support_C, predicted_C), support_C.sum(axis=-1)
-    occurs_C = support_C + predicted_C > 0
-    return {
-        "accuracy": hits_C.sum(axis=-1) / rows,
-        "f1_weighted": (f1_C * support_C).sum(axis=-1) / rows,
-        "f1_macro": (f1_C * occurs_C).sum(axis=-1) / occurs_C.sum(axis=-1),
-    }
-
-
-def f1_score(hits_C: Counts, support_C: Counts, predicted_C: Counts) -> Floats:
-    """F1 of each intent; 0 where it neither occurs nor is predicted."""
-    f1_C: Floats = 2 * hits_C / np.maximum(support_C + predicted_C, 1)
-    return f1_C
-
-
 def _per_intent(confusion_CC: Integers) -> tuple[Floats, Floats, Floats, Integers]:
     """Precision, recall, F1 and support, each of shape (C,); 0 where the denominator is."""
     hits_C, support_C, predicted_C = np.diag(confusion_CC), confusion_CC.sum(axis=1), confusion_CC.sum(axis=0)
@@ -114,41 +125,27 @@ def _per_intent(confusion_CC: Integers) -> tuple[Floats, Floats, Floats, Integer
     return precision_C, recall_C, f1_score(hits_C, support_C, predicted_C), support_C
 
 
-def _intervals(
-    labels_B: Integers, predicted_B: Integers, number_of_intents: int, seed: int
-) -> dict[str, float]:
-    """95 % percentile bootstrap intervals over rows."""
-    generator = np.random.default_rng(seed)
-    samples = []
-    for _ in range(BOOTSTRAP_SAMPLES):
-        rows = generator.integers(0, len(labels_B), len(labels_B))
-        drawn = confusion(labels_B[rows], predicted_B[rows], number_of_intents=number_of_intents)
-        samples.append(classification_metrics(drawn))
-    intervals: dict[str, float] = {}
-    for name in samples[0]:
-        low, high = np.percentile([sample[name] for sample in samples], INTERVAL)
-        intervals |= {f"{name}_ci_low": float(low), f"{name}_ci_high": float(high)}
-    return intervals
-
-
 def calibration_metrics(logits_BC: Floats, labels_B: Integers) -> dict[str, float]:
     """How far the plain softmax can be believed. Lower is better in all three.
 
-    ece: expected calibration error over 15 equal-width bins of confidence (Guo et al. 2017). brier: the summed
-    squared error over intents (0 to 2). nll: in nats.
+    ece: expected calibration error. brier: the summed squared error over intents (0 to 2). nll: in nats.
     """
+    return measured(_calibration_measures(logits_BC, labels_B), rows=len(labels_B), out_of_scope_rows=0)
+
+
+def _calibration_measures(logits_BC: Floats, labels_B: Integers) -> list[Measure]:
     probabilities_BC = softmax(np.asarray(logits_BC, dtype=np.float64), axis=-1)
-    bins = reliability(probabilities_BC.max(axis=-1), probabilities_BC.argmax(axis=-1) == labels_B)
-    gap = (bins["accuracy"] - bins["confidence"]).abs()
+    is_right_B = probabilities_BC.argmax(axis=-1) == labels_B
     target_BC = np.eye(logits_BC.shape[1])[labels_B]
-    return {
-        "ece": float((gap * bins["rows"]).sum() / len(labels_B)),
-        "brier": float(((probabilities_BC - target_BC) ** 2).sum(axis=-1).mean()),
-        "nll": negative_log_likelihood(logits_BC, labels_B),
-    }
+    brier_B = ((probabilities_BC - target_BC) ** 2).sum(axis=-1)
+    nll_B = negative_log_likelihoods(logits_BC, labels_B)
+    return [
+        CalibrationError(probabilities_BC.max(axis=-1), is_right_B),
+        Means({"brier": brier_B, "nll": nll_B}),
+    ]
 
 
-def reliability(confidence_B: Floats, is_right_B: npt.NDArray[np.bool_]) -> pd.DataFrame:
+def reliability(confidence_B: Floats, is_right_B: Booleans) -> pd.DataFrame:
     """What a reliability diagram shows: of each bin of confidence that is not empty, indexed by its number from 0, its
     bounds (low excluded, high included), rows, mean confidence and accuracy.
     """
@@ -166,15 +163,9 @@ def reliability(confidence_B: Floats, is_right_B: npt.NDArray[np.bool_]) -> pd.D
     return table.assign(low=edges[table.index], high=edges[table.index + 1])
 
 
-def confidence_bin(confidence_B: Floats) -> Integers:
-    """The number of each confidence's bin, from 0; low bounds are excluded, high ones included."""
-    bin_B: Integers = np.ceil(np.asarray(confidence_B) * CALIBRATION_BINS).astype(int) - 1
-    return np.clip(bin_B, 0, CALIBRATION_BINS - 1)
-
-
 def coverage(
     confidence_B: Floats,
-    is_right_B: npt.NDArray[np.bool_],
+    is_right_B: Booleans,
     *,
     thresholds: Sequence[float] = SERVICE_THRESHOLDS,
 ) -> pd.DataFrame:
@@ -188,25 +179,4 @@ def coverage(
             "coverage": [float(acts_B.mean()) for acts_B in acts],
             "error": [float(1 - is_right_B[acts_B].mean()) if acts_B.any() else 0.0 for acts_B in acts],
         }
-    )
-
-
-def open_set_metrics(
-    logits_BC: Floats, labels_B: Integers, out_of_scope_logits_NC: Floats | None, *, threshold: float
-) -> dict[str, float]:
-    """Accepting and rejecting at `threshold`, and ranking by energy; what needs out-of-scope rows, where there are."""
-    energies_B = energy(logits_BC)
-    is_accepted_B = is_in_scope(energies_B, threshold)
-    is_right_B = logits_BC.argmax(axis=-1) == labels_B
-    metrics = {
-        "osr_recall": float(is_accepted_B.mean()),
-        "accepted_accuracy": float(is_right_B[is_accepted_B].mean()) if is_accepted_B.any() else 0.0,
-    }
-    if out_of_scope_logits_NC is None or not len(out_of_scope_logits_NC):
-        return metrics
-    energies_N = energy(out_of_scope_logits_NC)
-    return (
-        metrics
-        | open_set.rejection_metrics(energies_B, energies_N, threshold=threshold)
-        | open_set.ranking_metrics(energies_B, energies_N)
     )

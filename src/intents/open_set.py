@@ -5,49 +5,31 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
-from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+from sklearn.metrics import f1_score
 from sklearn.neighbors import NearestNeighbors
 
+from intents.metrics import Measure, Ranking, Rejection, measured
 from intents.models.network import Outputs
-from intents.scoring import Floats, Integers, energy, fit_threshold, is_in_scope
+from intents.scoring import Floats, Integers, energy, is_in_scope
 
 NEIGHBOURS = 10
 
 
 def ranking_metrics(in_scope_scores_B: Floats, out_of_scope_scores_N: Floats) -> dict[str, float]:
-    """How well a score ranks, whatever the threshold. Lower scores are more in-scope, as energies are.
-
-    auroc: chance that an out-of-scope utterance has the higher score. aupr_in, aupr_out: average precision with
-    in-scope or out-of-scope as the positive class. fpr95: share of out-of-scope accepted when 95 % of in-scope is.
-    """
-    positive = np.concatenate([np.ones(len(in_scope_scores_B)), np.zeros(len(out_of_scope_scores_N))])
-    scores = np.concatenate([in_scope_scores_B, out_of_scope_scores_N])
-    return {
-        "auroc": float(roc_auc_score(positive, -scores)),
-        "aupr_in": float(average_precision_score(positive, -scores)),
-        "aupr_out": float(average_precision_score(1 - positive, scores)),
-        "fpr95": false_positive_rate_at_recall(in_scope_scores_B, out_of_scope_scores_N, recall=0.95),
-    }
-
-
-def false_positive_rate_at_recall(energies_B: Floats, energies_N: Floats, *, recall: float) -> float:
-    """Share of out-of-scope accepted at the lowest threshold that accepts `recall` of in-scope."""
-    threshold = fit_threshold(energies_B, target_acceptance=recall)
-    return float(is_in_scope(energies_N, threshold).mean())
+    """`metrics.Ranking` of scores of which lower ones are more in-scope, as energies are."""
+    return _measured(
+        Ranking(in_scope_scores_B, out_of_scope_scores_N), in_scope_scores_B, out_of_scope_scores_N
+    )
 
 
 def rejection_metrics(energies_B: Floats, energies_N: Floats, *, threshold: float) -> dict[str, float]:
-    """Accepting and rejecting at `threshold`: osr_accuracy, osr_precision, osr_recall, osr_f1 and oos_recall."""
-    accepted = int(is_in_scope(energies_B, threshold).sum())
-    wrongly_accepted = int(is_in_scope(energies_N, threshold).sum())
-    rejected = len(energies_N) - wrongly_accepted
-    return {
-        "osr_accuracy": (accepted + rejected) / (len(energies_B) + len(energies_N)),
-        "osr_precision": accepted / max(accepted + wrongly_accepted, 1),
-        "osr_recall": accepted / len(energies_B),
-        "osr_f1": 2 * accepted / (len(energies_B) + accepted + wrongly_accepted),
-        "oos_recall": rejected / len(energies_N),
-    }
+    """`metrics.Rejection` at `threshold`."""
+    accepted = (is_in_scope(energies, threshold) for energies in (energies_B, energies_N))
+    return _measured(Rejection(*accepted), energies_B, energies_N)
+
+
+def _measured(measure: Measure, rows_B: Floats, rows_N: Floats) -> dict[str, float]:
+    return measured([measure], rows=len(rows_B), out_of_scope_rows=len(rows_N))
 
 
 def open_intent_metrics(predictions: pd.DataFrame, *, intents: Sequence[str]) -> dict[str, float]:

@@ -7,12 +7,14 @@ from typing import Any
 import pandas as pd
 from scipy.special import softmax
 
-from intents import artifact, report
+from intents import artifact
 from intents.config import TrainConfig
 from intents.data.corpus import Corpus
 from intents.data.fingerprints import fingerprints
 from intents.data.splitting import TEST, TRAIN, VALIDATION
+from intents.evaluation import reliability
 from intents.models.network import predict_logits
+from intents.report import bars, confusion, distributions
 from intents.training import TrainingResult
 
 SANITY_UTTERANCES = ("你好呀，等下聊聊？", "我这会儿不方便接电话", "地址可以发一下吗？")
@@ -86,28 +88,37 @@ def _evaluation_metrics(result: TrainingResult, config: TrainConfig, corpus: Cor
 
 def _draw(result: TrainingResult, corpus: Corpus, directory: Path) -> None:
     table = result.test.report.per_intent
-    report.plot_confusion_matrix(
+    confusion.plot_confusion_matrix(
         directory / artifact.CONFUSION_MATRIX, result.test.report.confusion_CC, intents=corpus.intents
     )
-    report.plot_per_intent_f1(
+    bars.plot_per_intent_f1(
         directory / artifact.PER_INTENT_F1,
         table["f1-score"].to_numpy(),
         intents=corpus.intents,
         support_C=table["support"].to_numpy(),
     )
-    report.plot_intent_distribution(
+    bars.plot_intent_distribution(
         directory / artifact.INTENT_DISTRIBUTION, corpus.rows["label"].value_counts()
     )
-    report.plot_length_distribution(
+    distributions.plot_length_distribution(
         directory / artifact.LENGTH_DISTRIBUTION, corpus.rows["text_length"].to_numpy()
     )
     predictions = result.test.predictions
     is_in_scope = predictions["true_intent"] != ""
-    report.plot_energies(
+    distributions.plot_energies(
         directory / artifact.ENERGIES,
         predictions.loc[is_in_scope, "energy"].to_numpy(),
         out_of_scope_N=predictions.loc[~is_in_scope, "energy"].to_numpy(),
         threshold=result.rejection.energy_threshold,
+    )
+    in_scope = predictions[is_in_scope]
+    distributions.plot_reliability(
+        directory / artifact.RELIABILITY,
+        reliability(
+            in_scope["confidence"].to_numpy(),
+            (in_scope["true_intent"] == in_scope["pred_intent"]).to_numpy(),
+        ),
+        ece=result.test.report.metrics["ece"],
     )
 
 

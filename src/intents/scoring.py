@@ -27,10 +27,16 @@ def energy(logits_BC: Floats, temperature: float = 1.0) -> Floats:
     return scores
 
 
-def negative_log_likelihood(logits_BC: Floats, labels_B: Integers) -> float:
-    """Mean -log softmax(logits)[label], in nats. Lower is better."""
+def negative_log_likelihoods(logits_BC: Floats, labels_B: Integers) -> Floats:
+    """-log softmax(logits)[label] of each utterance, shape (B,), in nats. Lower is better."""
     log_probabilities_BC = log_softmax(np.asarray(logits_BC, dtype=np.float64), axis=-1)
-    return float(-log_probabilities_BC[np.arange(len(labels_B)), labels_B].mean())
+    likelihoods_B: Floats = -log_probabilities_BC[np.arange(len(labels_B)), labels_B]
+    return likelihoods_B
+
+
+def negative_log_likelihood(logits_BC: Floats, labels_B: Integers) -> float:
+    """The mean of `negative_log_likelihoods`."""
+    return float(negative_log_likelihoods(logits_BC, labels_B).mean())
 
 
 def fit_temperature(logits_BC: Floats, labels_B: Integers) -> float:

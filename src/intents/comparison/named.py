@@ -14,9 +14,9 @@ from intents import artifact, stores, testing
 from intents.artifact import Artifact
 from intents.comparison import latency
 from intents.comparison.sides import ROW, Side, same_rows
-from intents.comparison.statistics import Booleans
 from intents.data.fingerprints import fingerprint
 from intents.errors import ComparisonError, TrackingError
+from intents.metrics import Booleans
 from intents.models.network import predict_logits
 from intents.pyfunc import MODEL_ARTIFACT
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from intents.bootstrap import interval
 from intents.comparison import statistics
 from intents.comparison.sides import Latency, Side, check_same_rows
-from intents.comparison.statistics import Answers, Booleans, Metrics
+from intents.comparison.statistics import Answers
 from intents.errors import ComparisonError
-from intents.evaluation import f1_score
+from intents.metrics import Booleans, f1_score, measured
 from intents.scoring import Floats, Integers
 
 ALPHA = 0.05
@@ -209,21 +210,18 @@ def _changes(
     seed: int,
     alpha: float,
 ) -> dict[str, Change]:
-    before, after = (Metrics(side, labels_B, number_of_intents=number_of_intents) for side in answers)
-    rows, out_of_scope_rows = len(labels_B), len(answers[0].energies_N)
-    once = np.ones((rows, 1)), np.ones((out_of_scope_rows, 1))
-    was, is_now = before.weighted(*once), after.weighted(*once)
-    resampled = statistics.bootstrapped(
-        before, after, rows=rows, out_of_scope_rows=out_of_scope_rows, resamples=resamples, seed=seed
-    )
+    before, after = (side.measures(labels_B, number_of_intents=number_of_intents) for side in answers)
+    size = {"rows": len(labels_B), "out_of_scope_rows": len(answers[0].energies_N)}
+    was, is_now = measured(before, **size), measured(after, **size)
+    changes = statistics.changes(before, after, **size, resamples=resamples, seed=seed)
     return {
         name: Change(
-            float(was[name][0]),
-            float(is_now[name][0]),
-            *statistics.interval(values_S, alpha=alpha),
+            was[name],
+            is_now[name],
+            *interval(change_S, alpha=alpha),
             is_more_better=name not in LESS_IS_BETTER,
         )
-        for name, values_S in resampled.items()
+        for name, change_S in changes.items()
     }
 
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from intents.comparison.statistics import Booleans
 from intents.errors import ComparisonError
+from intents.metrics import Booleans
 
 ROW = ["text", "true_intent", "kind"]
 """What makes two test rows the same one."""

@@ -24,6 +24,7 @@ SCRIPTS = (
     "main",
 )
 """In the order they are run."""
+BEST_AT_0 = ("ece",)
 
 
 @dataclass(frozen=True)
@@ -74,30 +75,29 @@ def page(content: ReportContent) -> str:
 def headlines(content: ReportContent) -> list[Headline]:
     """The figures a decision rests on: of intents first, then of confidence, then of what is rejected."""
     figures = [
-        _with_interval(content, "f1_weighted", "Weighted F1", "F1 of each intent, weighted by its test rows"),
-        _with_interval(content, "accuracy", "Accuracy", "share of in-scope test rows given their own intent"),
-        _with_interval(content, "f1_macro", "Macro F1", "mean F1 of the intents, each counting the same"),
-        _share(content, "ece", "Calibration error", "how far the confidence is off on average; 0% is best"),
-        _share(content, "osr_recall", "In-scope accepted", "share that the threshold lets through"),
-        _share(
+        _headline(content, "f1_weighted", "Weighted F1", "F1 of each intent, weighted by its test rows"),
+        _headline(content, "accuracy", "Accuracy", "share of in-scope test rows given their own intent"),
+        _headline(content, "f1_macro", "Macro F1", "mean F1 of the intents, each counting the same"),
+        _headline(
+            content, "ece", "Calibration error", "how far the confidence is off on average; 0% is best"
+        ),
+        _headline(content, "osr_recall", "In-scope accepted", "share that the threshold lets through"),
+        _headline(
             content,
             "accepted_accuracy",
             "Accuracy when accepted",
             "share of accepted in-scope rows that are right",
         ),
-        _share(content, "oos_recall", "Out-of-scope rejected", "share that the threshold keeps out"),
-        _share(content, "auroc", "AUROC", "chance that an out-of-scope utterance has the higher energy"),
+        _headline(content, "oos_recall", "Out-of-scope rejected", "share that the threshold keeps out"),
+        _headline(content, "auroc", "AUROC", "chance that an out-of-scope utterance has the higher energy"),
     ]
     return [figure for figure in figures if figure is not None]
 
 
-def _share(content: ReportContent, metric: str, name: str, meaning: str) -> Headline | None:
+def _headline(content: ReportContent, metric: str, name: str, meaning: str) -> Headline | None:
     """None where the metric was not measured."""
-    value = content.metrics.get(metric)
-    return None if value is None else Headline(name, f"{value:.1%}", meaning)
-
-
-def _with_interval(content: ReportContent, metric: str, name: str, meaning: str) -> Headline:
+    if metric not in content.metrics:
+        return None
     value, baseline = content.metrics[metric], content.baseline.get(f"baseline_{metric}")
     low, high = content.metrics[f"{metric}_ci_low"], content.metrics[f"{metric}_ci_high"]
     against = "" if baseline is None else f"baseline {baseline:.1%} ({100 * (value - baseline):+.1f} points)"
@@ -107,7 +107,7 @@ def _with_interval(content: ReportContent, metric: str, name: str, meaning: str)
         meaning,
         interval=f"95% interval {low:.1%} to {high:.1%}",
         baseline=against,
-        scale=_scale(low, high, value=value, baseline=baseline),
+        scale=None if metric in BEST_AT_0 else _scale(low, high, value=value, baseline=baseline),
     )
 
 
