@@ -1,6 +1,8 @@
 """Latency: models take turns on one thread, and the threads come back."""
 
 import dataclasses
+import itertools
+import time
 from typing import Any
 
 import pytest
@@ -38,13 +40,34 @@ def test_models_take_turns_and_the_first_of_each_pair_changes(trained: Trained, 
     turns: list[tuple[str, str, int]] = []
     models = [dataclasses.replace(model, tokenizer=Noted(name, model.tokenizer, turns)) for name in "ab"]
     first, second = latency.measure(models, ["你好", "早上好"], timed=4)
-    timed = turns[2 * latency.WARMING :]
-    assert [name for name, _, _ in timed] == list("abbaabba")
-    assert [text for _, text, _ in timed] == ["你好"] * 4 + ["早上好"] * 4
+    timed = turns[2 * 4 :]
+    assert len(timed) == 2 * 4 * latency.ROUNDS
+    assert [name for name, _, _ in timed[:16]] == list("abbaabba") + list("baabbaab")
+    assert [text for _, text, _ in timed[:16]] == (["你好"] * 4 + ["早上好"] * 4) * 2
     assert {count for _, _, count in turns} == {1}
     assert torch.get_num_threads() == threads
     for measured in (first, second):
         assert 0 < measured.p50 <= measured.p95
+
+
+def test_what_else_the_machine_does_now_and_then_counts_for_neither(trained: Trained):
+    model = artifact.load(trained.directory)
+    calls = itertools.count()
+
+    class Interrupted:
+        """A tokenizer that is held up in nearly half of its calls, and not in the others."""
+
+        def __call__(self, texts: list[str], **settings: Any) -> Any:
+            if next(calls) // 7 % 2:
+                time.sleep(0.02)
+            return model.tokenizer(texts, **settings)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(model.tokenizer, name)
+
+    disturbed = dataclasses.replace(model, tokenizer=Interrupted())
+    usual, held_up = latency.measure([model, disturbed], ["你好", "早上好"], timed=20)
+    assert held_up.p95 < usual.p50 + 15
 
 
 def test_a_model_with_five_times_the_work_is_seen_to_be_slower(trained: Trained):
