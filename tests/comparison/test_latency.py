@@ -59,7 +59,7 @@ def test_what_else_the_machine_does_now_and_then_counts_for_neither(trained: Tra
 
         def __call__(self, texts: list[str], **settings: Any) -> Any:
             if next(calls) // 7 % 2:
-                time.sleep(0.02)
+                time.sleep(0.05)
             return model.tokenizer(texts, **settings)
 
         def __getattr__(self, name: str) -> Any:
