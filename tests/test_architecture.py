@@ -45,7 +45,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("intents.models.families",),
     ("intents.open_set",),
     ("intents.evaluation", "intents.report", "intents.artifact"),
-    ("intents.baseline", "intents.diagnosis", "intents.diagnosis.finding"),
+    ("intents.baseline", "intents.answers", "intents.diagnosis", "intents.diagnosis.finding"),
     ("intents.diagnosis.repeats", "intents.diagnosis.confusions", "intents.diagnosis.unspelled"),
     ("intents.diagnosis.examination", "intents.diagnosis.sheet"),
     ("intents.diagnosis.command",),

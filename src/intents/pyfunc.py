@@ -7,35 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-import numpy as np
 from mlflow.pyfunc import PythonModel
-from pydantic import BaseModel
-from scipy.special import softmax
 
-from intents import artifact, scoring
+from intents import answers, artifact
+from intents.answers import Prediction
 from intents.errors import ConfigError
 from intents.models.network import predict_logits
 
 MODEL_ARTIFACT = "model"
 DEFAULT_PARAMS = {"top_k": 0}
-
-
-class Alternative(BaseModel):
-    """A runner-up."""
-
-    intent: str
-    confidence: float
-
-
-class Prediction(BaseModel):
-    """What the model says of one utterance. Lower energy is more in-scope."""
-
-    intent: str
-    confidence: float
-    energy: float
-    in_scope: bool
-    best_intent: str
-    alternatives: list[Alternative]
 
 
 class IntentModel(PythonModel):  # type: ignore[misc]
@@ -53,33 +33,8 @@ class IntentModel(PythonModel):  # type: ignore[misc]
     ) -> list[Prediction]:
         """One prediction an utterance, in order."""
         loaded = self.artifact
-        top_k = _top_k(params)
         logits_BC = predict_logits(loaded.module, loaded.tokenizer, model_input, max_length=loaded.max_length)
-        probabilities_BC = softmax(logits_BC.astype(np.float64), axis=-1)
-        energies_B = scoring.energy(logits_BC)
-        accepted_B = scoring.is_in_scope(energies_B, loaded.rejection.energy_threshold)
-        rows = zip(probabilities_BC, energies_B, accepted_B, strict=True)
-        return [
-            _prediction(probabilities_C, float(energy), bool(is_accepted), loaded, top_k)
-            for probabilities_C, energy, is_accepted in rows
-        ]
-
-
-def _prediction(
-    probabilities_C: scoring.Floats, energy: float, is_accepted: bool, loaded: artifact.Artifact, top_k: int
-) -> Prediction:
-    ranked = np.argsort(-probabilities_C, kind="stable")[: top_k + 1]
-    best, *others = (
-        Alternative(intent=loaded.intents[i], confidence=float(probabilities_C[i])) for i in ranked
-    )
-    return Prediction(
-        intent=best.intent if is_accepted else loaded.rejection.unknown_intent,
-        confidence=best.confidence,
-        energy=energy,
-        in_scope=is_accepted,
-        best_intent=best.intent,
-        alternatives=others,
-    )
+        return answers.answer(logits_BC, loaded, top_k=_top_k(params)).predictions()
 
 
 def _top_k(params: dict[str, Any] | None) -> int:
