@@ -1,0 +1,122 @@
+"""The processes that answer, fed and heard by the one that reads and writes. Answers come back in the order of the file."""
+
+import collections
+import contextlib
+import multiprocessing
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+
+from intents import processes
+from intents.bulk import worker
+from intents.bulk.chunks import Chunk
+from intents.bulk.worker import Answered
+from intents.errors import IntentsError, ScoringError
+
+SPAWN = multiprocessing.get_context("spawn")
+AHEAD = 4
+"""Chunks that are read but not yet written, a worker: no more are in memory at once."""
+STOP_SECONDS = 5
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+"""A worker has one thread; there is one worker a core."""
+
+
+@dataclass
+class _Task:
+    chunk: Chunk
+    answered: Answered | None = None
+
+
+class Crew:
+    """So many workers, each with the model of a directory, which end with the block."""
+
+    def __init__(self, directory: Path, workers: int) -> None:
+        self.directory = directory
+        self.workers = workers
+        self._members: dict[Connection, SpawnProcess] = {}
+        self._busy: dict[Connection, _Task | None] = {}
+        """With what a worker is busy; None: with loading the model."""
+        self._idle: list[Connection] = []
+
+    def __enter__(self) -> "Crew":
+        with _environment_of_a_worker(), processes.ctrl_c_held_back():
+            for _ in range(self.workers):
+                ours, theirs = SPAWN.Pipe()
+                member = SPAWN.Process(target=worker.work, args=(theirs, self.directory), daemon=True)
+                member.start()
+                theirs.close()
+                self._members[ours] = member
+                self._busy[ours] = None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for member in self._members.values():
+            member.terminate()
+        for connection, member in self._members.items():
+            member.join(STOP_SECONDS)
+            member.kill()
+            member.join()
+            connection.close()
+
+    def answered(self, chunks: Iterator[Chunk]) -> Iterator[tuple[Chunk, Answered]]:
+        """Each chunk with its answers, in order. Raises ScoringError where a worker dies, or what one raised."""
+        in_order: collections.deque[_Task] = collections.deque()
+        unasked: collections.deque[_Task] = collections.deque()
+        is_read = False
+        while not is_read or in_order:
+            reads = not is_read and len(unasked) < self.workers and len(in_order) < AHEAD * self.workers
+            if reads:
+                chunk = next(chunks, None)
+                is_read = chunk is None
+                if chunk is not None:
+                    unasked.append(_Task(chunk))
+                    in_order.append(unasked[-1])
+            for connection in wait(list(self._busy), timeout=0 if reads or not self._busy else None):
+                self._hear(connection)  # type: ignore[arg-type]
+            while self._idle and unasked:
+                self._ask(self._idle.pop(), unasked.popleft())
+            while in_order and (answered := in_order[0].answered):
+                yield in_order.popleft().chunk, answered
+
+    def _ask(self, connection: Connection, task: _Task) -> None:
+        try:
+            connection.send(task.chunk.texts)
+        except OSError as error:
+            raise self._death(connection) from error
+        self._busy[connection] = task
+
+    def _hear(self, connection: Connection) -> None:
+        try:
+            said = connection.recv()
+        except (EOFError, OSError) as error:
+            raise self._death(connection) from error
+        if isinstance(said, IntentsError):
+            raise said
+        task = self._busy.pop(connection)
+        if task is not None:
+            task.answered = said
+        self._idle.append(connection)
+
+    def _death(self, connection: Connection) -> ScoringError:
+        member = self._members[connection]
+        member.join(STOP_SECONDS)
+        return ScoringError(
+            f"a worker died (exit code {member.exitcode}): what it printed, if anything, stands above; one that is "
+            f"killed for memory prints nothing. Fewer workers than {self.workers} need less: workers=<number>."
+        )
+
+
+@contextlib.contextmanager
+def _environment_of_a_worker() -> Iterator[None]:
+    """What a process started now inherits."""
+    before = {name: os.environ.get(name) for name in ENVIRONMENT}
+    os.environ.update(ENVIRONMENT)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            os.environ.update({} if value is None else {name: value})
