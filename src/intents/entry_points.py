@@ -192,13 +192,13 @@ class ScoreConfig:
     input: str = ""
     """File of texts: .jsonl, .csv or .parquet, of any size."""
     output: str = ""
-    """File of answers, .jsonl, .csv or .parquet; what can't be scored is told in one of the same name with .rejected.jsonl."""
+    """File of answers: .jsonl, .csv or .parquet. What can't be scored is told beside it, in .rejected.jsonl."""
     column: str = "text"
     """Column of the texts (in .jsonl: key)."""
     keep: str = ""
     """Columns of the input that are written beside the answers, comma-separated; empty: all."""
     model: str = f"models:/{REGISTERED_MODEL}@Production"
-    """Registered version (models:/name@alias, models:/name/3), training run (runs:/<id>), or a model directory's path."""
+    """Registered version (models:/name@alias or models:/name/3), run (runs:/<id>), or a model directory."""
     workers: int = 0
     """Processes, each on one core with the model in memory; 0: as many as there are cores."""
 

@@ -1,4 +1,4 @@
-"""The processes that answer, fed and heard by the one that reads and writes. Answers come back in the order of the file."""
+"""The processes that answer, fed and heard by the one that reads and writes. Answers come in the file's order."""
 
 import collections
 import contextlib

@@ -4,9 +4,9 @@ import contextlib
 import functools
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow
 import pyarrow.parquet
@@ -45,36 +45,48 @@ def _first_keys(path: Path) -> list[str]:
     return list(dict.fromkeys(key for row in rows if not isinstance(row, Rejected) for key in row))
 
 
-def _jsonl_chunks(
-    path: Path, wanted: Wanted, schema: Any, after: int, notes: list[str]
-) -> Iterator[Chunk]:
+def _jsonl_chunks(path: Path, wanted: Wanted, schema: Any, after: int, notes: list[str]) -> Iterator[Chunk]:
     refusals = Refusals(after)
     gathering = Gathering(schema, refusals)
     known = {*schema.names, *wanted.replaced, *wanted.keep}
     for number, line in numbered_lines(path, refusals):
         if number <= after or not line.strip():
             continue
-        row = jsonl.parse_object(line)
-        cells: Any = row
-        if isinstance(row, dict) and wanted.as_lines:
-            cells = _line(line, row, wanted)
-        elif isinstance(row, dict):
-            cells = [_cell(row.get(name)) for name in schema.names]
-            if not wanted.keep and not row.keys() <= known:
-                new = sorted(row.keys() - known)
-                known.update(new)
-                notes.append(
-                    f"not carried along: {', '.join(map(quoted, new))}, first met in line {number}, when the columns "
-                    "were settled; keep=… names columns beforehand"
-                )
-        if isinstance(cells, Rejected):
-            refusals.add(path, number, cells.kind, cells.detail)
+        row = _row(line, wanted, schema)
+        if isinstance(row, Rejected):
+            refusals.add(path, number, row.kind, row.detail)
         else:
-            gathering.add(number, row.get(wanted.column), cells, characters=len(line))
+            gathering.add(number, row.text, row.carried, characters=len(line))
+            if not wanted.as_lines and not wanted.keep and not row.keys <= known:
+                notes.append(_left_out(sorted(row.keys - known), number))
+                known |= row.keys
         if gathering.is_full:
             yield gathering.taken()
     if not gathering.is_empty:
         yield gathering.taken()
+
+
+def _left_out(keys: list[str], line: int) -> str:
+    return (
+        f"not carried along: {', '.join(map(quoted, keys))}, first met in line {line}, when the columns were settled; "
+        "keep=… names columns beforehand"
+    )
+
+
+class _Row(NamedTuple):
+    """What is needed of an object: its text, what is carried along (a value a column), its keys."""
+
+    text: object
+    carried: Sequence[object]
+    keys: Set[str]
+
+
+def _row(line: bytes, wanted: Wanted, schema: Any) -> _Row | Rejected:
+    row = jsonl.parse_object(line)
+    if isinstance(row, Rejected):
+        return row
+    carried = _line(line, row, wanted) if wanted.as_lines else [_cell(row.get(name)) for name in schema.names]
+    return carried if isinstance(carried, Rejected) else _Row(row.get(wanted.column), carried, row.keys())
 
 
 def _line(line: bytes, row: Mapping[str, Any], wanted: Wanted) -> list[bytes] | Rejected:

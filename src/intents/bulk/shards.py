@@ -68,8 +68,8 @@ class Shards:
         other = [name for name in identity if before.get(name) != identity[name]]
         if other:
             raise ScoringError(
-                f"{self.folder} holds an unfinished scoring with another {', '.join(other)}. Finish that one by its own "
-                "command, or delete the folder."
+                f"{self.folder} holds an unfinished scoring with another {', '.join(other)}. Finish that one by its "
+                "own command, or delete the folder."
             )
 
     def _record(self, number: int) -> Path:

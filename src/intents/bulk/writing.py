@@ -168,8 +168,9 @@ def rows(chunk: chunks.Chunk, places: Sequence[int], answers: Any, schema: Any) 
         lines, beside = chunk.lines, chunk.beside
     else:
         lines = [chunk.lines[place] for place in places]
-        beside = chunk.beside.take(pyarrow.array(places, pyarrow.int64())) if chunk.beside is not None else None
+        beside = (
+            chunk.beside.take(pyarrow.array(places, pyarrow.int64())) if chunk.beside is not None else None
+        )
     carried = beside.columns if beside is not None else []
     arrays = itertools.chain([pyarrow.array(lines, pyarrow.int64())], carried, answers.columns)
     return pyarrow.record_batch(list(arrays), schema=schema)
-

@@ -4,7 +4,6 @@ import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from multiprocessing.process import BaseProcess
 
 import optuna
 
-from intents import liveness, runs
+from intents import liveness, processes, runs
 from intents.errors import TuningError
 from intents.tuning import trials, worker
 from intents.tuning.worker import Job
