@@ -20,7 +20,7 @@ from intents.syncing import sync
 STATE, LOCK = "state.json", "lock"
 SHARD_ROWS = 65_536
 SHARD_BYTES = 1 << 26
-SHARD_SECONDS = 30.0
+SHARD_SECONDS = 10.0
 """A shard is finished after so many rows, so large ones, or so much time: what a kill takes is at most that."""
 
 
@@ -45,6 +45,37 @@ class Done:
         )
 
 
+class _OpenShard:
+    """A shard that is being written: its rows, and what can't be scored."""
+
+    def __init__(self, data: Path, refused: Path, schema: Any) -> None:
+        self.done = Done()
+        self._data, self._refused = data, refused
+        self._rows = FORMATS[data.suffix](data, schema)
+        self._refusals = refused.open("w", encoding="utf-8")
+        self._begun, self._bytes = time.monotonic(), 0
+
+    def add(self, rows: Any, refused: Sequence[Refused], *, end: int) -> None:
+        self._rows.write(rows)
+        self._refusals.writelines(
+            json.dumps(row._asdict(), ensure_ascii=False) + "\n" for row in sorted(refused)
+        )
+        unknown = len(rows) - (rows.column("in_scope").true_count if len(rows) else 0)
+        self.done = self.done.and_then(Done(end, len(rows), unknown, len(refused)))
+        self._bytes += rows.nbytes
+
+    @property
+    def is_large(self) -> bool:
+        is_old = time.monotonic() - self._begun >= SHARD_SECONDS
+        return self.done.scored + self.done.refused >= SHARD_ROWS or self._bytes >= SHARD_BYTES or is_old
+
+    def finish(self) -> None:
+        self._rows.close()
+        self._refusals.close()
+        sync(self._data)
+        sync(self._refused)
+
+
 class Shards:
     """The folder of one scoring, whose identity must be that of the run that it goes on from. Raises ScoringError."""
 
@@ -57,8 +88,7 @@ class Shards:
         while (record := self._record(self.count)).is_file():
             self.done = self.done.and_then(Done(**json.loads(record.read_text("utf-8"))))
             self.count += 1
-        self._writer: Any = None
-        self._current = Done(self.done.end)
+        self._open: _OpenShard | None = None
 
     def _require_identity(self, identity: dict[str, Any]) -> None:
         state = self.folder / STATE
@@ -83,34 +113,24 @@ class Shards:
 
     def add(self, rows: Any, refused: Sequence[Refused], *, end: int) -> None:
         """Takes the rows up to the input's line `end`, an Arrow batch, and what can't be scored of them."""
-        if self._writer is None:
-            self._writer = FORMATS[self.output.suffix.lower()](self._data(self.count), self.schema)
-            self._refusals = self._refused(self.count).open("w", encoding="utf-8")
-            self._begun, self._bytes = time.monotonic(), 0
-        self._writer.write(rows)
-        self._refusals.writelines(
-            json.dumps(row._asdict(), ensure_ascii=False) + "\n" for row in sorted(refused)
-        )
-        unknown = len(rows) - (rows.column("in_scope").true_count if len(rows) else 0)
-        self._current = self._current.and_then(Done(end, len(rows), unknown, len(refused)))
-        self._bytes += rows.nbytes
-        count = self._current.scored + self._current.refused
-        is_large = count >= SHARD_ROWS or self._bytes >= SHARD_BYTES
-        if is_large or time.monotonic() - self._begun >= SHARD_SECONDS:
+        self._open = self._open or _OpenShard(self._data(self.count), self._refused(self.count), self.schema)
+        try:
+            self._open.add(rows, refused, end=end)
+        except BaseException:
+            self._open = None  # what was written of it can't be told from what was not
+            raise
+        if self._open.is_large:
             self.finish_shard()
 
     def finish_shard(self) -> None:
         """What was taken so far survives whatever happens next."""
-        if self._writer is None:
+        if self._open is None:
             return
-        self._writer.close()
-        self._refusals.close()
-        sync(self._data(self.count))
-        sync(self._refused(self.count))
-        _write_whole(self._record(self.count), asdict(self._current))
-        self.done = self.done.and_then(self._current)
+        shard, self._open = self._open, None
+        shard.finish()
+        _write_whole(self._record(self.count), asdict(shard.done))
+        self.done = self.done.and_then(shard.done)
         self.count += 1
-        self._writer, self._current = None, Done(self.done.end)
 
     def join(self) -> None:
         """Puts the output and the file of what can't be scored in place, each in one step; the folder goes."""

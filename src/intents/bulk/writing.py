@@ -6,8 +6,7 @@ import math
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import pyarrow
 import pyarrow.csv
@@ -28,12 +27,6 @@ class Format(Protocol):
     def close(self) -> None:
         """Ends the shard."""
 
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
     @staticmethod
     def join(shards: Sequence[Path], target: Path, schema: Any) -> None:
         """Writes the rows of the shards, in order, into one file."""
@@ -45,12 +38,6 @@ class _Lines:
     def __init__(self, path: Path, schema: Any) -> None:
         self.schema = schema
         self.handle = path.open("wb")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Ends the shard."""
@@ -99,13 +86,6 @@ class Parquet:
         self.schema = schema
         self.path = path
         self.batches: list[Any] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            self.close()
 
     def write(self, batch: Any) -> None:
         """Adds rows of the schema."""
