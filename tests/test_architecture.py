@@ -59,6 +59,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("intents.objective",),
     ("intents.progress",),
     ("intents.fitting", "intents.testing"),
+    ("intents.serving", "intents.serving.limits", "intents.serving.batcher", "intents.serving.refusal"),
+    ("intents.serving.runtime",),
     ("intents.training", "intents.pyfunc"),
     (
         "intents.saving",

@@ -105,11 +105,14 @@ def test_what_is_not_a_string_is_refused(model: Any, wrong: list[Any]):
         model.predict(wrong)
 
 
-def test_the_signature_names_every_field_and_top_k(model: Any):
+def test_the_signature_names_every_field_and_parameter_and_the_models_own_threshold(
+    model: Any, downloaded: Path
+):
     signature = model.metadata.signature
     fields = {field.name for field in signature.outputs.inputs[0].type.properties}
     assert fields == set(FIELDS)
-    assert [param.name for param in signature.params] == ["top_k"]
+    threshold = artifact.load(downloaded / "artifacts" / "model").rejection.energy_threshold
+    assert {param.name: param.default for param in signature.params} == {"top_k": 0, "threshold": threshold}
 
 
 def test_the_logged_model_holds_no_pickle(downloaded: Path):
