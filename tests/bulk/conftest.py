@@ -31,9 +31,7 @@ def model_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
         energy_threshold=-1.45, target="a test", unknown_intent="Unknown", fitted_temperature=1.0
     )
     directory.mkdir()
-    artifact.save(
-        directory, module, tokenizer=encoder.tokenizer, intents=tuple(INTENTS), rejection=rejection
-    )
+    artifact.save(directory, module, tokenizer=encoder.tokenizer, intents=tuple(INTENTS), rejection=rejection)
     artifact.seal(directory)
     return directory
 

@@ -1,24 +1,22 @@
 """One process that answers chunks of texts, one after another, on one thread."""
 
-import dataclasses
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow
 import torch
 
 from intents import answers, artifact
 from intents.answers import Answers
-from intents.artifact import Artifact
 from intents.bulk.columns import ANSWERS
 from intents.errors import IntentsError
-from intents.models.inference import for_inference
-from intents.models.network import predict_logits
 from intents.quiet import quieten
+from intents.scoring import Floats
+from intents.serving.runtime import Runtime
 
 BATCH_TEXTS = 64
 """Of like length, in one forward pass: few enough that what they need stays in a processor's cache."""
@@ -36,6 +34,38 @@ class Answered:
     """The places of the other texts, and why they have none."""
 
 
+class Model:
+    """A model as the server runs it, asked for many texts at once."""
+
+    def __init__(self, directory: Path) -> None:
+        """Loads and verifies the directory. Raises ArtifactError."""
+        self._artifact = artifact.load(directory)
+        self._runtime = Runtime(self._artifact)
+
+    def answered(self, texts: Sequence[object]) -> Answered:
+        """The answers to those of the texts that can be asked. Raises ArtifactError."""
+        asked: list[str] = []
+        places: list[int] = []
+        refused: list[tuple[int, str]] = []
+        for place, text in enumerate(texts):
+            if problem := answers.problem(text):
+                refused.append((place, problem))
+            else:
+                asked.append(answers.normalised(str(text)))
+                places.append(place)
+        return Answered(places, _batch(answers.answer(self._logits(asked), self._artifact)), refused)
+
+    def _logits(self, texts: Sequence[str]) -> Floats:
+        """Logits (B, C), from batches of texts of like length."""
+        rows = self._runtime.tokens(texts)
+        order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
+        logits_BC = np.empty((len(rows), len(self._artifact.intents)), dtype=np.float32)
+        for start in range(0, len(order), BATCH_TEXTS):
+            batch = order[start : start + BATCH_TEXTS]
+            logits_BC[batch] = self._runtime.logits([rows[place] for place in batch])
+        return logits_BC
+
+
 def work(connection: Connection, directory: Path) -> None:
     """Says None once the model is loaded, then an `Answered` to each list of texts, until nobody is there to ask.
 
@@ -44,37 +74,14 @@ def work(connection: Connection, directory: Path) -> None:
     torch.set_num_threads(1)
     quieten()
     try:
-        model = load(directory)
+        model = Model(directory)
         connection.send(None)
         while True:
-            connection.send(answered(connection.recv(), model))
+            connection.send(model.answered(connection.recv()))
     except IntentsError as error:
         connection.send(error)
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        os._exit(0)  # whoever asked is gone
-
-
-def load(directory: Path) -> Artifact:
-    """The verified model, ready to do nothing but predict. Raises ArtifactError."""
-    loaded = artifact.load(directory)
-    return dataclasses.replace(loaded, module=for_inference(loaded.module))
-
-
-def answered(texts: Sequence[object], model: Artifact) -> Answered:
-    """The answers to those of the texts that can be asked. Raises ArtifactError."""
-    asked: list[str] = []
-    places: list[int] = []
-    refused: list[tuple[int, str]] = []
-    for place, text in enumerate(texts):
-        if problem := answers.problem(text):
-            refused.append((place, problem))
-        else:
-            asked.append(answers.normalised(str(text)))
-            places.append(place)
-    logits_BC = predict_logits(
-        model.module, model.tokenizer, asked, max_length=model.max_length, batch_size=BATCH_TEXTS
-    )
-    return Answered(places, _batch(answers.answer(logits_BC, model)), refused)
+        return  # whoever asked is gone
 
 
 def _batch(found: Answers) -> Any:
