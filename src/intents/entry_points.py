@@ -7,6 +7,7 @@ import dataclasses
 import math
 import re
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Literal
 
 from intents.config import REGISTERED_MODEL, DataConfig, RunConfig
@@ -205,8 +206,8 @@ class ScoreConfig:
     def __post_init__(self) -> None:
         for name in ("input", "output"):
             path = getattr(self, name)
-            is_readable = path.lower().endswith(SCORED_SUFFIXES) and bool(path.rpartition("/")[2].strip("."))
-            require(is_readable, name, path, f"a file that ends in {', '.join(SCORED_SUFFIXES)}")
+            is_of_a_format = PurePath(path).suffix.lower() in SCORED_SUFFIXES
+            require(is_of_a_format, name, path, f"a file that ends in {', '.join(SCORED_SUFFIXES)}")
         require(bool(self.column), "column", self.column, "a column's name")
         require(bool(self.model.strip()), "model", self.model, "a model's uri, or its directory")
         require(0 <= self.workers <= 1024, "workers", self.workers, "0 to 1024 processes")

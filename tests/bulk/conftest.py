@@ -6,14 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from intents import artifact, encoders
+from intents import artifact, encoders, scoring
 from intents.artifact import Rejection
 from intents.hyperparams import TextCNNHyperparams
 from intents.models import families
+from intents.models.network import predict_logits
 from tests.conftest import INTENTS
 
 TEXTS = [start + end for starts in INTENTS.values() for start in starts for end in ("", "呀", "，谢谢")]
@@ -27,8 +29,12 @@ def model_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     hyperparams = TextCNNHyperparams(embedding_size=8, channels=6)
     encoder = encoders.load(hyperparams, TEXTS, workspace=directory)
     module = families.build(hyperparams, {name: i for i, name in enumerate(INTENTS)}, encoder).module
+    energies = scoring.energy(predict_logits(module, encoder.tokenizer, TEXTS, max_length=64))
     rejection = Rejection(
-        energy_threshold=-1.45, target="a test", unknown_intent="Unknown", fitted_temperature=1.0
+        energy_threshold=float(np.median(energies)),
+        target="a test",
+        unknown_intent="Unknown",
+        fitted_temperature=1.0,
     )
     directory.mkdir()
     artifact.save(directory, module, tokenizer=encoder.tokenizer, intents=tuple(INTENTS), rejection=rejection)

@@ -1,6 +1,8 @@
 """score: a file of texts in, a file of answers out, in the same order."""
 
+import contextlib
 import hashlib
+import shutil
 import tempfile
 import time
 from collections import Counter
@@ -30,16 +32,18 @@ def score(config: ScoreConfig, *, say: Callable[[str], None]) -> str:
     _check_paths(path, output)
     source = _opened(path, output, config)
     schema = columns.schema(source.schema)
-    with tempfile.TemporaryDirectory() as folder, shards.alone(output):
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
         directory = models.directory(config.model, Path(folder))
         artifact.verify(directory)
+        stack.enter_context(shards.alone(output))
         work = Shards(output, schema, _identity(path, directory, config))
         if work.done.end:
             say(f"going on after line {work.done.end:,}, where an earlier run was cut off")
         before = work.done
         reasons = _score(source, work, directory, config.workers or processes.cores(), say=say)
         if not work.done.scored:
-            work.discard()
+            shutil.rmtree(work.folder)
             raise _nothing(path, work.done, reasons)
         work.join()
     for note in source.notes:

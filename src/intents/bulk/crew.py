@@ -53,13 +53,22 @@ class Crew:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for member in self._members.values():
+        for member in self.members:
             member.terminate()
-        for connection, member in self._members.items():
+        for member in self.members:
             member.join(STOP_SECONDS)
             member.kill()
             member.join()
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Asks nothing more, as a process that was killed; the workers end."""
+        for connection in self._members:
             connection.close()
+
+    @property
+    def members(self) -> list[SpawnProcess]:
+        return list(self._members.values())
 
     def answered(self, chunks: Iterator[Chunk]) -> Iterator[tuple[Chunk, Answered]]:
         """Each chunk with its answers, in order. Raises ScoringError where a worker dies, or what one raised."""

@@ -69,9 +69,12 @@ class _OpenShard:
         is_old = time.monotonic() - self._begun >= SHARD_SECONDS
         return self.done.scored + self.done.refused >= SHARD_ROWS or self._bytes >= SHARD_BYTES or is_old
 
-    def finish(self) -> None:
+    def close(self) -> None:
         self._rows.close()
         self._refusals.close()
+
+    def finish(self) -> None:
+        self.close()
         sync(self._data)
         sync(self._refused)
 
@@ -92,7 +95,7 @@ class Shards:
 
     def _require_identity(self, identity: dict[str, Any]) -> None:
         state = self.folder / STATE
-        if not state.is_file():
+        if not self._record(0).is_file():
             _write_whole(state, identity)
         before = json.loads(state.read_text("utf-8"))
         other = [name for name in identity if before.get(name) != identity[name]]
@@ -117,7 +120,7 @@ class Shards:
         try:
             self._open.add(rows, refused, end=end)
         except BaseException:
-            self._open = None  # what was written of it can't be told from what was not
+            self.forget()  # what was written of it can't be told from what was not
             raise
         if self._open.is_large:
             self.finish_shard()
@@ -131,6 +134,13 @@ class Shards:
         _write_whole(self._record(self.count), asdict(shard.done))
         self.done = self.done.and_then(shard.done)
         self.count += 1
+
+    def forget(self) -> None:
+        """What was taken since the last finished shard is lost, as by a kill."""
+        if self._open is not None:
+            with contextlib.suppress(OSError):
+                self._open.close()
+        self._open = None
 
     def join(self) -> None:
         """Puts the output and the file of what can't be scored in place, each in one step; the folder goes."""
@@ -150,10 +160,6 @@ class Shards:
         sync(self.output.absolute().parent)
         shutil.rmtree(self.folder)
 
-    def discard(self) -> None:
-        """Leaves nothing of it."""
-        shutil.rmtree(self.folder)
-
 
 def part_folder(output: Path) -> Path:
     """Where a scoring keeps what is done until all is."""
@@ -167,7 +173,7 @@ def rejected_file(output: Path) -> Path:
 
 @contextlib.contextmanager
 def alone(output: Path) -> Iterator[None]:
-    """Makes the folder; nobody else scores into it meanwhile. Raises ScoringError."""
+    """Makes the folder; nobody else scores into it meanwhile. One in which nothing is done goes. Raises ScoringError."""
     folder = part_folder(output)
     folder.mkdir(exist_ok=True)
     lock = filelock.FileLock(folder / LOCK)
@@ -180,6 +186,8 @@ def alone(output: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        if not any(folder.glob("[0-9]*.json")):
+            shutil.rmtree(folder, ignore_errors=True)
         lock.release()
 
 
