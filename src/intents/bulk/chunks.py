@@ -9,7 +9,7 @@ import pyarrow
 
 from intents.data.problems import Problems
 
-ROWS = 2048
+ROWS = 1024
 """Of a chunk, at most."""
 CHARACTERS = 1 << 23
 """Of a chunk of lines, about, at most."""

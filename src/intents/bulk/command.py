@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +41,22 @@ def score(config: ScoreConfig, *, say: Callable[[str], None]) -> str:
         if work.done.end:
             say(f"going on after line {work.done.end:,}, where an earlier run was cut off")
         before = work.done
-        reasons = _score(source, work, directory, config.workers or processes.cores(), say=say)
+        crew = stack.enter_context(_at_work(directory, config))
+        loaded = time.monotonic()
+        reasons = _score(source, work, crew, say=say)
         if not work.done.scored:
             shutil.rmtree(work.folder)
             raise _nothing(path, work.done, reasons)
         work.join()
     for note in source.notes:
         say(f"note: {note}")
-    return _summary(output, work.done, before, time.monotonic() - began)
+    return _summary(output, work.done, before, starting=loaded - began, scoring=time.monotonic() - loaded)
+
+
+@contextlib.contextmanager
+def _at_work(directory: Path, config: ScoreConfig) -> Iterator[Crew]:
+    with interrupts.stop_the_run(), Crew(directory, config.workers or processes.cores()) as crew:
+        yield crew
 
 
 def _opened(path: Path, output: Path, config: ScoreConfig) -> Source:
@@ -58,9 +66,7 @@ def _opened(path: Path, output: Path, config: ScoreConfig) -> Source:
     return source
 
 
-def _score(
-    source: Source, work: Shards, directory: Path, workers: int, *, say: Callable[[str], None]
-) -> "Counter[str]":
+def _score(source: Source, work: Shards, crew: Crew, *, say: Callable[[str], None]) -> "Counter[str]":
     """Scores what is not yet done; the reasons for what can't be."""
     reasons: Counter[str] = Counter()
     bar = tqdm(
@@ -73,7 +79,7 @@ def _score(
         mininterval=0.5,
         disable=None,
     )
-    with interrupts.stop_the_run(), Crew(directory, workers) as crew, bar:
+    with bar:
         try:
             for chunk, answered in crew.answered(source.chunks(work.done.end)):
                 refused = _refused(chunk, answered)
@@ -135,12 +141,12 @@ def _nothing(path: Path, done: Done, reasons: "Counter[str]") -> ScoringError:
     )
 
 
-def _summary(output: Path, done: Done, before: Done, seconds: float) -> str:
+def _summary(output: Path, done: Done, before: Done, *, starting: float, scoring: float) -> str:
     share = done.unknown / done.scored
-    scored_now = done.scored - before.scored
+    read_now = done.scored + done.refused - before.scored - before.refused
     lines = [
-        f"{output}: {done.scored:,} rows scored, {share:.1%} of them out-of-scope; {seconds:.1f} s, "
-        f"{scored_now / seconds:,.0f} texts/s"
+        f"{output}: {done.scored:,} rows scored, {share:.1%} of them out-of-scope; {scoring:.1f} s, "
+        f"{read_now / scoring:,.0f} texts/s, after {starting:.1f} s to start"
     ]
     if done.refused:
         lines.append(f"{shards.rejected_file(output)}: {done.refused:,} rows that can't be scored, and why")

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from intents import processes
@@ -16,7 +16,8 @@ from intents.bulk.chunks import Chunk
 from intents.bulk.worker import Answered
 from intents.errors import IntentsError, ScoringError
 
-SPAWN = multiprocessing.get_context("spawn")
+PROCESSES = multiprocessing.get_context("forkserver")
+"""Workers are forked from a process that has imported what they need and done nothing else: they share its memory."""
 AHEAD = 4
 """Chunks that are read but not yet written, a worker: no more are in memory at once."""
 STOP_SECONDS = 5
@@ -31,25 +32,33 @@ class _Task:
 
 
 class Crew:
-    """So many workers, each with the model of a directory, which end with the block."""
+    """So many workers, each with the model of a directory loaded, which end with the block.
+
+    Entering raises ArtifactError where the model can't be loaded, and ScoringError where a worker dies of it.
+    """
 
     def __init__(self, directory: Path, workers: int) -> None:
         self.directory = directory
         self.workers = workers
-        self._members: dict[Connection, SpawnProcess] = {}
-        self._busy: dict[Connection, _Task | None] = {}
-        """With what a worker is busy; None: with loading the model."""
+        self._members: dict[Connection, ForkServerProcess] = {}
+        self._busy: dict[Connection, _Task] = {}
         self._idle: list[Connection] = []
 
     def __enter__(self) -> "Crew":
+        PROCESSES.set_forkserver_preload([worker.__name__])
         with _environment_of_a_worker(), processes.ctrl_c_held_back():
             for _ in range(self.workers):
-                ours, theirs = SPAWN.Pipe()
-                member = SPAWN.Process(target=worker.work, args=(theirs, self.directory), daemon=True)
+                ours, theirs = PROCESSES.Pipe()
+                member = PROCESSES.Process(target=worker.work, args=(theirs, self.directory), daemon=True)
                 member.start()
                 theirs.close()
                 self._members[ours] = member
-                self._busy[ours] = None
+        try:
+            for connection in self._members:
+                self._hear(connection)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -67,7 +76,7 @@ class Crew:
             connection.close()
 
     @property
-    def members(self) -> list[SpawnProcess]:
+    def members(self) -> list[ForkServerProcess]:
         return list(self._members.values())
 
     def answered(self, chunks: Iterator[Chunk]) -> Iterator[tuple[Chunk, Answered]]:
@@ -83,8 +92,9 @@ class Crew:
                 if chunk is not None:
                     unasked.append(_Task(chunk))
                     in_order.append(unasked[-1])
-            for connection in wait(list(self._busy), timeout=0 if reads or not self._busy else None):
-                self._hear(connection)  # type: ignore[arg-type]
+            speaking = wait(self._busy, timeout=0 if reads or not self._busy else None)
+            for connection in [connection for connection in self._busy if connection in speaking]:
+                self._busy.pop(connection).answered = self._hear(connection)
             while self._idle and unasked:
                 self._ask(self._idle.pop(), unasked.popleft())
             while in_order and (answered := in_order[0].answered):
@@ -97,17 +107,16 @@ class Crew:
             raise self._death(connection) from error
         self._busy[connection] = task
 
-    def _hear(self, connection: Connection) -> None:
+    def _hear(self, connection: Connection) -> Answered | None:
+        """What a worker says; it is idle afterwards. Nothing but that it has loaded the model, at first."""
         try:
-            said = connection.recv()
+            said: Answered | IntentsError | None = connection.recv()
         except (EOFError, OSError) as error:
             raise self._death(connection) from error
         if isinstance(said, IntentsError):
             raise said
-        task = self._busy.pop(connection)
-        if task is not None:
-            task.answered = said
         self._idle.append(connection)
+        return said
 
     def _death(self, connection: Connection) -> ScoringError:
         member = self._members[connection]

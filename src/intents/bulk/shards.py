@@ -173,7 +173,7 @@ def rejected_file(output: Path) -> Path:
 
 @contextlib.contextmanager
 def alone(output: Path) -> Iterator[None]:
-    """Makes the folder; nobody else scores into it meanwhile. One in which nothing is done goes. Raises ScoringError."""
+    """Makes the folder, which nobody else scores into; one in which nothing is done goes. Raises ScoringError."""
     folder = part_folder(output)
     folder.mkdir(exist_ok=True)
     lock = filelock.FileLock(folder / LOCK)
