@@ -111,7 +111,6 @@ def _compare(texts: Mapping[str, str]) -> Any:
 
 def _score(texts: Mapping[str, str]) -> Any:
     config = build(entry_points.ScoreConfig, texts)
-    quieten()
     from intents.bulk import command
 
     return command.score(config, say=_say)

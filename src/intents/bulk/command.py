@@ -12,12 +12,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from intents import artifact, interrupts, processes
-from intents.bulk import columns, models, reading, shards, writing
-from intents.bulk.chunks import Chunk, Refused, Source, Wanted
+from intents import interrupts, processes
+from intents.bulk import columns, crew, reading, shards, writing
+from intents.bulk.chunks import Answered, Chunk, Refused, Source, Wanted
 from intents.bulk.crew import Crew
 from intents.bulk.shards import Done, Shards
-from intents.bulk.worker import Answered
 from intents.entry_points import ScoreConfig
 from intents.errors import ScoringError
 
@@ -31,19 +30,18 @@ def score(config: ScoreConfig, *, say: Callable[[str], None]) -> str:
     path, output = Path(config.input), Path(config.output)
     _check_paths(path, output)
     source = _opened(path, output, config)
+    crew.begin_to_import()
     schema = columns.schema(source.schema)
     with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        directory = models.directory(config.model, Path(folder))
-        artifact.verify(directory)
+        directory, digest = _fetched(config.model, Path(stack.enter_context(tempfile.TemporaryDirectory())))
         stack.enter_context(shards.alone(output))
-        work = Shards(output, schema, _identity(path, directory, config))
+        work = Shards(output, schema, _identity(path, digest, config))
         if work.done.end:
             say(f"going on after line {work.done.end:,}, where an earlier run was cut off")
         before = work.done
-        crew = stack.enter_context(_at_work(directory, config))
+        workers = stack.enter_context(_at_work(directory, config))
         loaded = time.monotonic()
-        reasons = _score(source, work, crew, say=say)
+        reasons = _score(source, work, workers, say=say)
         if not work.done.scored:
             shutil.rmtree(work.folder)
             raise _nothing(path, work.done, reasons)
@@ -55,8 +53,20 @@ def score(config: ScoreConfig, *, say: Callable[[str], None]) -> str:
 
 @contextlib.contextmanager
 def _at_work(directory: Path, config: ScoreConfig) -> Iterator[Crew]:
-    with interrupts.stop_the_run(), Crew(directory, config.workers or processes.cores()) as crew:
-        yield crew
+    with interrupts.stop_the_run(), Crew(directory, config.workers or processes.cores()) as workers:
+        yield workers
+
+
+def _fetched(model: str, folder: Path) -> tuple[Path, str]:
+    """The model's directory, verified, and the digest of its manifest."""
+    from intents import artifact  # late, as the next: workers import meanwhile
+    from intents.bulk import models
+    from intents.quiet import quieten
+
+    quieten()
+    directory = models.directory(model, folder)
+    artifact.verify(directory)
+    return directory, hashlib.sha256((directory / artifact.MANIFEST).read_bytes()).hexdigest()
 
 
 def _opened(path: Path, output: Path, config: ScoreConfig) -> Source:
@@ -66,7 +76,7 @@ def _opened(path: Path, output: Path, config: ScoreConfig) -> Source:
     return source
 
 
-def _score(source: Source, work: Shards, crew: Crew, *, say: Callable[[str], None]) -> "Counter[str]":
+def _score(source: Source, work: Shards, workers: Crew, *, say: Callable[[str], None]) -> "Counter[str]":
     """Scores what is not yet done; the reasons for what can't be."""
     reasons: Counter[str] = Counter()
     bar = tqdm(
@@ -81,7 +91,7 @@ def _score(source: Source, work: Shards, crew: Crew, *, say: Callable[[str], Non
     )
     with bar:
         try:
-            for chunk, answered in crew.answered(source.chunks(work.done.end)):
+            for chunk, answered in workers.answered(source.chunks(work.done.end)):
                 refused = _refused(chunk, answered)
                 reasons.update(row.reason for row in refused)
                 rows = writing.rows(chunk, answered.places, answered.answers, work.schema)
@@ -119,14 +129,13 @@ def _check_paths(path: Path, output: Path) -> None:
         raise ScoringError(f"{output} is the input too. Name another.")
 
 
-def _identity(path: Path, directory: Path, config: ScoreConfig) -> dict[str, Any]:
+def _identity(path: Path, model: str, config: ScoreConfig) -> dict[str, Any]:
     """What must be the same for a scoring to go on, by the words in which a difference is told."""
     status = path.stat()
-    manifest = (directory / artifact.MANIFEST).read_bytes()
     return {
         "version of this project": IDENTITY_VERSION,
         "input": [status.st_size, status.st_mtime_ns],
-        "model": hashlib.sha256(manifest).hexdigest(),
+        "model": model,
         "column": config.column,
         "keep": list(config.kept),
     }

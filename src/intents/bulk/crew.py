@@ -2,7 +2,7 @@
 
 import collections
 import contextlib
-import multiprocessing
+import multiprocessing.forkserver
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,13 +11,12 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from intents import processes
-from intents.bulk import worker
-from intents.bulk.chunks import Chunk
-from intents.bulk.worker import Answered
+from intents.bulk.chunks import Answered, Chunk
 from intents.errors import IntentsError, ScoringError
 
 PROCESSES = multiprocessing.get_context("forkserver")
 """Workers are forked from a process that has imported what they need and done nothing else: they share its memory."""
+WORKER = "intents.bulk.worker"
 AHEAD = 4
 """Chunks that are read but not yet written, a worker: no more are in memory at once."""
 STOP_SECONDS = 5
@@ -45,11 +44,11 @@ class Crew:
         self._idle: list[Connection] = []
 
     def __enter__(self) -> "Crew":
-        PROCESSES.set_forkserver_preload([worker.__name__])
-        with _environment_of_a_worker(), processes.ctrl_c_held_back():
+        begin_to_import()
+        with processes.ctrl_c_held_back():
             for _ in range(self.workers):
                 ours, theirs = PROCESSES.Pipe()
-                member = PROCESSES.Process(target=worker.work, args=(theirs, self.directory), daemon=True)
+                member = PROCESSES.Process(target=_work, args=(theirs, self.directory), daemon=True)
                 member.start()
                 theirs.close()
                 self._members[ours] = member
@@ -125,6 +124,19 @@ class Crew:
             f"a worker died (exit code {member.exitcode}): what it printed, if anything, stands above; one that is "
             f"killed for memory prints nothing. Fewer workers than {self.workers} need less: workers=<number>."
         )
+
+
+def begin_to_import() -> None:
+    """Starts the process that imports what workers need, which takes seconds, and returns at once."""
+    PROCESSES.set_forkserver_preload([WORKER])
+    with _environment_of_a_worker(), processes.ctrl_c_held_back():
+        multiprocessing.forkserver.ensure_running()
+
+
+def _work(connection: Connection, directory: Path) -> None:
+    from intents.bulk import worker  # late: only workers need what it imports
+
+    worker.work(connection, directory)
 
 
 @contextlib.contextmanager

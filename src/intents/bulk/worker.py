@@ -1,7 +1,6 @@
 """One process that answers chunks of texts, one after another, on one thread."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 
 from intents import answers, artifact
 from intents.answers import Answers
+from intents.bulk.chunks import Answered
 from intents.bulk.columns import ANSWERS
 from intents.errors import IntentsError
 from intents.quiet import quieten
@@ -20,18 +20,6 @@ from intents.serving.runtime import Runtime
 
 BATCH_TEXTS = 64
 """Of like length, in one forward pass: few enough that what they need stays in a processor's cache."""
-
-
-@dataclass(frozen=True)
-class Answered:
-    """What became of the texts of a chunk."""
-
-    places: Sequence[int]
-    """Which of the texts have an answer, ascending."""
-    answers: Any
-    """An Arrow batch of the columns ANSWERS, a row a place."""
-    refused: Sequence[tuple[int, str]]
-    """The places of the other texts, and why they have none."""
 
 
 class Model:
