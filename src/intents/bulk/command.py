@@ -1,7 +1,6 @@
 """score: a file of texts in, a file of answers out, in the same order."""
 
 import contextlib
-import hashlib
 import shutil
 import tempfile
 import time
@@ -33,14 +32,14 @@ def score(config: ScoreConfig, *, say: Callable[[str], None]) -> str:
     crew.begin_to_import()
     schema = columns.schema(source.schema)
     with contextlib.ExitStack() as stack:
-        directory, digest = _fetched(config.model, Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        directory = _fetched(config.model, Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        workers = stack.enter_context(_at_work(directory, config))
+        loaded = time.monotonic()
         stack.enter_context(shards.alone(output))
-        work = Shards(output, schema, _identity(path, digest, config))
+        work = Shards(output, schema, _identity(path, workers.digest, config))
         if work.done.end:
             say(f"going on after line {work.done.end:,}, where an earlier run was cut off")
         before = work.done
-        workers = stack.enter_context(_at_work(directory, config))
-        loaded = time.monotonic()
         reasons = _score(source, work, workers, say=say)
         if not work.done.scored:
             shutil.rmtree(work.folder)
@@ -57,23 +56,17 @@ def _at_work(directory: Path, config: ScoreConfig) -> Iterator[Crew]:
         yield workers
 
 
-def _fetched(model: str, folder: Path) -> tuple[Path, str]:
-    """The model's directory, verified, and the digest of its manifest."""
-    from intents import artifact  # late, as the next: workers import meanwhile
-    from intents.bulk import models
-    from intents.quiet import quieten
-
-    quieten()
-    directory = models.directory(model, folder)
-    artifact.verify(directory)
-    return directory, hashlib.sha256((directory / artifact.MANIFEST).read_bytes()).hexdigest()
-
-
 def _opened(path: Path, output: Path, config: ScoreConfig) -> Source:
     as_lines = {path.suffix.lower(), output.suffix.lower()} == {".jsonl"}
     source = reading.opened(path, Wanted(config.column, config.kept, as_lines, columns.OURS))
     writing.check_schema(source.schema, output)
     return source
+
+
+def _fetched(model: str, folder: Path) -> Path:
+    from intents.bulk import models  # late: workers import meanwhile
+
+    return models.directory(model, folder)
 
 
 def _score(source: Source, work: Shards, workers: Crew, *, say: Callable[[str], None]) -> "Counter[str]":

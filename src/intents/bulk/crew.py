@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import Any
 
 from intents import processes
 from intents.bulk.chunks import Answered, Chunk
@@ -39,6 +40,8 @@ class Crew:
     def __init__(self, directory: Path, workers: int) -> None:
         self.directory = directory
         self.workers = workers
+        self.digest = ""
+        """Tells the model from any other, once it is loaded."""
         self._members: dict[Connection, ForkServerProcess] = {}
         self._busy: dict[Connection, _Task] = {}
         self._idle: list[Connection] = []
@@ -54,7 +57,7 @@ class Crew:
                 self._members[ours] = member
         try:
             for connection in self._members:
-                self._hear(connection)
+                self.digest = str(self._hear(connection))
         except BaseException:
             self.__exit__()
             raise
@@ -106,10 +109,10 @@ class Crew:
             raise self._death(connection) from error
         self._busy[connection] = task
 
-    def _hear(self, connection: Connection) -> Answered | None:
-        """What a worker says; it is idle afterwards. Nothing but that it has loaded the model, at first."""
+    def _hear(self, connection: Connection) -> Any:
+        """What a worker says, which is idle afterwards."""
         try:
-            said: Answered | IntentsError | None = connection.recv()
+            said = connection.recv()
         except (EOFError, OSError) as error:
             raise self._death(connection) from error
         if isinstance(said, IntentsError):

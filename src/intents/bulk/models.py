@@ -9,11 +9,12 @@ from mlflow.tracking import MlflowClient
 
 from intents import stores
 from intents.errors import ScoringError, TrackingError
-from intents.pyfunc import MODEL_ARTIFACT
 
 REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 LOGGED = re.compile(r"models:/(?P<model_id>m-[0-9a-f]+)")
 OF_A_RUN = re.compile(r"runs:/(?P<run_id>[0-9a-f]{32})(?:/.*)?")
+MODEL_ARTIFACT = "model"
+"""As in `pyfunc`, which takes seconds and hundreds of megabytes to import."""
 EXPECTED = (
     "expected models:/<name>@<alias>, models:/<name>/<version>, runs:/<run id>, or a model directory's path; "
     "mlflow ui shows what there is"

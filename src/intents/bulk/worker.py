@@ -1,5 +1,7 @@
 """One process that answers chunks of texts, one after another, on one thread."""
 
+import gc
+import hashlib
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,6 +20,7 @@ from intents.quiet import quieten
 from intents.scoring import Floats
 from intents.serving.runtime import Runtime
 
+WARMING_CHUNKS = 3
 BATCH_TEXTS = 64
 """Of like length, in one forward pass: few enough that what they need stays in a processor's cache."""
 
@@ -28,7 +31,13 @@ class Model:
     def __init__(self, directory: Path) -> None:
         """Loads and verifies the directory. Raises ArtifactError."""
         self._artifact = artifact.load(directory)
+        self.digest = hashlib.sha256((directory / artifact.MANIFEST).read_bytes()).hexdigest()
         self._runtime = Runtime(self._artifact)
+
+    def warm_up(self) -> None:
+        """The first answers take longer."""
+        for _ in range(WARMING_CHUNKS):
+            self.answered(["warm" * length for length in range(1, BATCH_TEXTS)])
 
     def answered(self, texts: Sequence[object]) -> Answered:
         """The answers to those of the texts that can be asked. Raises ArtifactError."""
@@ -55,15 +64,17 @@ class Model:
 
 
 def work(connection: Connection, directory: Path) -> None:
-    """Says None once the model is loaded, then an `Answered` to each list of texts, until nobody is there to ask.
+    """Says the model's digest once it is loaded, then an `Answered` to each list of texts, while somebody asks.
 
     An error that the user can mend is sent in place of an answer.
     """
+    gc.freeze()  # what was inherited is not looked through, so its memory stays shared
     torch.set_num_threads(1)
     quieten()
     try:
         model = Model(directory)
-        connection.send(None)
+        model.warm_up()
+        connection.send(model.digest)
         while True:
             connection.send(model.answered(connection.recv()))
     except IntentsError as error:
