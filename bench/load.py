@@ -94,9 +94,7 @@ def ask(port: int, bodies: Sequence[bytes], *, clients: int, seconds: float) -> 
     return asyncio.run(_ask(port, bodies, clients, seconds))
 
 
-async def _ask(
-    port: int, bodies: Sequence[bytes], clients: int, seconds: float
-) -> tuple[list[Reply], float]:
+async def _ask(port: int, bodies: Sequence[bytes], clients: int, seconds: float) -> tuple[list[Reply], float]:
     replies: list[Reply] = []
     began = time.perf_counter()
 

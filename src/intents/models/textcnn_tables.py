@@ -1,7 +1,7 @@
 """A trained TextCNN without its convolutions: what each token adds to each pattern is looked up, not computed.
 
-A convolution over token embeddings is linear in them: its response is the sum of one vector a token of its window. There
-are few tokens and many windows, so these vectors are computed once, for every token and place in a window.
+A convolution over token embeddings is linear in them: its response is the sum of one vector a token of its window.
+There are few tokens and many windows, so these vectors are computed once, for every token and place in a window.
 """
 
 import torch
@@ -37,7 +37,7 @@ class TabulatedTextCNN(nn.Module):
         self.patterns = nn.ModuleList(
             PatternTable(convolution, rows_VE)
             for member, rows_VE in zip(module.members, slices, strict=True)
-            for convolution in member.convolutions
+            for convolution in member.convolutions  # type: ignore[union-attr]
         )
         self.eval()
 
@@ -53,18 +53,24 @@ class TabulatedTextCNN(nn.Module):
 class PatternTable(nn.Module):
     """A `MaskedConvolution` over the rows of a token table."""
 
+    added_NK: Tensor
+    bias_K: Tensor
+
     def __init__(self, convolution: MaskedConvolution, rows_VE: Tensor) -> None:
         super().__init__()
         layer = convolution.convolution
         self.rows = len(rows_VE)
-        (self.kernel_size,), (self.padding,) = layer.kernel_size, layer.padding
+        self.kernel_size = layer.kernel_size[0]
+        self.padding = int(layer.padding[0])
         self.lost_positions = convolution.lost_positions
-        scale_K, shift_K = _affine(convolution.normalisation, like=layer.bias.detach())
+        assert layer.bias is not None
+        bias_K = layer.bias.detach()
+        scale_K, shift_K = _affine(convolution.normalisation, like=bias_K)
         # Row v + V * k is what token v adds at place k of a window.
         added_NK = torch.cat([rows_VE @ weight_KE.T for weight_KE in layer.weight.detach().unbind(dim=2)])
         never_K = torch.full_like(scale_K, -torch.inf)
         self.register_buffer("added_NK", torch.cat([added_NK * scale_K, never_K[None]]))
-        self.register_buffer("bias_K", layer.bias.detach() * scale_K + shift_K)
+        self.register_buffer("bias_K", bias_K * scale_K + shift_K)
 
     def forward(self, rows_BL: Tensor, lengths_B: Tensor) -> Tensor:
         """The strongest response to each pattern, shape (B, K)."""
@@ -86,5 +92,8 @@ def _affine(normalisation: nn.BatchNorm1d | None, *, like: Tensor) -> tuple[Tens
     """The scale and the shift that a trained normalisation amounts to."""
     if normalisation is None:
         return torch.ones_like(like), torch.zeros_like(like)
-    scale_K = normalisation.weight * (normalisation.running_var + normalisation.eps).rsqrt()
-    return scale_K.detach(), (normalisation.bias - normalisation.running_mean * scale_K).detach()
+    mean_K, variance_K = normalisation.running_mean, normalisation.running_var
+    assert mean_K is not None
+    assert variance_K is not None
+    scale_K = normalisation.weight.detach() * torch.rsqrt(variance_K + normalisation.eps)
+    return scale_K, normalisation.bias.detach() - mean_K * scale_K

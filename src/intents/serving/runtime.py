@@ -82,9 +82,12 @@ def recorded(module: Any, *, tokens: int) -> Network:
     generator = torch.Generator().manual_seed(0)
     probes = [_probe(*shape, tokens=tokens, generator=generator) for shape in PROBES]
     with torch.inference_mode(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch.jit is deprecated; of what else it warns, the comparison decides
+        warnings.simplefilter(
+            "ignore"
+        )  # torch.jit is deprecated; of what else it warns, the comparison decides
         try:
-            recording: Network = torch.jit.freeze(torch.jit.trace(network, probes[0], check_trace=False))
+            traced = torch.jit.trace(network, probes[0], check_trace=False)  # type: ignore[no-untyped-call]
+            recording: Network = torch.jit.freeze(traced)
             differences = [float((recording(*probe) - network(*probe)).abs().max()) for probe in probes]
         except Exception as error:  # a network may hold anything that can't be recorded
             log.warning("the network is run as it is: %s", str(error).splitlines()[0])
