@@ -58,7 +58,6 @@ class Batcher:
 
     def _start_threads(self) -> None:
         """All of them, at the first request; later, others in place of those that died."""
-        self._threads = [thread for thread in self._threads if thread.is_alive()]
         while len(self._threads) < self._most_threads:
             thread = threading.Thread(target=self._serve, name="inference", daemon=True)
             self._threads.append(thread)
@@ -87,6 +86,7 @@ class Batcher:
                     self._answer(taken)
         except BaseException as error:
             with self._changed:
+                self._threads.remove(threading.current_thread())
                 for request in [*(share.request for share in taken), *self._pending]:
                     request.fail(error)
                 self._pending.clear()
