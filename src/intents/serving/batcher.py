@@ -1,10 +1,13 @@
-"""One thread owns inference; requests that arrive while it is busy share its next forward pass.
+"""A few threads own inference; requests that arrive while they are busy share the next forward pass.
 
-Nothing waits while that thread is idle. A pass takes a bounded number of tokens, dealt out among the requests in turn:
+Nothing waits while one of them is idle. A pass takes a bounded number of tokens, dealt out among the requests in turn:
 a request of a thousand utterances delays one of a single utterance by a pass or two, not by a thousand utterances.
 """
 
+import math
+import os
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,15 +27,21 @@ class BusyError(Exception):
 
 
 class Batcher:
-    """Logits of rows of tokens, for many threads at once. One thread, started when it is needed, calls `infer`."""
+    """Logits of rows of tokens, for many threads at once; `infer` is called by the batcher's own threads only."""
 
-    def __init__(self, infer: Infer, *, most_rows: int, most_long: int) -> None:
+    def __init__(self, infer: Infer, *, threads: int, most_rows: int, most_long: int) -> None:
         """`most_rows` may wait, of all requests together; of requests longer than a pass, `most_long` may."""
         self._infer = infer
-        self._most_rows, self._most_long = most_rows, most_long
+        self._most_threads, self._most_rows, self._most_long = threads, most_rows, most_long
+        self._begin()
+        this = weakref.ref(self)
+        os.register_at_fork(after_in_child=lambda: _begin_again(this()))
+
+    def _begin(self) -> None:
         self._pending: deque[_Request] = deque()
         self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
+        self._idle = 0
+        self._threads: list[threading.Thread] = []
 
     def logits(self, rows: Sequence[Tokens], *, seconds: float | None = None) -> Floats:
         """Logits (B, C) of at least one row, in order.
@@ -43,12 +52,16 @@ class Batcher:
         with self._changed:
             self._admit(request)
             self._pending.append(request)
-            # There is none yet, or a fork left it behind, or it died.
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._serve, name="inference", daemon=True)
-                self._thread.start()
-            self._changed.notify()
+            self._start_threads()
+            self._changed.notify(len(rows))
         return request.result(seconds)
+
+    def _start_threads(self) -> None:
+        """All of them, at the first request; later, others in place of those that died."""
+        while len(self._threads) < self._most_threads:
+            thread = threading.Thread(target=self._serve, name="inference", daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def _admit(self, request: "_Request") -> None:
         """Raises BusyError. Where nothing waits a request is taken, however long."""
@@ -59,28 +72,34 @@ class Batcher:
             raise BusyError(f"{self._most_long:,} long requests are waiting, and no more may")
 
     def _serve(self) -> None:
-        """The inference thread. Should it die, whoever waits is told, and the next request starts another."""
+        """An inference thread. Should it die, whoever waits is told, and the next request starts another."""
         taken: list[_Share] = []
         try:
             while True:
                 with self._changed:
                     while not self._pending:
+                        self._idle += 1
                         self._changed.wait()
+                        self._idle -= 1
                     taken = self._take()
                 if taken:
                     self._answer(taken)
         except BaseException as error:
             with self._changed:
-                self._thread = None
+                self._threads.remove(threading.current_thread())
                 for request in [*(share.request for share in taken), *self._pending]:
                     request.fail(error)
                 self._pending.clear()
             raise
 
     def _take(self) -> list["_Share"]:
-        """One pass: shares of the pending requests in turn, those that aren't done going to the end of the line."""
+        """One pass: shares of the pending requests in turn, those that aren't done going to the end of the line.
+
+        Threads that are idle have their part of what is pending left to them.
+        """
         taken: list[_Share] = []
-        left = TOKENS_A_PASS
+        pending = sum(request.tokens_left for request in self._pending)
+        left = min(TOKENS_A_PASS, math.ceil(pending / (self._idle + 1)))
         while self._pending and left > 0:
             request = self._pending.popleft()
             if request.is_over:
@@ -109,35 +128,40 @@ class Batcher:
             start += len(share.rows)
 
 
+def _begin_again(batcher: Batcher | None) -> None:
+    """A forked process has none of the threads, and none of their requests."""
+    if batcher is not None:
+        batcher._begin()
+
+
 @dataclass(frozen=True)
 class _Share:
-    """Some rows of a request, and their places in it."""
+    """Some rows of a request, by their places in it, and their tokens together."""
 
     request: "_Request"
     places: Sequence[int]
+    tokens: int
 
     @property
     def rows(self) -> list[Tokens]:
         return [self.request.rows[place] for place in self.places]
 
-    @property
-    def tokens(self) -> int:
-        return sum(max(1, len(row)) for row in self.rows)
-
 
 class _Request:
-    """Rows that someone waits for. All but `result` belongs to the inference thread."""
+    """Rows that someone waits for."""
 
     def __init__(self, rows: Sequence[Tokens]) -> None:
         self.rows = rows
         # Rows of like length share a pass: less padding.
         self._order = deque(sorted(range(len(rows)), key=lambda place: len(rows[place])))
-        self.is_long = sum(map(len, rows)) > TOKENS_A_PASS
+        self.tokens_left = sum(map(_size, rows))
+        self.is_long = self.tokens_left > TOKENS_A_PASS
         self.is_over = False
         self._answered = 0
         self._logits_BC: Floats | None = None
         self._error: BaseException | None = None
         self._done = threading.Event()
+        self._one_at_a_time = threading.Lock()
 
     @property
     def rows_left(self) -> int:
@@ -146,27 +170,30 @@ class _Request:
 
     def take(self, most_tokens: int) -> _Share:
         """The next rows, at least one, while they have so many tokens."""
-        places = [self._order.popleft()]
-        tokens = len(self.rows[places[0]])
-        while self._order and tokens + len(self.rows[self._order[0]]) <= most_tokens:
+        places: list[int] = []
+        tokens = 0
+        while self._order and (not places or tokens + _size(self.rows[self._order[0]]) <= most_tokens):
             places.append(self._order.popleft())
-            tokens += len(self.rows[places[-1]])
-        return _Share(self, places)
+            tokens += _size(self.rows[places[-1]])
+        self.tokens_left -= tokens
+        return _Share(self, places, tokens)
 
     def put(self, share: _Share, logits_SC: Floats) -> None:
         """The logits of a share."""
-        if self._logits_BC is None:
-            self._logits_BC = np.empty((len(self.rows), logits_SC.shape[1]), dtype=logits_SC.dtype)
-        self._logits_BC[share.places] = logits_SC
-        self._answered += len(share.places)
-        if self._answered == len(self.rows):
-            self._end()
+        with self._one_at_a_time:
+            if self._logits_BC is None:
+                self._logits_BC = np.empty((len(self.rows), logits_SC.shape[1]), dtype=logits_SC.dtype)
+            self._logits_BC[share.places] = logits_SC
+            self._answered += len(share.places)
+            if self._answered == len(self.rows):
+                self._end()
 
     def fail(self, error: BaseException) -> None:
         """No answer will come."""
-        if not self.is_over:
-            self._error = error
-            self._end()
+        with self._one_at_a_time:
+            if not self.is_over:
+                self._error = error
+                self._end()
 
     def result(self, seconds: float | None) -> Floats:
         """Waits for the logits."""
@@ -181,3 +208,8 @@ class _Request:
     def _end(self) -> None:
         self.is_over = True
         self._done.set()
+
+
+def _size(row: Tokens) -> int:
+    """A row's tokens; one without any is no less work than one of a single token."""
+    return max(1, len(row))

@@ -28,13 +28,15 @@ class Limits:
     queue: int = _limit("INTENTS_QUEUE", 2_000)
     """Utterances that wait, of all requests together. What would exceed them is refused at once, as busy."""
     threads: int = field(
-        default_factory=lambda: len(os.sched_getaffinity(0)), metadata={"variable": "INTENTS_THREADS"}
+        default_factory=lambda: max(1, len(os.sched_getaffinity(0)) - 1),
+        metadata={"variable": "INTENTS_THREADS"},
     )
-    """Threads of a forward pass; one a core unless set."""
+    """Forward passes at a time, each on one thread. Unless set one core is left to HTTP, where there are several."""
 
 
-IN_PROCESS = Limits(rows=sys.maxsize, request_characters=sys.maxsize, queue=sys.maxsize)
-"""Whoever calls predict in a process of their own (a notebook, a Spark worker) may ask for as much as they like."""
+IN_PROCESS = Limits(rows=sys.maxsize, request_characters=sys.maxsize, queue=sys.maxsize, threads=1)
+"""Whoever calls predict in a process of their own (a notebook, a Spark worker) may ask for as much as they like. A pass
+then takes as many threads as PyTorch is set to."""
 
 
 def from_environment(environment: Mapping[str, str]) -> Limits:

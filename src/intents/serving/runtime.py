@@ -86,7 +86,8 @@ def recorded(module: Any, *, tokens: int) -> Network:
             "ignore"
         )  # torch.jit is deprecated; of what else it warns, the comparison decides
         try:
-            recording: Network = torch.jit.freeze(torch.jit.trace(network, probes[0], check_trace=False))
+            traced = torch.jit.trace(network, probes[0], check_trace=False)  # type: ignore[no-untyped-call]
+            recording: Network = torch.jit.freeze(traced)
             differences = [float((recording(*probe) - network(*probe)).abs().max()) for probe in probes]
         except Exception as error:  # a network may hold anything that can't be recorded
             log.warning("the network is run as it is: %s", str(error).splitlines()[0])
