@@ -14,7 +14,7 @@ test: install
 	pytest
 
 test-services: install
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,minilm,postgresql]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,minilm,postgresql,spark]'
 	pytest -m services
 
 check: install
