@@ -49,7 +49,7 @@ def write(tmp_path: Path) -> Callable[[str, Sequence[Mapping[str, Any]]], Path]:
     def to_file(name: str, rows: Sequence[Mapping[str, Any]]) -> Path:
         path = tmp_path / name
         if path.suffix == ".parquet":
-            pd.DataFrame(rows).to_parquet(path, index=False, row_group_size=50)
+            pd.DataFrame(rows).to_parquet(path, index=False, row_group_size=3000)
         elif path.suffix == ".csv":
             with path.open("w", encoding="utf-8", newline="") as handle:
                 writer = csv.DictWriter(handle, list(rows[0]))

@@ -67,6 +67,8 @@ def test_what_is_no_row_is_refused_with_its_line_and_is_not_met_again_later(tmp_
     ]
     (rest,) = all_chunks(path, after=5)
     assert [refused.line for refused in rest.refused] == [6, 7]
+    (last,) = all_chunks(path, after=7)
+    assert (last.texts, last.refused) == (["b"], [])
 
 
 def test_a_record_with_another_number_of_fields_is_refused(tmp_path: Path):

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from intents.bulk import columns, reading, shards, worker, writing
@@ -53,12 +55,14 @@ def test_rows_come_out_in_order_with_their_line_what_they_carried_and_the_answer
     texts[7] = ""
     path = write(f"in{suffix}", [{"id": str(n), "text": text} for n, text in enumerate(texts)])
     output = tmp_path / f"out{other}"
+    line_of = [line for chunk in begun(path, output)[0].chunks(0) for line in chunk.lines]
     work = scored(path, output, model)
     work.finish_shard()
     work.join()
     rows = read(output)
     kept = [n for n in range(len(texts)) if n != 7]
     assert [(row["id"], row["text"]) for row in rows] == [(str(n), texts[n]) for n in kept]
+    assert [int(row["line"]) for row in rows] == [line_of[n] for n in kept]
     said = model.answered([texts[n] for n in kept]).answers.to_pydict()
     assert set(said["in_scope"]) == {True, False}
     for name, values in said.items():
@@ -129,12 +133,13 @@ def test_two_scorings_at_once_never_write_one_output(tmp_path: Path):
         pass
 
 
-def test_numbers_that_json_has_not_are_null(write: Callable[..., Path], tmp_path: Path, model: Model):
-    path = write("in.parquet", [{"text": "你好", "price": float("nan")}, {"text": "你好", "price": 1.5}])
+def test_numbers_that_json_has_not_are_null(tmp_path: Path, model: Model):
+    path, prices = tmp_path / "in.parquet", [float("nan"), float("inf"), 1.5]
+    pyarrow.parquet.write_table(pyarrow.table({"text": ["你好"] * 3, "price": prices}), path)
     work = scored(path, tmp_path / "out.jsonl", model)
     work.finish_shard()
     work.join()
-    assert [row["price"] for row in read(tmp_path / "out.jsonl")] == [None, 1.5]
+    assert [row["price"] for row in read(tmp_path / "out.jsonl")] == [None, None, 1.5]
 
 
 def test_types_of_parquet_stay_what_they_were(tmp_path: Path, model: Model):
