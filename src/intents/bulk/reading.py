@@ -150,8 +150,13 @@ def _open_parquet(path: Path, wanted: Wanted) -> Source:
         raise DataError(
             f"{path}: column {wanted.column} holds {str(kind)[:60]}, expected strings. Pass column=<another>."
         )
-    beside = pyarrow.schema([schema.field(name) for name in wanted.carried(schema.names)])
+    beside = pyarrow.schema([_taken_from(schema.field(name)) for name in wanted.carried(schema.names)])
     return Source(rows, beside, lambda after: _parquet_chunks(path, wanted.column, beside, after))
+
+
+def _taken_from(field: Any) -> Any:
+    """The column as rows can be taken from it: of views of strings they can't (pyarrow 25)."""
+    return field.with_type(pyarrow.string()) if pyarrow.types.is_string_view(field.type) else field
 
 
 def _parquet_chunks(path: Path, column: str, schema: Any, after: int) -> Iterator[Chunk]:
@@ -176,7 +181,7 @@ def _group_chunks(
         first, end = first + seen, first + len(batch)
         if first < end:
             unseen = batch.slice(seen)
-            beside = unseen.select(schema.names) if len(schema) else None
+            beside = unseen.select(schema.names).cast(schema) if len(schema) else None
             texts = tables.cells(unseen.column(column))
             yield Chunk(range(first + 1, end + 1), texts, beside, (), end)
         first = end
