@@ -162,7 +162,7 @@ def serve_in_vain(model: Path, environment: Mapping[str, str], *words: str) -> t
     return code, log.read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.services
 def test_a_damaged_model_or_a_wrong_setting_stops_the_server_with_a_line_that_says_why(
     downloaded: Path, environment: dict[str, str], tmp_path: Path
 ):
