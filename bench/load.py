@@ -80,13 +80,31 @@ class Client:
         headers = dict(line.split(": ", 1) for line in lines[1:] if line)
         answer = await self._reader.readexactly(int(headers.get("content-length", 0)))
         if headers.get("connection") == "close":
-            self.close()
+            await self.close()
         return Reply(int(lines[0].split()[1]), answer, time.perf_counter() - began)
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        """Closes the connection; another request opens another."""
         if self._writer is not None:
             self._writer.close()
+            await self._writer.wait_closed()
             self._writer = None
+
+    async def __aenter__(self) -> "Client":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+def post(port: int, body: bytes) -> Reply:
+    """The answer to one request, over a connection of its own."""
+
+    async def run() -> Reply:
+        async with Client(port) as client:
+            return await client.post(body)
+
+    return asyncio.run(run())
 
 
 def ask(port: int, bodies: Sequence[bytes], *, clients: int, seconds: float) -> tuple[list[Reply], float]:
@@ -99,11 +117,11 @@ async def _ask(port: int, bodies: Sequence[bytes], clients: int, seconds: float)
     began = time.perf_counter()
 
     async def run(number: int) -> None:
-        client, place = Client(port), number
-        while time.perf_counter() - began < seconds:
-            replies.append(await client.post(bodies[place % len(bodies)]))
-            place += clients
-        client.close()
+        place = number
+        async with Client(port) as client:
+            while time.perf_counter() - began < seconds:
+                replies.append(await client.post(bodies[place % len(bodies)]))
+                place += clients
 
     await asyncio.gather(*(run(number) for number in range(clients)))
     return replies, time.perf_counter() - began

@@ -177,7 +177,6 @@ def test_a_request_that_the_network_fails_on_fails_alone(pool: ThreadPoolExecuto
         asked[1].result(10)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_dies_leaves_nobody_waiting_and_is_replaced():
     deadly = threading.Event()
     deadly.set()
@@ -188,13 +187,12 @@ def test_a_thread_that_dies_leaves_nobody_waiting_and_is_replaced():
         return first_tokens(rows)
 
     shared = batcher(infer)
-    with pytest.raises(SystemExit):
+    with pytest.raises(RuntimeError, match="the inference thread died"):
         shared.logits([[1]], seconds=10)
     deadly.clear()
     assert shared.logits([[4]], seconds=10)[0, 0] == 4
 
 
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_process_has_threads_of_its_own():
     shared = batcher(first_tokens, threads=2)
     shared.logits([[1]])

@@ -4,6 +4,7 @@ Nothing waits while one of them is idle. A pass takes a bounded number of tokens
 a request of a thousand utterances delays one of a single utterance by a pass or two, not by a thousand utterances.
 """
 
+import logging
 import math
 import os
 import threading
@@ -18,6 +19,7 @@ from intents.scoring import Floats
 
 TOKENS_A_PASS = 1_024
 """Enough to keep a processor busy, few enough to be over soon."""
+log = logging.getLogger(__name__)
 Tokens = Sequence[int]
 Infer = Callable[[Sequence[Tokens]], Floats]
 
@@ -84,13 +86,13 @@ class Batcher:
                     taken = self._take()
                 if taken:
                     self._answer(taken)
-        except BaseException as error:
+        except BaseException:
+            log.exception("an inference thread died")
             with self._changed:
                 self._threads.remove(threading.current_thread())
                 for request in [*(share.request for share in taken), *self._pending]:
-                    request.fail(error)
+                    request.fail(RuntimeError("the inference thread died"))
                 self._pending.clear()
-            raise
 
     def _take(self) -> list["_Share"]:
         """One pass: shares of the pending requests in turn, those that aren't done going to the end of the line.
@@ -159,7 +161,7 @@ class _Request:
         self.is_over = False
         self._answered = 0
         self._logits_BC: Floats | None = None
-        self._error: BaseException | None = None
+        self._error: Exception | None = None
         self._done = threading.Event()
         self._one_at_a_time = threading.Lock()
 
@@ -188,7 +190,7 @@ class _Request:
             if self._answered == len(self.rows):
                 self._end()
 
-    def fail(self, error: BaseException) -> None:
+    def fail(self, error: Exception) -> None:
         """No answer will come."""
         with self._one_at_a_time:
             if not self.is_over:
