@@ -34,6 +34,7 @@ bench: install
 
 bench-serving: install
 	PYTHONPATH=src:. python bench/serving.py --data $(DATA)
+	PYTHONPATH=src python bench/scoring.py
 
 prove-promotion: install
 	PYTHONPATH=src:. python bench/promotion.py
