@@ -34,7 +34,7 @@ bench: install
 
 bench-serving: install
 	PYTHONPATH=src:. python bench/serving.py --data $(DATA)
-	PYTHONPATH=src python bench/scoring.py
+	PYTHONPATH=src python bench/scoring.py --data $(DATA)
 
 prove-promotion: install
 	PYTHONPATH=src:. python bench/promotion.py
