@@ -5,7 +5,7 @@ DATA ?= ../shared/data/clinc150
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: train test test-services check format bench fuzz prove-promotion mlproject install
+.PHONY: train test test-services check format bench bench-serving fuzz prove-promotion mlproject install
 
 train: install
 	mlflow run . -e train_bert --env-manager local
@@ -14,7 +14,7 @@ test: install
 	pytest
 
 test-services: install
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,minilm,postgresql]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,minilm,postgresql,spark]'
 	pytest -m services
 
 check: install
@@ -31,6 +31,10 @@ bench: install
 	PYTHONPATH=src python bench/training_speed.py --data $(DATA)
 	PYTHONPATH=src python bench/textcnn.py
 	PYTHONPATH=src python bench/readers.py
+
+bench-serving: install
+	PYTHONPATH=src:. python bench/serving.py --data $(DATA)
+	PYTHONPATH=src python bench/scoring.py --data $(DATA)
 
 prove-promotion: install
 	PYTHONPATH=src:. python bench/promotion.py

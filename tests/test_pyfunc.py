@@ -11,11 +11,14 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
+from mlflow.pyfunc import PythonModelContext
 
 from intents import artifact
 from intents.models.network import predict_logits
+from intents.pyfunc import IntentModel
 from tests.conftest import INTENTS, Logged
 
 FIELDS = ["intent", "confidence", "energy", "in_scope", "best_intent", "alternatives"]
@@ -99,17 +102,81 @@ def test_a_one_column_table_is_read_as_a_list(model: Any, rows: list[Any]):
     assert model.predict(pd.DataFrame({"text": UTTERANCES})) == rows
 
 
-@pytest.mark.parametrize("wrong", [[None], [1], [["你好"]], [float("nan")]])
-def test_what_is_not_a_string_is_refused(model: Any, wrong: list[Any]):
-    with pytest.raises(MlflowException):
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ([None], "row 0: text is missing"),
+        (["你好", 1], "row 1: text is not a string"),
+        ([["你好"]], "row 0: text is not a string"),
+        ([float("nan")], "row 0: text is not a string"),
+        (["你好", " "], "row 1: text is blank"),
+        ("你好", "inputs: expected a list of texts, found a string"),
+        (pd.Series(["你好"]), "inputs: expected a list of texts, found a Series"),
+    ],
+)
+def test_what_is_no_list_of_texts_is_refused_with_its_row(model: Any, wrong: Any, reason: str):
+    with pytest.raises(MlflowException) as refused:
         model.predict(wrong)
+    assert (refused.value.message, refused.value.get_http_status_code()) == (reason, 400)
 
 
-def test_the_signature_names_every_field_and_top_k(model: Any):
+def test_nothing_that_a_server_adds_to_a_refusal_reaches_the_client(model: Any):
+    with pytest.raises(MlflowException) as refused:
+        model.predict([""])
+    refused.value.message = "Failed to predict data '...'"
+    assert refused.value.message == "row 0: text is blank"
+
+
+def test_texts_that_look_alike_have_one_answer(model: Any):
+    composed, decomposed = model.predict(["é老师", "e\u0301老师"])
+    assert composed == decomposed
+
+
+@pytest.mark.parametrize("threshold", [float("nan"), float("inf")])
+def test_a_threshold_that_is_no_number_is_refused(model: Any, threshold: float):
+    with pytest.raises(MlflowException, match=r"threshold=.*, expected an energy: any finite number"):
+        model.predict(["你好"], params={"threshold": threshold})
+
+
+def test_a_threshold_takes_the_place_of_the_models_own(model: Any, rows: list[Any]):
+    assert {row.intent for row in model.predict(UTTERANCES, params={"threshold": -1e9})} == {"Unknown"}
+    accepted = model.predict(UTTERANCES, params={"threshold": 1e9})
+    assert [row.intent for row in accepted] == [row.best_intent for row in rows]
+
+
+def test_in_process_there_is_no_limit_on_rows(model: Any):
+    assert len(model.predict(["你好"] * 3_000)) == 3_000
+
+
+def test_a_model_whose_numbers_are_not_finite_answers_nothing(downloaded: Path, tmp_path: Path):
+    loaded = artifact.load(downloaded / "artifacts" / "model")
+    with torch.no_grad():
+        next(loaded.module.parameters()).fill_(torch.nan)
+    broken = tmp_path / "model"
+    artifact.save(
+        broken,
+        loaded.module,
+        tokenizer=loaded.tokenizer,
+        intents=loaded.intents,
+        rejection=loaded.rejection,
+    )
+    artifact.seal(broken)
+    served = IntentModel()
+    served.load_context(PythonModelContext({"model": str(broken)}, model_config=None))
+    with pytest.raises(MlflowException) as refused:
+        served.predict(None, ["你好"])
+    assert refused.value.get_http_status_code() == 500
+    assert refused.value.message.startswith("row 0: the model's logits are not finite numbers")
+
+
+def test_the_signature_names_every_field_and_parameter_and_the_models_own_threshold(
+    model: Any, downloaded: Path
+):
     signature = model.metadata.signature
     fields = {field.name for field in signature.outputs.inputs[0].type.properties}
     assert fields == set(FIELDS)
-    assert [param.name for param in signature.params] == ["top_k"]
+    threshold = artifact.load(downloaded / "artifacts" / "model").rejection.energy_threshold
+    assert {param.name: param.default for param in signature.params} == {"top_k": 0, "threshold": threshold}
 
 
 def test_the_logged_model_holds_no_pickle(downloaded: Path):

@@ -109,6 +109,13 @@ def _compare(texts: Mapping[str, str]) -> Any:
     return command.compare_runs(config, say=_say)
 
 
+def _score(texts: Mapping[str, str]) -> Any:
+    config = build(entry_points.ScoreConfig, texts)
+    from intents.bulk import command
+
+    return command.score(config, say=_say)
+
+
 def _reduce_embeddings(texts: Mapping[str, str]) -> Any:
     config = build(entry_points.ReductionConfig, texts)
     quieten()
@@ -132,6 +139,7 @@ _COMMANDS: dict[str, Callable[[Mapping[str, str]], Any]] = {
     "tune": _tune,
     "evaluate_open_set": _evaluate_open_set,
     "compare": _compare,
+    "score": _score,
     "reduce_embeddings": _reduce_embeddings,
 }
 

@@ -7,6 +7,7 @@ import dataclasses
 import math
 import re
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Literal
 
 from intents.config import REGISTERED_MODEL, DataConfig, RunConfig
@@ -14,6 +15,7 @@ from intents.hyperparams import FAMILIES
 from intents.parameters import Parameter, parameters, require
 
 PUBLISHED_MODEL_DIR = "assets/models/intent_predictor"
+SCORED_SUFFIXES = (".jsonl", ".csv", ".parquet")
 STUDY_NAME = r"[\w.-]{1,100}"
 
 
@@ -185,6 +187,38 @@ class TuneConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScoreConfig:
+    """Which file is scored, by which model, and where the answers are written."""
+
+    input: str = ""
+    """File of texts: .jsonl, .csv or .parquet, of any size."""
+    output: str = ""
+    """File of answers: .jsonl, .csv or .parquet. What can't be scored is told beside it, in .rejected.jsonl."""
+    column: str = "text"
+    """Column of the texts (in .jsonl: key)."""
+    keep: str = ""
+    """Columns of the input that are written beside the answers, comma-separated; empty: all."""
+    model: str = f"models:/{REGISTERED_MODEL}@Production"
+    """Registered version (models:/name@alias or models:/name/3), run (runs:/<id>), or a model directory."""
+    workers: int = 0
+    """Processes, each on one core with the model in memory; 0: as many as there are cores."""
+
+    def __post_init__(self) -> None:
+        for name in ("input", "output"):
+            path = getattr(self, name)
+            is_of_a_format = PurePath(path).suffix.lower() in SCORED_SUFFIXES
+            require(is_of_a_format, name, path, f"a file that ends in {', '.join(SCORED_SUFFIXES)}")
+        require(bool(self.column), "column", self.column, "a column's name")
+        require(bool(self.model.strip()), "model", self.model, "a model's uri, or its directory")
+        require(0 <= self.workers <= 1024, "workers", self.workers, "0 to 1024 processes")
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """`keep` one by one."""
+        return tuple(name for name in map(str.strip, self.keep.split(",")) if name)
+
+
+@dataclass(frozen=True, kw_only=True)
 class CompareConfig:
     """Which runs are compared, and how closely."""
 
@@ -243,6 +277,7 @@ ENTRY_POINTS: dict[str, tuple[type, ...]] = {
     "tune": (DataConfig, TuneConfig),
     "evaluate_open_set": (DataConfig, OpenSetConfig),
     "compare": (CompareConfig,),
+    "score": (ScoreConfig,),
     "reduce_embeddings": (ReductionConfig,),
     "promote": (PromoteConfig,),
 }
@@ -254,6 +289,7 @@ ENTRY_POINT_MEANINGS: dict[str, str] = {
     "tune": "search a family's hyperparameters by many trainings, measured on validation rows",
     "evaluate_open_set": "leave intents out, train on the others, and measure how well the left out are refused",
     "compare": "tell whether the difference between runs is real: the same test rows, intervals, what broke",
+    "score": "answer a file of texts of any size, on all cores, resumable after a kill",
     "reduce_embeddings": "reduce an encoder's token table by PCA, for train_cnn with embeddings=reduced",
     "promote": "publish the registered version marked Production to where the chat service reads it",
 }

@@ -37,6 +37,10 @@ class TuningError(IntentsError):
     """A study can't be begun, or gone on with."""
 
 
+class ScoringError(IntentsError):
+    """A file can't be scored."""
+
+
 class ComparisonError(IntentsError):
     """Runs can't be compared."""
 

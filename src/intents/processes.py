@@ -1,6 +1,9 @@
-"""A training by several processes (`torchrun`): which one this is, and what they must agree on."""
+"""Processes that work together: the cores they share, and by `torchrun` which one this is and what they agree on."""
 
+import contextlib
 import os
+import signal
+from collections.abc import Iterator
 from typing import Any
 
 MAIN = 0
@@ -38,3 +41,20 @@ def agreed(value: Any = None) -> Any:
 def share(number: int) -> int:
     """One process's share of a number of utterances, at least 1."""
     return max(1, number // count())
+
+
+def cores() -> int:
+    """The cores that this process may use, or as many as OMP_NUM_THREADS says."""
+    stated = os.environ.get("OMP_NUM_THREADS", "")
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return int(stated) if stated.isdecimal() and int(stated) else available
+
+
+@contextlib.contextmanager
+def ctrl_c_held_back() -> Iterator[None]:
+    """A process started now never sees Ctrl-C, which a terminal sends to all: its parent tells it to stop."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

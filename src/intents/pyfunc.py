@@ -3,47 +3,74 @@
 MLflow runs this file, copied into the logged model with the package, to rebuild the model when it is served.
 """
 
+import logging
+import math
+import os
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import numpy as np
+import torch
+from mlflow.environment_variables import MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT
 from mlflow.pyfunc import PythonModel
-from pydantic import BaseModel
-from scipy.special import softmax
+from mlflow.pyfunc.scoring_server import _SERVER_MODEL_PATH
 
-from intents import artifact, scoring
-from intents.errors import ConfigError
-from intents.models.network import predict_logits
+from intents import answers, artifact
+from intents.answers import Answers, Prediction
+from intents.errors import ArtifactError, ConfigError, IntentsError
+from intents.serving import limits, refusal
+from intents.serving.batcher import Batcher, BusyError
+from intents.serving.refusal import Refusal
+from intents.serving.runtime import Runtime
 
 MODEL_ARTIFACT = "model"
-DEFAULT_PARAMS = {"top_k": 0}
-
-
-class Alternative(BaseModel):
-    """A runner-up."""
-
-    intent: str
-    confidence: float
-
-
-class Prediction(BaseModel):
-    """What the model says of one utterance. Lower energy is more in-scope."""
-
-    intent: str
-    confidence: float
-    energy: float
-    in_scope: bool
-    best_intent: str
-    alternatives: list[Alternative]
+MOST_RUNNERS_UP = 1_000
+WARMING = ("你好", "where is my parcel?", "好" * 1_000)
+CANNOT_START = 3
+"""A server's worker that exits with this is not started again: uvicorn stops instead."""
+log = logging.getLogger(__name__)
 
 
 class IntentModel(PythonModel):  # type: ignore[misc]
-    """A model directory behind MLflow's predict: `params={"top_k": n}` adds the n runners-up."""
+    """A model directory behind MLflow's predict: `params={"top_k": n}` adds the n runners-up, `threshold` is used in
+    place of the model's own. What can't be answered is refused in one line; MLflow's server makes it a 400."""
+
+    _skip_type_hint_validation = True
+    """MLflow would check the texts itself, and quote them in its message."""
 
     def load_context(self, context: Any) -> None:
-        """Loads and verifies the model directory. Raises ArtifactError."""
+        """Loads and verifies the model directory. Raises IntentsError; a server says why, and stops."""
+        if _SERVER_MODEL_PATH not in os.environ:
+            self._load(context, limits.IN_PROCESS, seconds=None)
+            return
+        try:
+            chosen = limits.from_environment(os.environ)
+            torch.set_num_threads(1)  # of each pass; several at a time are faster than one on several threads
+            self._load(context, chosen, seconds=float(MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT.get()))
+            self._warm_up()
+        except Exception as error:
+            if not isinstance(error, IntentsError):
+                log.exception("the model can't be served")
+            print(f"error: the model can't be served: {error}", file=sys.stderr, flush=True)
+            raise SystemExit(CANNOT_START) from None
+
+    def _load(self, context: Any, chosen: limits.Limits, *, seconds: float | None) -> None:
         self.artifact = artifact.load(Path(context.artifacts[MODEL_ARTIFACT]))
+        self._limits, self._seconds = chosen, seconds
+        self._runtime = Runtime(self.artifact)
+        # MLflow answers requests in so many threads. Half of them always stay free for short requests.
+        threads = min(32, (os.cpu_count() or 1) + 4)
+        self._batcher = Batcher(
+            self._runtime.logits, threads=chosen.threads, most_rows=chosen.queue, most_long=threads // 2
+        )
+
+    def _warm_up(self) -> None:
+        """The first answers take longer, and show whether any can be had."""
+        for text in WARMING:
+            self._answers([text])
 
     def predict(
         self,
@@ -51,42 +78,68 @@ class IntentModel(PythonModel):  # type: ignore[misc]
         model_input: list[str],
         params: dict[str, Any] | None = None,
     ) -> list[Prediction]:
-        """One prediction an utterance, in order."""
-        loaded = self.artifact
-        top_k = _top_k(params)
-        logits_BC = predict_logits(loaded.module, loaded.tokenizer, model_input, max_length=loaded.max_length)
-        probabilities_BC = softmax(logits_BC.astype(np.float64), axis=-1)
-        energies_B = scoring.energy(logits_BC)
-        accepted_B = scoring.is_in_scope(energies_B, loaded.rejection.energy_threshold)
-        rows = zip(probabilities_BC, energies_B, accepted_B, strict=True)
-        return [
-            _prediction(probabilities_C, float(energy), bool(is_accepted), loaded, top_k)
-            for probabilities_C, energy, is_accepted in rows
-        ]
+        """One prediction an utterance, in order. Raises Refusal."""
+        try:
+            asked = _asked(params or {})
+            _check(model_input, self._limits)
+            return self._answers(model_input, **asked).predictions()
+        except Refusal:
+            raise
+        except ConfigError as error:
+            raise refusal.bad_request(str(error)) from None
+        except (BusyError, TimeoutError) as error:
+            raise refusal.busy(f"{error}; try again later") from None
+        except ArtifactError as error:
+            raise refusal.broken(str(error)) from None
+        except Exception:
+            log.exception("a request could not be answered")
+            raise refusal.broken("the model failed; the server's log says why") from None
+
+    predict._is_pyfunc = True  # type: ignore[attr-defined]  # else MLflow advises to have it check the texts
+
+    def _answers(self, texts: list[str], *, top_k: int = 0, threshold: float | None = None) -> Answers:
+        logits_BC = np.empty((0, len(self.artifact.intents)), dtype=np.float32)
+        if texts:
+            rows = self._runtime.tokens([answers.normalised(text) for text in texts])
+            logits_BC = self._batcher.logits(rows, seconds=self._seconds)
+        return answers.answer(logits_BC, self.artifact, top_k=top_k, threshold=threshold)
 
 
-def _prediction(
-    probabilities_C: scoring.Floats, energy: float, is_accepted: bool, loaded: artifact.Artifact, top_k: int
-) -> Prediction:
-    ranked = np.argsort(-probabilities_C, kind="stable")[: top_k + 1]
-    best, *others = (
-        Alternative(intent=loaded.intents[i], confidence=float(probabilities_C[i])) for i in ranked
-    )
-    return Prediction(
-        intent=best.intent if is_accepted else loaded.rejection.unknown_intent,
-        confidence=best.confidence,
-        energy=energy,
-        in_scope=is_accepted,
-        best_intent=best.intent,
-        alternatives=others,
-    )
+def example_params(threshold: float) -> dict[str, Any]:
+    """The parameters of predict with their defaults. MLflow passes on those that the logged example has."""
+    return {"top_k": 0, "threshold": threshold}
 
 
-def _top_k(params: dict[str, Any] | None) -> int:
-    top_k = (params or {}).get("top_k", DEFAULT_PARAMS["top_k"])
-    if isinstance(top_k, bool) or not isinstance(top_k, int) or not 0 <= top_k <= 1000:
-        raise ConfigError(f"params: top_k={top_k!r}, expected a whole number from 0 to 1000.")
-    return top_k
+def _check(texts: Any, chosen: limits.Limits) -> None:
+    """Raises Refusal where not every text can be answered. Rows count from 0, as in the request's list."""
+    if not isinstance(texts, list):
+        raise refusal.bad_request(f"inputs: expected a list of texts, found {_json_type(texts)}")
+    if len(texts) > chosen.rows:
+        raise refusal.bad_request(f"inputs: {len(texts):,} rows, at most {chosen.rows:,}")
+    for row, text in enumerate(texts):
+        if reason := answers.problem(text, most_characters=chosen.characters):
+            raise refusal.bad_request(f"row {row}: {reason}")
+    characters = sum(map(len, texts))
+    if characters > chosen.request_characters:
+        raise refusal.bad_request(
+            f"inputs: {characters:,} characters in all, at most {chosen.request_characters:,}"
+        )
+
+
+def _json_type(value: Any) -> str:
+    names = {dict: "an object", str: "a string", bool: "a boolean", type(None): "null"}
+    names |= {int: "a number", float: "a number"}
+    return names.get(type(value), f"a {type(value).__name__}")
+
+
+def _asked(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a request. Raises ConfigError."""
+    top_k, threshold = params.get("top_k", 0), params.get("threshold")
+    if isinstance(top_k, bool) or not isinstance(top_k, int) or not 0 <= top_k <= MOST_RUNNERS_UP:
+        raise ConfigError(f"params: top_k={top_k!r}, expected a whole number from 0 to {MOST_RUNNERS_UP}.")
+    if threshold is not None and (not isinstance(threshold, float | int) or not math.isfinite(threshold)):
+        raise ConfigError(f"params: threshold={threshold!r}, expected an energy: any finite number.")
+    return {"top_k": top_k, "threshold": threshold}
 
 
 if __name__ != "intents.pyfunc":  # run by MLflow, not imported

@@ -116,7 +116,7 @@ def _save_and_log(result: TrainingResult, config: TrainConfig, *, corpus: Corpus
     shutil.rmtree(directory, ignore_errors=True)  # a half-written one, where the run before was cut off in it
     saving.save(result, config, corpus, directory)
     with interrupts.whole():
-        model = _log_model(directory)
+        model = _log_model(directory, result.rejection.energy_threshold)
         _log_result(result, directory, model)
         run_id = mlflow.active_run().info.run_id
         mlflow.log_text(card(config, corpus, result, run_id=run_id), CARD)
@@ -188,7 +188,7 @@ def environment() -> dict[str, Any]:
     }
 
 
-def _log_model(directory: Path) -> Any:
+def _log_model(directory: Path, threshold: float) -> Any:
     """Logs the directory as a pyfunc model that carries its own code."""
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "intents"
@@ -199,7 +199,7 @@ def _log_model(directory: Path) -> Any:
             python_model=str(package / "pyfunc.py"),
             code_paths=[str(package)],
             artifacts={pyfunc.MODEL_ARTIFACT: str(directory)},
-            input_example=(list(saving.SANITY_UTTERANCES), dict(pyfunc.DEFAULT_PARAMS)),
+            input_example=(list(saving.SANITY_UTTERANCES), pyfunc.example_params(threshold)),
             pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in SERVING_PACKAGES],
         )
 

@@ -13,7 +13,7 @@ ROW = ["text", "true_intent", "kind"]
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds that an utterance takes on one thread, the tokenizer included: median and 95th percentile of them."""
+    """Milliseconds an utterance takes on one thread, the tokenizer included: median and 95th percentile of them."""
 
     p50: float
     p95: float

@@ -1,6 +1,7 @@
 """A .jsonl file: one JSON object a line."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -27,7 +28,8 @@ def read(path: Path, problems: Problems, *, needs_label: bool) -> pd.DataFrame:
     return table.frame()
 
 
-def _parse_row(line: bytes, *, needs_label: bool) -> Row | Rejected:
+def parse_object(line: bytes) -> dict[str, Any] | Rejected:
+    """The JSON object that the line holds, or why it holds none."""
     try:
         row = strict_json.parse(line.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -36,8 +38,13 @@ def _parse_row(line: bytes, *, needs_label: bool) -> Row | Rejected:
         return Rejected("nested too deeply")
     except ValueError as error:
         return Rejected("not one JSON object", str(error)[:120])
-    if not isinstance(row, dict):
-        return Rejected("not a JSON object", f"a {type(row).__name__}")
+    return row if isinstance(row, dict) else Rejected("not a JSON object", f"a {type(row).__name__}")
+
+
+def _parse_row(line: bytes, *, needs_label: bool) -> Row | Rejected:
+    row = parse_object(line)
+    if isinstance(row, Rejected):
+        return row
     return checked_row(
         row.get("text"), row.get("label"), row.get("split"), row.get("kind"), needs_label=needs_label
     )

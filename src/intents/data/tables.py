@@ -1,7 +1,7 @@
 """A .csv or .parquet file with the columns text and label; split and kind are read where they are there."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +31,15 @@ def read_csv(path: Path, problems: Problems, *, needs_label: bool) -> pd.DataFra
     for line, fields in csv_records(path, problems):
         if not names:
             names = [name.strip() for name in fields]
-            rejected = _check_columns(names, needs_label=needs_label)
+            rejected = check_columns(names, needed=_needed(needs_label=needs_label))
             if rejected:
                 problems.add(path, line, rejected.kind, rejected.detail)
                 break
             places = {name: names.index(name) for name in COLUMNS if name in names}
             continue
         if len(fields) != len(names):
-            detail = f"{len(fields)}, the header has {len(names)}; quote a text that holds a comma"
-            problems.add(path, line, "another number of fields than the header", detail)
+            wrong = wrong_number(fields, names)
+            problems.add(path, line, wrong.kind, wrong.detail)
             continue
         values = {name: fields[place] for name, place in places.items()}
         _add(table, values, line, path, problems, needs_label=needs_label)
@@ -90,9 +90,16 @@ def csv_records(path: Path, problems: Problems) -> Iterator[tuple[int, list[str]
             yield feed.first, fields
 
 
-def _check_columns(names: list[str], *, needs_label: bool) -> Rejected | None:
-    """Why these columns can't be a corpus's; None when they can."""
-    needed = ("text", "label") if needs_label else ("text",)
+def wrong_number(fields: list[str], names: list[str]) -> Rejected:
+    """Why a record with another number of fields than the header is none."""
+    detail = f"{len(fields)}, the header has {len(names)}; quote a text that holds a comma"
+    return Rejected("another number of fields than the header", detail)
+
+
+def check_columns(
+    names: list[str], *, needed: Sequence[str], once: Sequence[str] = COLUMNS
+) -> Rejected | None:
+    """Why the columns that are needed aren't there, or one of `once` stands twice; None where all is well."""
     missing = [name for name in needed if name not in names]
     found = ", ".join(quoted(name) for name in names[:SHOWN_COLUMNS])
     found += " …" if len(names) > SHOWN_COLUMNS else ""
@@ -100,8 +107,12 @@ def _check_columns(names: list[str], *, needs_label: bool) -> Rejected | None:
         hint = next((word for mark, word in SEPARATORS.items() if len(names) == 1 and mark in names[0]), "")
         hint = f"; its fields are separated by {hint}, not commas" if hint else ""
         return Rejected(f"no column {' or '.join(missing)}", f"the columns are {found}{hint}")
-    twice = [name for name in COLUMNS if names.count(name) > 1]
+    twice = [name for name in once if names.count(name) > 1]
     return Rejected("a column stands twice", f"{twice[0]}, in {found}") if twice else None
+
+
+def _needed(*, needs_label: bool) -> tuple[str, ...]:
+    return ("text", "label") if needs_label else ("text",)
 
 
 def _add(
@@ -128,22 +139,28 @@ def read_parquet(path: Path, problems: Problems, *, needs_label: bool) -> pd.Dat
             for line, values in enumerate(_parquet_rows(path, file.schema_arrow.names), start=1):
                 _add(table, values, line, path, problems, needs_label=needs_label)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise DataError(
-            f"{path}: can't be read as Parquet ({str(error)[:200]}). The file is damaged or of another format; "
-            "write it again."
-        ) from error
+        raise no_parquet(path, error) from error
     if not len(table) and problems.counts.total() == before:
         problems.add(path, 0, "the file holds no rows")
     return table.frame()
 
 
+def no_parquet(path: Path, error: Exception) -> DataError:
+    """The error to raise for a file that can't be read as Parquet."""
+    return DataError(
+        f"{path}: can't be read as Parquet ({str(error)[:200]}). The file is damaged or of another format; "
+        "write it again."
+    )
+
+
 def _check_parquet(file: Any, *, needs_label: bool) -> Rejected | None:
-    rejected = _check_columns(file.schema_arrow.names, needs_label=needs_label)
+    needed = _needed(needs_label=needs_label)
+    rejected = check_columns(file.schema_arrow.names, needed=needed)
     if rejected:
         return rejected
-    for name in ("text", "label") if needs_label else ("text",):
+    for name in needed:
         kind = file.schema_arrow.field(name).type
-        if not _holds_strings(kind):
+        if not holds_strings(kind):
             return Rejected(f"column {name} is not of strings", f"it is {str(kind)[:60]}")
     # Of the groups alone: asking for a damaged column's size ends the process (pyarrow 25).
     sizes = [file.metadata.row_group(group).total_byte_size for group in range(file.metadata.num_row_groups)]
@@ -153,10 +170,11 @@ def _check_parquet(file: Any, *, needs_label: bool) -> Rejected | None:
     return None
 
 
-def _holds_strings(kind: Any) -> bool:
+def holds_strings(kind: Any) -> bool:
+    """Whether an Arrow type is one of strings."""
     kinds = pyarrow.types
     if kinds.is_dictionary(kind):
-        return _holds_strings(kind.value_type)
+        return holds_strings(kind.value_type)
     return bool(
         kinds.is_string(kind)
         or kinds.is_large_string(kind)
@@ -170,12 +188,12 @@ def _parquet_rows(path: Path, names: list[str]) -> Iterator[dict[str, Any]]:
     columns = [name for name in COLUMNS if name in names]
     with pyarrow.parquet.ParquetFile(path, read_dictionary=columns) as file:
         for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns, use_threads=False):
-            cells = [_cells(column) for column in batch.columns]
-            for row in zip(*cells, strict=True):
+            values = [cells(column) for column in batch.columns]
+            for row in zip(*values, strict=True):
                 yield dict(zip(batch.schema.names, row, strict=True))
 
 
-def _cells(column: Any) -> list[Any]:
+def cells(column: Any) -> list[Any]:
     """The values of a column; bytes where a string is not UTF-8."""
     if not pyarrow.types.is_dictionary(column.type):
         return _values(column)

@@ -4,7 +4,6 @@ import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from multiprocessing.process import BaseProcess
 
 import optuna
 
-from intents import liveness, runs
+from intents import liveness, processes, runs
 from intents.errors import TuningError
 from intents.tuning import trials, worker
 from intents.tuning.worker import Job
@@ -100,7 +99,7 @@ class Crew:
 
     def _start(self) -> None:
         ours, theirs = PROCESSES.Pipe()
-        with _environment_of_a_worker(self.job.config.n_jobs), _ctrl_c_held_back():
+        with _environment_of_a_worker(self.job.config.n_jobs), processes.ctrl_c_held_back():
             member = PROCESSES.Process(target=worker.work, args=(theirs, self.started), daemon=True)
             member.start()
         theirs.close()
@@ -145,27 +144,10 @@ def _process_of(trial: optuna.trial.FrozenTrial) -> int | None:
 def _environment_of_a_worker(n_jobs: int) -> Iterator[None]:
     """What a process started now inherits: its share of the cores, and no run of its parent's."""
     before = os.environ.copy()
-    os.environ["OMP_NUM_THREADS"] = str(max(1, cores() // n_jobs))
+    os.environ["OMP_NUM_THREADS"] = str(max(1, processes.cores() // n_jobs))
     os.environ.pop("MLFLOW_RUN_ID", None)
     try:
         yield
     finally:
         os.environ.clear()
         os.environ.update(before)
-
-
-@contextlib.contextmanager
-def _ctrl_c_held_back() -> Iterator[None]:
-    """A process started now never sees Ctrl-C, which a terminal sends to all: its parent tells it to stop."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-
-
-def cores() -> int:
-    """The cores that this process may use, or as many as OMP_NUM_THREADS says."""
-    stated = os.environ.get("OMP_NUM_THREADS", "")
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return int(stated) if stated.isdecimal() and int(stated) else available

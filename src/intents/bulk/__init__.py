@@ -1,0 +1,1 @@
+"""Scoring files of any size: read in chunks, answered by several processes, written in order, resumed after a kill."""

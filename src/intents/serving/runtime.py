@@ -1,0 +1,116 @@
+"""A trained model as a server runs it: texts to tokens in any thread, tokens to logits in one."""
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from intents.artifact import Artifact
+from intents.models.inference import for_inference
+from intents.scoring import Floats
+
+SHORT, LIKE_LENGTH = 8, 2
+"""Rows share a forward pass while the longest has at most twice the tokens of the shortest, or of a short row."""
+SHORTEST = 2
+"""Tokens that a row is padded to at least: what a network does for shorter ones a recording has no branch for."""
+PROBES = ((2, 4), (1, 4), (1, 11), (5, 16), (3, 48))
+"""Shapes (B, L) that a network is recorded with, the first, and must give the same logits for."""
+TOLERANCE = 1e-4
+log = logging.getLogger(__name__)
+Network = Callable[[Tensor, Tensor], Tensor]
+
+
+class Runtime:
+    """A model's tokenizer and network, without what training needs of them."""
+
+    def __init__(self, loaded: Artifact) -> None:
+        self._padding = int(loaded.tokenizer.pad_token_id)
+        # Set up once: transformers' own is set up in every call, which two threads can't do at once.
+        self._tokenizer = Tokenizer.from_str(loaded.tokenizer.backend_tokenizer.to_str())
+        self._tokenizer.enable_truncation(loaded.max_length)
+        self._tokenizer.no_padding()
+        self._network = recorded(for_inference(loaded.module.eval()), tokens=len(loaded.tokenizer))
+
+    def tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """The tokens of each text, no more than the model reads. Any thread may ask."""
+        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+
+    def logits(self, rows: Sequence[Sequence[int]]) -> Floats:
+        """Logits (B, C) in float32, in order. Rows are padded beside those of like length only."""
+        order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
+        logits_BC = np.concatenate([self._forward([rows[i] for i in group]) for group in _alike(rows, order)])
+        in_order_BC = np.empty_like(logits_BC)
+        in_order_BC[order] = logits_BC
+        return in_order_BC
+
+    def _forward(self, rows: Sequence[Sequence[int]]) -> Floats:
+        longest = max(SHORTEST, *map(len, rows))
+        ids_BL = np.full((len(rows), longest), self._padding, dtype=np.int64)
+        mask_BL = np.zeros_like(ids_BL)
+        for place, row in enumerate(rows):
+            ids_BL[place, : len(row)] = row
+            mask_BL[place, : len(row)] = 1
+        with torch.inference_mode():
+            logits_BC: Floats = self._network(torch.from_numpy(ids_BL), torch.from_numpy(mask_BL)).numpy()
+        return logits_BC
+
+
+class _Logits(torch.nn.Module):
+    """The part of a network's output that is wanted."""
+
+    def __init__(self, module: Any) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, ids_BL: Tensor, mask_BL: Tensor) -> Tensor:
+        logits_BC: Tensor = self.module(input_ids=ids_BL, attention_mask=mask_BL).logits
+        return logits_BC.float()
+
+
+def recorded(module: Any, *, tokens: int) -> Network:
+    """The network's arithmetic alone, its Python left out: a third of the time of one short utterance.
+
+    Python would also hold up the threads that speak to clients. Where the recording can't be made, or answers otherwise
+    than the module, the module is run as it is.
+    """
+    network = _Logits(module).eval()
+    generator = torch.Generator().manual_seed(0)
+    probes = [_probe(*shape, tokens=tokens, generator=generator) for shape in PROBES]
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # torch.jit is deprecated; of what else it warns, the comparison decides
+        try:
+            traced = torch.jit.trace(network, probes[0], check_trace=False)  # type: ignore[no-untyped-call]
+            recording: Network = torch.jit.freeze(traced)
+            differences = [float((recording(*probe) - network(*probe)).abs().max()) for probe in probes]
+        except Exception as error:  # a network may hold anything that can't be recorded
+            log.warning("the network is run as it is: %s", str(error).splitlines()[0])
+            return network
+    if not max(differences) <= TOLERANCE:
+        log.warning("the network is run as it is: recorded, its logits differ by %g", max(differences))
+        return network
+    return recording
+
+
+def _probe(rows: int, length: int, *, tokens: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Random token ids, every row one shorter than the one before."""
+    ids_BL = torch.randint(tokens, (rows, length), generator=generator)
+    mask_BL = (torch.arange(length) < length - torch.arange(rows)[:, None]).long()
+    return ids_BL, mask_BL
+
+
+def _alike(rows: Sequence[Sequence[int]], order: Sequence[int]) -> Iterator[list[int]]:
+    """Groups of like length of the places in `order`, which is by length."""
+    group: list[int] = []
+    for place in order:
+        if group and len(rows[place]) > LIKE_LENGTH * max(SHORT, len(rows[group[0]])):
+            yield group
+            group = []
+        group.append(place)
+    yield group

@@ -1,0 +1,183 @@
+"""`mlflow models serve`, for real: what it answers, what it refuses, and when it won't start."""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+from mlflow.artifacts import download_artifacts
+
+from bench import load, mutations
+from bench.load import Client, Reply
+from tests.conftest import Logged
+from tests.test_pyfunc import UTTERANCES
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+GUIDE = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+MOST_ROWS = 40
+
+
+@pytest.fixture(scope="module")
+def downloaded(store: str, logged: Logged, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    mlflow.set_tracking_uri(store)
+    return Path(download_artifacts(logged.model_uri, dst_path=str(tmp_path_factory.mktemp("model"))))
+
+
+@pytest.fixture(scope="module")
+def environment(subprocess_environment: dict[str, str]) -> dict[str, str]:
+    kept = {name: text for name, text in subprocess_environment.items() if name != "PYTHONPATH"}
+    return kept | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "INTENTS_MOST_ROWS": str(MOST_ROWS)}
+
+
+@pytest.fixture(scope="module")
+def port(
+    downloaded: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[int]:
+    """A server's."""
+    with load.served(str(downloaded), tmp_path_factory.mktemp("server"), environment=environment) as (
+        port,
+        _,
+    ):
+        yield port
+
+
+def post(port: int, content: Any) -> Reply:
+    return load.post(port, json.dumps(content).encode())
+
+
+@pytest.mark.slow
+def test_a_server_says_what_predict_says_in_process(port: int, downloaded: Path):
+    params = {"top_k": 2, "threshold": 0.0}
+    reply = post(port, {"inputs": UTTERANCES, "params": params})
+    expected = mlflow.pyfunc.load_model(str(downloaded)).predict(UTTERANCES, params=params)
+    assert reply.status == 200
+    for found, row in zip(json.loads(reply.body)["predictions"], expected, strict=True):
+        assert found["intent"] == row.intent
+        assert found["energy"] == pytest.approx(row.energy, abs=1e-4)
+        assert len(found["alternatives"]) == 2
+    assert post(port, {"inputs": []}).body == b'{"predictions": []}'
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"inputs": ["你好", None]}, "row 1: text is missing"),
+        ({"inputs": ["你好", "好", 7]}, "row 2: text is not a string"),
+        ({"inputs": [["你好"]]}, "row 0: text is not a string"),
+        ({"inputs": [float("nan")]}, "row 0: text is not a string"),
+        ({"inputs": ["\u200b \u3000"]}, "row 0: text is blank"),
+        ({"inputs": ["秘密\0"]}, "row 0: text holds a NUL character"),
+        ({"inputs": ["秘密\ud83d"]}, "row 0: text holds a lone surrogate"),
+        ({"inputs": ["密" * 10_001]}, "row 0: text is too long: 10,001 characters, at most 10,000"),
+        ({"inputs": ["你"] * (MOST_ROWS + 1)}, f"inputs: 41 rows, at most {MOST_ROWS}"),
+        ({"inputs": "秘密"}, "inputs: expected a list of texts, found a string"),
+        ({"inputs": {"text": "秘密"}}, "inputs: expected a list of texts, found an object"),
+        ({"inputs": None}, "inputs: expected a list of texts, found null"),
+        (
+            {"inputs": ["你"], "params": {"top_k": -1}},
+            "params: top_k=-1, expected a whole number from 0 to 1000.",
+        ),
+        (
+            {"inputs": ["你"], "params": {"threshold": float("nan")}},
+            "params: threshold=nan, expected an energy: any finite number.",
+        ),
+    ],
+)
+def test_what_can_not_be_answered_is_refused_in_one_line(port: int, content: Any, message: str):
+    reply = post(port, content)
+    said = json.loads(reply.body)
+    assert (reply.status, said["error_code"], said["message"]) == (400, "BAD_REQUEST", message)
+    assert set(said) <= {"error_code", "message", "sqlstate", "error_class"}
+
+
+def problems(request: mutations.Request, reply: Reply) -> list[str]:
+    """What is wrong with an answer to a mutated request."""
+    text = reply.body.decode()
+    found = [word for word in ("Traceback", "stack_trace", 'File "', str(ROOT)) if word in text]
+    if reply.status >= 500:
+        found.append(f"status {reply.status}")
+    if reply.status == 200 and re.search(r"NaN|Infinity", text):
+        found.append("not finite")
+    if reply.status == 400 and not request.is_mlflows and ("\n" in json.loads(text)["message"]):
+        found.append("more than one line")
+    return found
+
+
+@pytest.mark.slow
+def test_mutated_requests_get_no_stack_trace_no_path_and_no_server_error(port: int):
+    async def run() -> dict[int, list[str]]:
+        wrong = {}
+        async with Client(port) as client:
+            for number in range(300):
+                request = mutations.mutated(UTTERANCES, number)
+                if found := problems(request, await client.post(request.body, request.content_type)):
+                    wrong[number] = found
+            assert (await client.post(json.dumps({"inputs": ["你好"]}).encode())).status == 200
+        return wrong
+
+    assert asyncio.run(run()) == {}
+
+
+@pytest.mark.slow
+def test_the_clients_of_the_guide_run_as_they_stand(port: int, tmp_path: Path):
+    blocks = dict(re.findall(r"<!-- test: (\w+) -->\n```\w+\n(.*?)```", GUIDE, re.S))
+    assert set(blocks) == {"curl", "python"}
+    for language, command in (("curl", ["bash", "-euc"]), ("python", [sys.executable, "-c"])):
+        script = blocks[language].replace("localhost:5000", f"127.0.0.1:{port}")
+        assert str(port) in script
+        process = subprocess.run(
+            [*command, script], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
+        )
+        assert process.returncode == 0, process.stderr
+        assert '"intent"' in process.stdout or "intent=" in process.stdout, process.stdout
+
+
+def serve_in_vain(model: Path, environment: Mapping[str, str], *words: str) -> tuple[int, str]:
+    """The exit code of a server that can't start, and what it said."""
+    command = ["mlflow", "models", "serve", "-m", str(model), "-p", "0", "--env-manager", "local", *words]
+    log = model.parent / "server.log"
+    with log.open("w") as file:
+        server = subprocess.Popen(
+            command, env=dict(environment), stdout=file, stderr=file, start_new_session=True
+        )
+        try:
+            code = server.wait(60)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"it did not stop:\n{log.read_text()}")
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGKILL)
+    return code, log.read_text()
+
+
+@pytest.mark.services
+def test_a_damaged_model_or_a_wrong_setting_stops_the_server_with_a_line_that_says_why(
+    downloaded: Path, environment: dict[str, str], tmp_path: Path
+):
+    damaged = Path(shutil.copytree(downloaded, tmp_path / "damaged"))
+    weights = damaged / "artifacts" / "model" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    # Two workers: were they started again and again, it would never end.
+    _, said = serve_in_vain(damaged, environment, "-w", "2")
+    assert "error: the model can't be served: " in said
+    assert "model.safetensors: its sha256 is not the manifest's" in said
+    assert "Traceback" not in said
+
+    wrong = environment | {"INTENTS_QUEUE": "many"}
+    code, said = serve_in_vain(downloaded, wrong)
+    assert code != 0
+    assert "INTENTS_QUEUE='many': expected a whole number" in said
