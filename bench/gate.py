@@ -1,11 +1,11 @@
 """The gate on real runs: what it refuses, what it passes.
 
-    PYTHONPATH=src:. python bench/gate.py        # five trainings on CLINC150, two at once, then five promotions
+    PYTHONPATH=src:. python bench/gate.py        # five trainings on CLINC150, three at once, then five promotions
 
 A TextCNN is trained and published; then each of four others asks to take its place: one of another seed (must pass),
-one whose training labels of three intents were shuffled, one trained without any energy term, and one that is several
-times slower (all must be refused). Prints what the gate said of each and writes bench/results/gate.json; exits with 1
-where a verdict is not the one that is due.
+one whose training labels of three intents were shuffled, one trained without any energy term, and one of eight members,
+several times slower (all must be refused, each for its own fault). Prints what the gate said of each and writes
+bench/results/gate.json; exits with 1 where a verdict is not the one that is due.
 """
 
 import json
@@ -34,24 +34,24 @@ CANDIDATES: dict[str, dict[str, str]] = {
     "another seed": {"seed": "43"},
     "three intents shuffled": {"seed": "43"},
     "no energy term": {"seed": "43", "energy_weight": "0"},
-    "slow": {"seed": "43", "members": "12", "epochs": "2", "min_steps": "0"},
+    "slow": {"seed": "43", "members": "8", "epochs": "1", "min_steps": "0"},
 }
-DUE = {
-    "another seed": "published",
-    "three intents shuffled": "refused",
-    "no energy term": "refused",
-    "slow": "refused",
+FAULTS = {
+    "three intents shuffled": "got worse by more than chance",
+    "no energy term": "AUROC may have changed",
+    "slow": "times as long",
 }
+"""What a refusal must say; whoever has no fault must pass."""
 
 
 def main() -> int:
     parser = benchmark.flags(__doc__, data=str(ROOT.parent / "shared" / "data" / "clinc150"))
-    parser.add_argument("--at_once", type=int, default=2, help="trainings at once (default: %(default)s)")
+    parser.add_argument("--at_once", type=int, default=3, help="trainings at once (default: %(default)s)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         results = measure(Path(name), Path(arguments.data), at_once=arguments.at_once)
     benchmark.write("gate", {"arguments": vars(arguments), "verdicts": results})
-    wrong = [name for name, due in DUE.items() if results[name]["action"] != due]
+    wrong = [name for name in CANDIDATES if not _is_due(name, results[name])]
     print(f"not as due: {', '.join(wrong)}" if wrong else "every verdict is the one that is due")
     return int(bool(wrong))
 
@@ -83,17 +83,21 @@ def measure(folder: Path, corpus: Path, *, at_once: int) -> dict[str, Any]:
         print(f"{name}: version {version}; {done.stdout.splitlines()[-4]}", flush=True)
         return version
 
-    first = train((PUBLISHED, {}))
-    print(_promote(folder, environment, first)["lines"][-1])
-    with ThreadPoolExecutor(at_once) as pool:
-        versions = dict(zip(CANDIDATES, pool.map(train, CANDIDATES.items()), strict=True))
     results = {}
-    for name, version in versions.items():
+    with ThreadPoolExecutor(at_once) as pool:
+        first, *versions = pool.map(train, [(PUBLISHED, {}), *CANDIDATES.items()])
+    for name, version in zip(CANDIDATES, versions, strict=True):
+        _promote(folder, environment, first, "--force", "the one that the next is held against")
         results[name] = _promote(folder, environment, version)
         print(f"\n{name}: {results[name]['action']}")
         print("\n".join(f"    {line}" for line in results[name]["lines"]))
-        _promote(folder, environment, first, "--force", "back to the first")
     return results
+
+
+def _is_due(name: str, result: dict[str, Any]) -> bool:
+    if name not in FAULTS:
+        return bool(result["action"] == "published")
+    return result["action"] == "refused" and FAULTS[name] in "\n".join(result["lines"])
 
 
 def shuffled(corpus: Path, folder: Path) -> Path:
