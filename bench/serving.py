@@ -1,6 +1,6 @@
 """The server beside MLflow's own transformers flavour with the same weights; spoiled requests; memory.
 
-    PYTHONPATH=src:. python bench/serving.py            # ten minutes, or six where the models are there already
+    PYTHONPATH=src:. python bench/serving.py            # ten minutes, and five more to train the first time
     PYTHONPATH=src:. python bench/serving.py --quick    # two minutes
 
 Trains a MiniLM and a TextCNN for an epoch or two, which is all that speed asks for, keeps them in .intents/, and serves
@@ -10,6 +10,7 @@ bench/results/serving.json.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -24,6 +25,7 @@ import benchmark
 import mlflow
 import numpy as np
 import psutil
+import transformers
 
 from bench import load, mutations
 from bench.load import Client, Reply
@@ -42,7 +44,7 @@ MUTATING_CLIENTS = 8
 def main() -> int:
     options = _arguments()
     texts = [json.loads(line)["text"] for line in (Path(options.data) / "test.jsonl").open(encoding="utf-8")]
-    models = _models(Path(options.data), ROOT / ".intents" / "bench_serving")
+    models = _models(Path(options.data).absolute(), ROOT / ".intents" / "bench_serving")
     seconds, mutated, asked = (3, 500, 2_000) if options.quick else (12, 10_000, 100_000)
     figures: dict[str, Any] = {"data": str(options.data), "speed": {}}
     with tempfile.TemporaryDirectory() as folder:
@@ -74,7 +76,8 @@ def _models(data: Path, folder: Path) -> dict[str, str]:
     """Each model as `mlflow models serve` takes it, trained where it isn't there yet."""
     folder.mkdir(parents=True, exist_ok=True)
     mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
-    found = {name: _trained(name, data, folder) for name in TRAININGS}
+    with contextlib.chdir(folder):  # where a SQLite store is first opened, there its artifacts go
+        found = {name: _trained(name, data, folder) for name in TRAININGS}
     flavour = folder / "transformers_flavour"
     if not flavour.exists():
         _save_flavour(Path(found[BERT]) / "artifacts" / "model", flavour)
@@ -86,7 +89,7 @@ def _trained(name: str, data: Path, folder: Path) -> str:
     if not mlflow.search_registered_models(filter_string=f"name = '{command}'"):
         print(f"training {name}", flush=True)
         words = [sys.executable, "-m", "intents.cli", command, "--model_name", "minilm", *flags.split()]
-        words += ["--data", str(data.absolute()), "--register", command]
+        words += ["--data", str(data), "--register", command]
         words += ["--blacklist", str(ROOT / "assets" / "blacklist.txt")]
         environment = os.environ | {
             "MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(),
@@ -97,8 +100,6 @@ def _trained(name: str, data: Path, folder: Path) -> str:
 
 
 def _save_flavour(directory: Path, flavour: Path) -> None:
-    import transformers
-
     loaded = artifact.load(directory)
     pipeline = transformers.pipeline(
         "text-classification", model=loaded.module, tokenizer=loaded.tokenizer, device="cpu"

@@ -73,7 +73,7 @@ class _Logits(torch.nn.Module):
 
 
 def recorded(module: Any, *, tokens: int) -> Network:
-    """The network's arithmetic alone, its Python left out: a third of the time of one short utterance.
+    """The network's arithmetic alone, its Python left out: a quarter of the time of one short utterance.
 
     Python would also hold up the threads that speak to clients. Where the recording can't be made, or answers otherwise
     than the module, the module is run as it is.
