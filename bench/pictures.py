@@ -31,9 +31,8 @@ TIDY = """(() => {
     const all = selector => [...document.querySelectorAll(selector)];
     all('button').filter(one => /close/i.test(one.ariaLabel || '')).forEach(one => one.click());
     all('[role=button], button').filter(one => one.innerText.trim() === 'Visualizations').forEach(one => one.click());
-    all('a').find(one => one.innerText.trim() === 'test_accuracy')?.scrollIntoView({block: 'start'});
 })()"""
-"""Closes what stands beside the page and the plots above the tables, and turns to the metrics of the test part."""
+"""Closes what stands beside the page, and the plots above the tables."""
 
 
 def main() -> int:

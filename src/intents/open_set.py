@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.spatial.distance import cdist
 from scipy.special import softmax
 from sklearn.metrics import f1_score
 from sklearn.neighbors import NearestNeighbors
@@ -13,6 +14,8 @@ from intents.models.network import Outputs
 from intents.scoring import Floats, Integers, energy, is_in_scope
 
 NEIGHBOURS = 10
+NO_VARIANCE = 1e-12
+"""Share of the largest variance below which a direction counts as constant: rounding."""
 
 
 def ranking_metrics(in_scope_scores_B: Floats, out_of_scope_scores_N: Floats) -> dict[str, float]:
@@ -99,17 +102,17 @@ class Mahalanobis:
     def __init__(self, train_features_BF: Floats, train_labels_B: Integers) -> None:
         features_BF = np.asarray(train_features_BF, dtype=np.float64)
         labels = np.unique(train_labels_B)
-        self.means_CF = np.stack([features_BF[train_labels_B == label].mean(axis=0) for label in labels])
-        centred_BF = features_BF - self.means_CF[np.searchsorted(labels, train_labels_B)]
-        self.precision_FF = np.linalg.pinv(centred_BF.T @ centred_BF / len(centred_BF), hermitian=True)
+        means_CF = np.stack([features_BF[train_labels_B == label].mean(axis=0) for label in labels])
+        centred_BF = features_BF - means_CF[np.searchsorted(labels, train_labels_B)]
+        variances_F, directions_FF = np.linalg.eigh(centred_BF.T @ centred_BF / len(centred_BF))
+        varies_F = variances_F > NO_VARIANCE * variances_F.max()
+        # In these K directions, so scaled, the distance is Euclid's: one projection serves all intents.
+        self.whitening_FK = directions_FF[:, varies_F] / np.sqrt(variances_F[varies_F])
+        self.means_CK = means_CF @ self.whitening_FK
 
     def __call__(self, outputs: Outputs) -> Floats:
-        features_BF = np.asarray(outputs.features_BF, dtype=np.float64)
-        distances = []
-        for mean_F in self.means_CF:
-            difference_BF = features_BF - mean_F
-            distances.append((difference_BF @ self.precision_FF * difference_BF).sum(axis=-1))
-        nearest: Floats = np.min(distances, axis=0)
+        features_BK = np.asarray(outputs.features_BF, dtype=np.float64) @ self.whitening_FK
+        nearest: Floats = cdist(features_BK, self.means_CK, "sqeuclidean").min(axis=1)
         return nearest
 
 
