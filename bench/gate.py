@@ -1,6 +1,6 @@
 """The gate on real runs: what it refuses, what it passes.
 
-    PYTHONPATH=src:. python bench/gate.py        # five trainings on CLINC150, three at once, then five promotions
+    PYTHONPATH=src:. python bench/gate.py        # five trainings on CLINC150, three at once, then eight promotions
 
 A TextCNN is trained and published; then each of four others asks to take its place: one of another seed (must pass),
 one whose training labels of three intents were shuffled, one trained without any energy term, and one of eight members,

@@ -46,7 +46,7 @@ def main() -> int:
     texts = [json.loads(line)["text"] for line in (Path(options.data) / "test.jsonl").open(encoding="utf-8")]
     models = _models(Path(options.data).absolute(), ROOT / ".intents" / "bench_serving")
     seconds, mutated, asked = (3, 500, 2_000) if options.quick else (12, 10_000, 100_000)
-    figures: dict[str, Any] = {"data": str(options.data), "speed": {}}
+    figures: dict[str, Any] = {"data": Path(options.data).name, "speed": {}}
     with tempfile.TemporaryDirectory() as folder:
         for name, model in models.items():
             with _served(model, Path(folder)) as (port, _):

@@ -163,6 +163,16 @@ def test_every_metric_has_an_interval_around_it(report: EvaluationReport) -> Non
         assert report.metrics[f"{name}_ci_low"] < report.metrics[name] < report.metrics[f"{name}_ci_high"]
 
 
+def test_no_two_measures_give_the_same_metric() -> None:
+    measures = [
+        *evaluation._in_scope_measures(LOGITS, LABELS, threshold=THRESHOLD),
+        *evaluation._out_of_scope_measures(LOGITS[:, 0], OUT_OF_SCOPE[:, 0], threshold=THRESHOLD),
+    ]
+    once = np.ones((300, 1)), np.ones((120, 1))
+    names = [name for measure in measures for name in measure.weighted(*once)]
+    assert len(names) == len(set(names)) > 10
+
+
 def test_the_interval_of_auroc_has_the_width_that_delong_gives(report: EvaluationReport) -> None:
     in_scope, out_of_scope = (-np.log(np.exp(logits).sum(axis=1)) for logits in (LOGITS, OUT_OF_SCOPE))
     is_ordered = out_of_scope[:, None] > in_scope

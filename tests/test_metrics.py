@@ -7,6 +7,7 @@ from sklearn import metrics as reference
 
 from intents.metrics import (
     Acceptance,
+    AcceptedAccuracy,
     CalibrationError,
     Classification,
     Means,
@@ -49,7 +50,8 @@ class Rows:
             Classification(self.labels_B, self.probabilities_BC.argmax(axis=1), number_of_intents=4),
             CalibrationError(self.probabilities_BC.max(axis=1), self.is_right()),
             Means({"energy": self.energies_B}),
-            Acceptance(is_accepted_B, self.is_right()),
+            Acceptance(is_accepted_B),
+            AcceptedAccuracy(is_accepted_B, self.is_right()),
             Rejection(is_accepted_B, self.energies_N <= THRESHOLD),
             Ranking(self.energies_B, self.energies_N),
         ]
@@ -129,9 +131,8 @@ def test_an_answer_that_is_no_compared_intent_is_wrong_and_no_intents_prediction
 
 def test_where_nothing_is_accepted_shares_of_it_are_0():
     nothing = np.zeros(3, dtype=bool)
-    found = measured(
-        [Acceptance(nothing, ~nothing), Rejection(nothing, nothing)], rows=3, out_of_scope_rows=3
-    )
+    measures = [Acceptance(nothing), AcceptedAccuracy(nothing, ~nothing), Rejection(nothing, nothing)]
+    found = measured(measures, rows=3, out_of_scope_rows=3)
     assert found == {
         "osr_recall": 0.0,
         "accepted_accuracy": 0.0,

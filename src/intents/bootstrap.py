@@ -19,7 +19,7 @@ CELLS_AT_ONCE = 1_000_000
 def resampled(
     measures: Sequence[Measure], *, rows: int, out_of_scope_rows: int, resamples: int, seed: int
 ) -> dict[str, Floats]:
-    """Each metric on each resample of the rows, shape (S,).
+    """Each metric on each resample of the rows, shape (S,). No two measures may give the same one.
 
     In-scope and out-of-scope rows are drawn apart, as many as there are. Equal numbers of rows and an equal seed
     draw the same rows, so two models' metrics can be paired.

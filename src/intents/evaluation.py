@@ -11,6 +11,7 @@ from intents import bootstrap
 from intents.metrics import (
     CALIBRATION_BINS,
     Acceptance,
+    AcceptedAccuracy,
     Booleans,
     CalibrationError,
     Classification,
@@ -93,7 +94,8 @@ def _in_scope_measures(logits_BC: Floats, labels_B: Integers, *, threshold: floa
     return [
         Classification(labels_B, predicted_B, number_of_intents=logits_BC.shape[1]),
         *_calibration_measures(logits_BC, labels_B),
-        Acceptance(is_accepted_B, predicted_B == labels_B),
+        Acceptance(is_accepted_B),
+        AcceptedAccuracy(is_accepted_B, predicted_B == labels_B),
     ]
 
 

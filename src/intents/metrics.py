@@ -105,23 +105,31 @@ class Means:
 
 
 class Acceptance:
-    """What in-scope rows alone tell. osr_recall: share accepted. accepted_accuracy: share of those that is right."""
+    """osr_recall: share of in-scope rows that is accepted."""
+
+    def __init__(self, is_accepted_B: Booleans) -> None:
+        self.is_accepted_B = is_accepted_B.astype(float)
+
+    def weighted(self, weights_BS: Floats, weights_NS: Floats) -> dict[str, Floats]:  # noqa: ARG002
+        """See `Measure`."""
+        return {"osr_recall": self.is_accepted_B @ weights_BS / weights_BS.sum(axis=0)}
+
+
+class AcceptedAccuracy:
+    """accepted_accuracy: share of accepted in-scope rows that is right; 0 where none is accepted."""
 
     def __init__(self, is_accepted_B: Booleans, is_right_B: Booleans) -> None:
-        self.is_accepted_B, self.is_right_B = is_accepted_B.astype(float), is_right_B.astype(float)
+        self.is_accepted_B = is_accepted_B.astype(float)
+        self.is_right_too_B = (is_accepted_B & is_right_B).astype(float)
 
     def weighted(self, weights_BS: Floats, weights_NS: Floats) -> dict[str, Floats]:  # noqa: ARG002
         """See `Measure`."""
         accepted_S = self.is_accepted_B @ weights_BS
-        right_S = (self.is_accepted_B * self.is_right_B) @ weights_BS
-        return {
-            "osr_recall": accepted_S / weights_BS.sum(axis=0),
-            "accepted_accuracy": right_S / np.maximum(accepted_S, 1),
-        }
+        return {"accepted_accuracy": self.is_right_too_B @ weights_BS / np.maximum(accepted_S, 1)}
 
 
 class Rejection:
-    """Accepting and rejecting: osr_accuracy, osr_precision, osr_recall, osr_f1; oos_recall is the share rejected."""
+    """Accepting and rejecting: osr_accuracy, osr_precision, osr_f1; oos_recall: share of out-of-scope rejected."""
 
     def __init__(self, is_accepted_B: Booleans, is_accepted_N: Booleans) -> None:
         self.is_accepted_B, self.is_accepted_N = is_accepted_B.astype(float), is_accepted_N.astype(float)
@@ -134,7 +142,6 @@ class Rejection:
         return {
             "osr_accuracy": (accepted_S + rejected_S) / (rows_S + out_of_scope_S),
             "osr_precision": accepted_S / np.maximum(accepted_S + wrongly_S, 1),
-            "osr_recall": accepted_S / rows_S,
             "osr_f1": 2 * accepted_S / (rows_S + accepted_S + wrongly_S),
             "oos_recall": rejected_S / out_of_scope_S,
         }

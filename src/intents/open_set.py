@@ -9,7 +9,7 @@ from scipy.special import softmax
 from sklearn.metrics import f1_score
 from sklearn.neighbors import NearestNeighbors
 
-from intents.metrics import Measure, Ranking, Rejection, measured
+from intents.metrics import Acceptance, Ranking, Rejection, measured
 from intents.models.network import Outputs
 from intents.scoring import Floats, Integers, energy, is_in_scope
 
@@ -20,19 +20,18 @@ NO_VARIANCE = 1e-12
 
 def ranking_metrics(in_scope_scores_B: Floats, out_of_scope_scores_N: Floats) -> dict[str, float]:
     """`metrics.Ranking` of scores of which lower ones are more in-scope, as energies are."""
-    return _measured(
-        Ranking(in_scope_scores_B, out_of_scope_scores_N), in_scope_scores_B, out_of_scope_scores_N
-    )
+    ranking = Ranking(in_scope_scores_B, out_of_scope_scores_N)
+    return measured([ranking], rows=len(in_scope_scores_B), out_of_scope_rows=len(out_of_scope_scores_N))
 
 
 def rejection_metrics(energies_B: Floats, energies_N: Floats, *, threshold: float) -> dict[str, float]:
-    """`metrics.Rejection` at `threshold`."""
-    accepted = (is_in_scope(energies, threshold) for energies in (energies_B, energies_N))
-    return _measured(Rejection(*accepted), energies_B, energies_N)
-
-
-def _measured(measure: Measure, rows_B: Floats, rows_N: Floats) -> dict[str, float]:
-    return measured([measure], rows=len(rows_B), out_of_scope_rows=len(rows_N))
+    """`metrics.Acceptance` and `metrics.Rejection` at `threshold`."""
+    is_accepted_B, is_accepted_N = (is_in_scope(energies, threshold) for energies in (energies_B, energies_N))
+    return measured(
+        [Acceptance(is_accepted_B), Rejection(is_accepted_B, is_accepted_N)],
+        rows=len(energies_B),
+        out_of_scope_rows=len(energies_N),
+    )
 
 
 def open_intent_metrics(predictions: pd.DataFrame, *, intents: Sequence[str]) -> dict[str, float]:

@@ -61,10 +61,11 @@ class IntentModel(PythonModel):  # type: ignore[misc]
         self.artifact = artifact.load(Path(context.artifacts[MODEL_ARTIFACT]))
         self._limits, self._seconds = chosen, seconds
         self._runtime = Runtime(self.artifact)
-        # MLflow answers requests in so many threads. Half of them always stay free for short requests.
-        threads = min(32, (os.cpu_count() or 1) + 4)
         self._batcher = Batcher(
-            self._runtime.logits, threads=chosen.threads, most_rows=chosen.queue, most_long=threads // 2
+            self._runtime.logits,
+            threads=chosen.threads,
+            most_rows=chosen.queue,
+            most_long=chosen.long_requests,
         )
 
     def _warm_up(self) -> None:

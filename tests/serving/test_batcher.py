@@ -1,8 +1,10 @@
 """Many threads ask, few infer: every answer is one's own, nobody starves, and nobody waits for ever."""
 
+import gc
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -201,3 +203,15 @@ def test_a_forked_process_has_threads_of_its_own():
         found = shared.logits([[9]], seconds=10)[0, 0] == 9
         os._exit(0 if found else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_batcher_that_nobody_uses_any_more_is_freed_with_its_model(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("intents.serving.batcher.IDLE_SECONDS", 0.05)
+    used = batcher(first_tokens, threads=3)
+    assert used.logits([[7]]).tolist() == [[7.0]]
+    threads = used._threads
+    until(lambda: not threads)
+    assert used.logits([[8]]).tolist() == [[8.0]]
+    alive = weakref.ref(used)
+    del used
+    until(lambda: gc.collect() >= 0 and alive() is None)

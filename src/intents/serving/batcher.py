@@ -19,6 +19,8 @@ from intents.scoring import Floats
 
 TOKENS_A_PASS = 1_024
 """Enough to keep a processor busy, few enough to be over soon."""
+IDLE_SECONDS = 30.0
+"""A thread that had nothing to do for so long ends, and lets go of the batcher and its model."""
 log = logging.getLogger(__name__)
 Tokens = Sequence[int]
 Infer = Callable[[Sequence[Tokens]], Floats]
@@ -59,7 +61,7 @@ class Batcher:
         return request.result(seconds)
 
     def _start_threads(self) -> None:
-        """All of them, at the first request; later, others in place of those that died."""
+        """All of them, at the first request; later, others in place of those that ended."""
         while len(self._threads) < self._most_threads:
             thread = threading.Thread(target=self._serve, name="inference", daemon=True)
             self._threads.append(thread)
@@ -81,8 +83,11 @@ class Batcher:
                 with self._changed:
                     while not self._pending:
                         self._idle += 1
-                        self._changed.wait()
+                        was_told = self._changed.wait(IDLE_SECONDS)
                         self._idle -= 1
+                        if not was_told and not self._pending:
+                            self._threads.remove(threading.current_thread())
+                            return
                     taken = self._take()
                 if taken:
                     self._answer(taken)

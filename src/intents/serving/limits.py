@@ -17,7 +17,7 @@ def _limit(variable: str, default: int) -> Any:
 
 @dataclass(frozen=True)
 class Limits:
-    """Each is a whole number from 1, set by its variable."""
+    """Each is a whole number from 1, set by its variable where it has one."""
 
     rows: int = _limit("INTENTS_MOST_ROWS", 1_000)
     """Utterances in a request."""
@@ -27,6 +27,9 @@ class Limits:
     """Characters in all utterances of a request."""
     queue: int = _limit("INTENTS_QUEUE", 2_000)
     """Utterances that wait, of all requests together. What would exceed them is refused at once, as busy."""
+    long_requests: int = field(default_factory=lambda: min(32, (os.cpu_count() or 1) + 4) // 2)
+    """Requests of more than a pass that wait or are answered: half of the threads in which MLflow answers requests, so
+    that the others stay free for short ones. Follows from the machine; no variable sets it."""
     threads: int = field(
         default_factory=lambda: max(1, len(os.sched_getaffinity(0)) - 1),
         metadata={"variable": "INTENTS_THREADS"},
@@ -34,7 +37,13 @@ class Limits:
     """Forward passes at a time, each on one thread. Unless set one core is left to HTTP, where there are several."""
 
 
-IN_PROCESS = Limits(rows=sys.maxsize, request_characters=sys.maxsize, queue=sys.maxsize, threads=1)
+IN_PROCESS = Limits(
+    rows=sys.maxsize,
+    request_characters=sys.maxsize,
+    queue=sys.maxsize,
+    long_requests=sys.maxsize,
+    threads=1,
+)
 """Whoever calls predict in a process of their own (a notebook, a Spark worker) may ask for as much as they like. A pass
 then takes as many threads as PyTorch is set to."""
 
@@ -45,7 +54,7 @@ def from_environment(environment: Mapping[str, str]) -> Limits:
         **{
             limit.name: _whole_number(variable, environment[variable])
             for limit in dataclasses.fields(Limits)
-            if (variable := limit.metadata["variable"]) in environment
+            if (variable := limit.metadata.get("variable", "")) in environment
         }
     )
 
