@@ -50,7 +50,10 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         results = measure(Path(name), Path(arguments.data), at_once=arguments.at_once)
-    benchmark.write("gate", {"arguments": vars(arguments), "verdicts": results})
+    for result in results.values():
+        result["lines"] = [line.replace(name, "…") for line in result["lines"]]
+    described = vars(arguments) | {"data": Path(arguments.data).name}
+    benchmark.write("gate", {"arguments": described, "verdicts": results})
     wrong = [name for name in CANDIDATES if not _is_due(name, results[name])]
     print(f"not as due: {', '.join(wrong)}" if wrong else "every verdict is the one that is due")
     return int(bool(wrong))

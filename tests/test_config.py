@@ -13,6 +13,7 @@ from intents.entry_points import (
     OpenSetConfig,
     PromoteConfig,
     ReductionConfig,
+    ScoreConfig,
     TuneConfig,
 )
 from intents.errors import ConfigError
@@ -30,9 +31,12 @@ DECLARATIONS = (
     CheckConfig,
     TuneConfig,
     CompareConfig,
+    ScoreConfig,
     ReductionConfig,
     OpenSetConfig,
 )
+NEEDED = {ScoreConfig: {"input": "texts.csv", "output": "answers.csv"}}
+"""What has no default that would do."""
 EVERY_FAMILYS = {
     "recipe": ("paper", ""),
     "model_name": ("", " "),
@@ -113,6 +117,11 @@ IMPOSSIBLE = {
     (CompareConfig, "name"): ("", " "),
     (CompareConfig, "resamples"): ("0", "199", "100001"),
     (CompareConfig, "seed"): ("-1", "4294967296"),
+    (ScoreConfig, "input"): ("", "texts", "texts.xlsx", ".csv"),
+    (ScoreConfig, "output"): ("", "answers", "answers.txt"),
+    (ScoreConfig, "column"): ("",),
+    (ScoreConfig, "model"): ("", " "),
+    (ScoreConfig, "workers"): ("-1", "1025"),
     (CheckConfig, "model_name"): ("", " "),
     (CheckConfig, "max_length"): ("2", "8193"),
     (CheckConfig, "findings"): ("findings", "findings.xlsx", " "),
@@ -124,7 +133,7 @@ IMPOSSIBLE = {
     (OpenSetConfig, "seeds"): ("0", "-1", "1001"),
     (OpenSetConfig, "hyperparams"): ("epochs", "=3", "epoch=3", "test_size=0.3"),
 }
-ANY_TEXT_WILL_DO = {"force", "data", "noise", "corrections", "blacklist"}
+ANY_TEXT_WILL_DO = {"force", "keep", "data", "noise", "corrections", "blacklist"}
 EDGES = [
     (DataConfig, {"min_per_intent": "1", "max_per_intent": "1", "split_seed": "4294967295"}),
     (BertHyperparams, {"max_length": "3", "batch_size": "1", "epochs": "1", "learning_rate": "1"}),
@@ -154,7 +163,7 @@ def test_an_impossible_value_is_refused_with_its_name_and_the_way_to_mend_it(
     declaration: type, name: str, text: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        parameters.build(declaration, {name: text})
+        parameters.build(declaration, NEEDED.get(declaration, {}) | {name: text})
     assert f"{name}=" in str(caught.value) or f"({text})" in str(caught.value)
     assert "expected" in str(caught.value)
     assert "-P " in str(caught.value)
