@@ -3,6 +3,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data/clinc150
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# Two processes, each on one core; a file's tests stay together, since they share what is slow to make.
+PYTEST := OMP_NUM_THREADS=1 pytest --numprocesses 2 --dist loadfile
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: train test test-services check format bench bench-serving fuzz prove-promotion mlproject install
@@ -11,7 +13,7 @@ train: install
 	mlflow run . -e train_bert --env-manager local
 
 test: install
-	pytest
+	$(PYTEST)
 
 test-services: install
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,minilm,postgresql,spark]'
@@ -21,7 +23,7 @@ check: install
 	ruff format --check src registry tests bench
 	ruff check src registry tests bench
 	mypy
-	pytest
+	$(PYTEST)
 
 format: install
 	ruff format src registry tests bench
