@@ -73,7 +73,7 @@ def test_rows_come_out_in_order_with_their_line_what_they_carried_and_the_answer
         assert found == values, name
     (refused,) = read(shards.rejected_file(output))
     assert refused["reason"] == "text is blank"
-    assert not shards.part_folder(output).exists()
+    assert not list(shards.part_folder(output).iterdir())
 
 
 def test_a_scoring_that_was_killed_goes_on_after_its_last_finished_shard(
@@ -124,6 +124,38 @@ def test_another_model_does_not_go_on_from_an_unfinished_scoring(
         begun(path, output, {"model": "two"})
 
 
+def test_what_a_cut_off_clean_up_leaves_is_not_joined_to_another_scoring(
+    write: Callable[..., Path], tmp_path: Path, model: Model
+):
+    path, output = write("in.csv", [{"text": f"{n}"} for n in range(3000)]), tmp_path / "out.csv"
+    work = scored(path, output, model, chunks=1)
+    work.finish_shard()
+    for chunk in begun(path, output)[0].chunks(work.done.end):
+        said = model.answered(chunk.texts)
+        work.add(writing.rows(chunk, said.places, said.answers, work.schema), chunk.refused, end=chunk.end)
+        work.finish_shard()
+    folder = shards.part_folder(output)
+    kept = {file.name: file.read_bytes() for file in folder.iterdir()}
+    assert sum(name.endswith(".json") for name in kept) == 1 + 3  # the state, and three shards
+    for first in (shards.STATE, "000000.json"):
+        for name, content in kept.items():
+            (folder / name).write_bytes(content)
+        (folder / first).unlink()
+        _, other = begun(path, output, {"model": "two"})
+        assert (other.count, other.done.end) == (0, 0)
+        assert [file.name for file in folder.iterdir()] == [shards.STATE]
+
+
+def test_the_folder_goes_once_nothing_in_it_is_wanted(tmp_path: Path):
+    output = tmp_path / "out.csv"
+    with shards.alone(output):
+        (shards.part_folder(output) / "000000.json").touch()
+    assert shards.part_folder(output).is_dir()
+    with shards.alone(output):
+        (shards.part_folder(output) / "000000.json").unlink()
+    assert not shards.part_folder(output).exists()
+
+
 def test_two_scorings_at_once_never_write_one_output(tmp_path: Path):
     output = tmp_path / "out.csv"
     with (
@@ -141,6 +173,39 @@ def test_numbers_that_json_has_not_are_null(tmp_path: Path, model: Model):
     work.finish_shard()
     work.join()
     assert [row["price"] for row in read(tmp_path / "out.jsonl")] == [None, None, 1.5]
+
+
+def test_numbers_that_json_has_not_are_null_also_in_lists_and_structs(tmp_path: Path, model: Model):
+    path, nan = tmp_path / "in.parquet", float("nan")
+    table = pyarrow.table({"text": ["你好"], "list": [[nan, 1.0]], "struct": [{"x": nan, "y": [nan]}]})
+    pyarrow.parquet.write_table(table, path)
+    work = scored(path, tmp_path / "out.jsonl", model)
+    work.finish_shard()
+    work.join()
+    (row,) = read(tmp_path / "out.jsonl")
+    assert (row["list"], row["struct"]) == ([None, 1.0], {"x": None, "y": [None]})
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pyarrow.binary(),
+        pyarrow.binary(16),
+        pyarrow.binary_view(),
+        pyarrow.large_binary(),
+        pyarrow.dictionary(pyarrow.int32(), pyarrow.binary()),
+        pyarrow.list_(pyarrow.binary()),
+        pyarrow.struct([("x", pyarrow.int32()), ("y", pyarrow.list_(pyarrow.binary(4)))]),
+        pyarrow.map_(pyarrow.string(), pyarrow.binary()),
+    ],
+    ids=str,
+)
+def test_bytes_of_any_kind_are_refused_beforehand(kind: pyarrow.DataType, tmp_path: Path):
+    schema = pyarrow.schema([("text", pyarrow.string()), ("hash", kind)])
+    for suffix in (".jsonl", ".csv"):
+        with pytest.raises(ScoringError, match="column hash holds"):
+            writing.check_schema(schema, tmp_path / f"out{suffix}")
+    writing.check_schema(schema, tmp_path / "out.parquet")
 
 
 def test_types_of_parquet_stay_what_they_were(tmp_path: Path, model: Model):

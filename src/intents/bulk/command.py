@@ -1,11 +1,10 @@
 """score: a file of texts in, a file of answers out, in the same order."""
 
 import contextlib
-import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +31,10 @@ def score(config: ScoreConfig, *, say: Callable[[str], None]) -> str:
     crew.begin_to_import()
     schema = columns.schema(source.schema)
     with contextlib.ExitStack() as stack:
-        directory = _fetched(config.model, Path(stack.enter_context(tempfile.TemporaryDirectory())))
-        workers = stack.enter_context(_at_work(directory, config))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        stack.enter_context(interrupts.stop_the_run())
+        directory = _fetched(config.model, folder)
+        workers = stack.enter_context(Crew(directory, config.workers or processes.cores()))
         loaded = time.monotonic()
         stack.enter_context(shards.alone(output))
         work = Shards(output, schema, _identity(path, workers.digest, config))
@@ -42,18 +43,12 @@ def score(config: ScoreConfig, *, say: Callable[[str], None]) -> str:
         before = work.done
         reasons = _score(source, work, workers, say=say)
         if not work.done.scored:
-            shutil.rmtree(work.folder)
+            work.clear()
             raise _nothing(path, work.done, reasons)
         work.join()
     for note in source.notes:
         say(f"note: {note}")
     return _summary(output, work.done, before, starting=loaded - began, scoring=time.monotonic() - loaded)
-
-
-@contextlib.contextmanager
-def _at_work(directory: Path, config: ScoreConfig) -> Iterator[Crew]:
-    with interrupts.stop_the_run(), Crew(directory, config.workers or processes.cores()) as workers:
-        yield workers
 
 
 def _opened(path: Path, output: Path, config: ScoreConfig) -> Source:

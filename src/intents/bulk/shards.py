@@ -95,7 +95,8 @@ class Shards:
 
     def _require_identity(self, identity: dict[str, Any]) -> None:
         state = self.folder / STATE
-        if not self._record(0).is_file():
+        if not (state.is_file() and self._record(0).is_file()):
+            self.clear()  # what is left of another scoring must not be joined to this one
             _write_whole(state, identity)
         before = json.loads(state.read_text("utf-8"))
         other = [name for name in identity if before.get(name) != identity[name]]
@@ -143,7 +144,7 @@ class Shards:
         self._open = None
 
     def join(self) -> None:
-        """Puts the output and the file of what can't be scored in place, each in one step; the folder goes."""
+        """Puts the output and the file of what can't be scored in place, each in one step."""
         joined, refused = self.folder / f"joined{self.output.suffix.lower()}", self.folder / "joined.rejected"
         FORMATS[self.output.suffix.lower()].join(
             [self._data(number) for number in range(self.count)], joined, self.schema
@@ -158,7 +159,14 @@ class Shards:
             rejected_file(self.output).unlink()
         os.replace(joined, self.output)
         sync(self.output.absolute().parent)
-        shutil.rmtree(self.folder)
+        self.clear()
+
+    def clear(self) -> None:
+        """Nothing is done any more. A clear that is cut off leaves nothing that could be gone on with."""
+        (self.folder / STATE).unlink(missing_ok=True)
+        sync(self.folder)
+        for left in self.folder.glob("[0-9]*"):
+            left.unlink()
 
 
 def part_folder(output: Path) -> Path:
@@ -186,6 +194,7 @@ def alone(output: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        # Here alone, and before the lock is let go: whoever comes next makes a folder and a lock of their own.
         if not any(folder.glob("[0-9]*.json")):
             shutil.rmtree(folder, ignore_errors=True)
         lock.release()

@@ -54,7 +54,10 @@ class Jsonl(_Lines):
             added = _objects(batch.drop_columns([chunks.LINE]))
             rows = (_spliced(line, ours) for line, ours in zip(carried, added, strict=True))
         else:
-            rows = (json.dumps(row, ensure_ascii=False, default=str).encode() for row in _objects(batch))
+            rows = (
+                json.dumps(row, ensure_ascii=False, allow_nan=False, default=str).encode()
+                for row in _objects(batch)
+            )
         self.handle.writelines(row + b"\n" for row in rows)
 
     @staticmethod
@@ -108,15 +111,25 @@ FORMATS: dict[str, type[Format]] = {".jsonl": Jsonl, ".csv": Csv, ".parquet": Pa
 
 def check_schema(schema: Any, output: Path) -> None:
     """Raises ScoringError where the output's format can't hold a column."""
-    kinds = pyarrow.types
     for field in schema if output.suffix.lower() != ".parquet" else ():
-        is_binary = kinds.is_binary(field.type) or kinds.is_large_binary(field.type)
-        is_nested = kinds.is_nested(field.type) and output.suffix.lower() == ".csv"
-        if field.name != chunks.LINE and (is_binary or is_nested):
+        is_nested = pyarrow.types.is_nested(field.type) and output.suffix.lower() == ".csv"
+        if field.name != chunks.LINE and (_holds_bytes(field.type) or is_nested):
             raise ScoringError(
                 f"{output}: column {field.name} holds {str(field.type)[:60]}, which {output.suffix} can't. Name the "
                 "columns to carry along, keep=…, or write .parquet."
             )
+
+
+def _holds_bytes(kind: Any) -> bool:
+    kinds = pyarrow.types
+    if kinds.is_struct(kind):
+        return any(_holds_bytes(field.type) for field in kind.fields)
+    if kinds.is_map(kind):
+        return _holds_bytes(kind.key_type) or _holds_bytes(kind.item_type)
+    if hasattr(kind, "value_type"):  # a dictionary, or a list of any kind
+        return _holds_bytes(kind.value_type)
+    are_bytes = (kinds.is_binary, kinds.is_large_binary, kinds.is_fixed_size_binary, kinds.is_binary_view)
+    return any(are(kind) for are in are_bytes)
 
 
 def _append(shards: Iterable[Path], joined: Any) -> None:
@@ -126,13 +139,23 @@ def _append(shards: Iterable[Path], joined: Any) -> None:
 
 
 def _objects(batch: Any) -> list[dict[str, Any]]:
-    """The rows; what JSON has no number for is null."""
-    cells = [
-        [None if isinstance(value, float) and not math.isfinite(value) else value for value in column]
-        for column in (column.to_pylist() for column in batch.columns)
-    ]
+    """The rows as JSON can hold them."""
+    cells = [[_jsonable(value) for value in column.to_pylist()] for column in batch.columns]
     names = batch.schema.names
     return [dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True)]
+
+
+def _dumped(row: dict[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False, allow_nan=False, default=str)
+
+
+def _jsonable(value: Any) -> Any:
+    """What JSON has no number for is null, however deep."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _jsonable(inner) for name, inner in value.items()}
+    return [_jsonable(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _spliced(line: bytes, ours: dict[str, Any]) -> bytes:
