@@ -80,6 +80,25 @@ def test_a_record_with_another_number_of_fields_is_refused(tmp_path: Path):
     assert chunk.refused == [Refused(3, detail)]
 
 
+def test_a_csv_in_another_encoding_is_refused_chunk_by_chunk(tmp_path: Path):
+    path = tmp_path / "gbk.csv"
+    path.write_bytes(b"text\n" + "你好呀\n".encode("gbk") * 5000)
+    found = all_chunks(path)
+    assert max(len(chunk.refused) for chunk in found) <= chunks.ROWS
+    assert [row.line for chunk in found for row in chunk.refused] == list(range(2, 5002))
+    assert {row.reason.split(":")[0] for chunk in found for row in chunk.refused} == {"not UTF-8"}
+    after = found[0].end
+    assert [chunk.end for chunk in all_chunks(path, after)] == [chunk.end for chunk in found[1:]]
+
+
+def test_a_record_of_which_one_line_is_not_utf_8_is_refused_whole_and_once(tmp_path: Path):
+    path = tmp_path / "in.csv"
+    path.write_bytes(b'text\n"a\n\xff\xfe\nb"\nlast\n')
+    (chunk,) = all_chunks(path)
+    assert list(chunk.texts) == ["last"]
+    assert [row.line for row in chunk.refused] == [3]
+
+
 def test_a_chunk_of_long_lines_is_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(chunks, "CHARACTERS", 1000)
     path = tmp_path / "rows.jsonl"

@@ -110,7 +110,7 @@ def _cell(value: object) -> str | None:
 
 def _open_csv(path: Path, wanted: Wanted) -> Source:
     problems = Problems()
-    _, header = next(tables.csv_records(path, problems), (0, []))
+    header = _header(tables.csv_records(path, problems))
     if not header:
         problems.raise_if_any(of=str(path), expected="Expected .csv in UTF-8, with a header.")
         raise DataError(f"{path}: the file holds no rows.")
@@ -122,17 +122,24 @@ def _open_csv(path: Path, wanted: Wanted) -> Source:
     )
 
 
+def _header(records: Iterator[tuple[int, list[str]]]) -> list[str]:
+    """The fields of the first record that has any; what follows it is left to be read."""
+    return next((fields for _, fields in records if fields), [])
+
+
 def _csv_chunks(path: Path, column: str, names: list[str], schema: Any, after: int) -> Iterator[Chunk]:
     refusals = Refusals(after)
     gathering = Gathering(schema, refusals)
     text, places = names.index(column), [names.index(name) for name in schema.names]
-    for line, fields in itertools.islice(tables.csv_records(path, refusals), 1, None):
+    records = tables.csv_records(path, refusals)
+    _header(records)
+    for line, fields in records:
         if line <= after:
             continue
         if len(fields) == len(names):
             cells = [fields[place] for place in places]
             gathering.add(line, fields[text], cells, characters=sum(map(len, fields)))
-        else:
+        elif fields:
             wrong = tables.wrong_number(fields, names)
             refusals.add(path, line, wrong.kind, wrong.detail)
         if gathering.is_full:

@@ -81,6 +81,8 @@ def read(path: Path, problems: Problems) -> tuple[Correction, ...]:
     decided: list[Correction] = []
     names: list[str] = []
     for place, fields in csv_records(path, problems):
+        if not fields:
+            continue
         if not names:
             names = [name.strip() for name in fields]
             missing = [name for name in COLUMNS if name not in names]

@@ -29,6 +29,8 @@ def read_csv(path: Path, problems: Problems, *, needs_label: bool) -> pd.DataFra
     places: dict[str, int] = {}
     names: list[str] = []
     for line, fields in csv_records(path, problems):
+        if not fields:
+            continue
         if not names:
             names = [name.strip() for name in fields]
             rejected = check_columns(names, needed=_needed(needs_label=needs_label))
@@ -49,36 +51,38 @@ def read_csv(path: Path, problems: Problems, *, needs_label: bool) -> pd.DataFra
 
 
 class _Feed:
-    """The decoded lines of a file, for the csv module; `first` is the number of the first one since it was set to 0.
+    """The lines of a file, for the csv module, which doesn't say which of them a record runs over.
 
-    A record may run over several lines, and the csv module doesn't say which.
+    Since both were last reset, `first` is the number of the first line, and `wrong` why a line is not UTF-8, with its
+    number.
     """
 
     def __init__(self, path: Path, problems: Problems) -> None:
-        self.path, self.problems, self.first = path, problems, 0
+        self.first, self.wrong = 0, (0, "")
         self._lines = numbered_lines(path, problems)
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        for number, line in self._lines:
-            try:
-                text = line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                self.problems.add(self.path, number, "not UTF-8", f"byte {error.start}")
-                continue
-            self.first = self.first or number
-            return text
-        raise StopIteration
+        number, line = next(self._lines)
+        self.first = self.first or number
+        try:
+            return line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            self.wrong = number, f"byte {error.start}"
+            return line.decode("utf-8", "surrogateescape")
 
 
 def csv_records(path: Path, problems: Problems) -> Iterator[tuple[int, list[str]]]:
-    """(number of its first line, fields) of each record that is not blank; what is no CSV goes to `problems`."""
+    """(number of its first line, fields) of each record that is not blank; what is no CSV goes to `problems`.
+
+    A record that is not UTF-8 goes there, too; it has no fields here.
+    """
     feed = _Feed(path, problems)
     reader = csv.reader(feed, strict=True)
     while True:
-        feed.first = 0
+        feed.first, feed.wrong = 0, (0, "")
         try:
             fields = next(reader)
         except StopIteration:
@@ -86,7 +90,11 @@ def csv_records(path: Path, problems: Problems) -> Iterator[tuple[int, list[str]
         except csv.Error as error:
             problems.add(path, feed.first, "not CSV", f"{error} (is a quote never closed?)")
             continue
-        if any(field.strip() for field in fields):
+        number, detail = feed.wrong
+        if number:
+            problems.add(path, number, "not UTF-8", detail)
+            yield feed.first, []
+        elif any(field.strip() for field in fields):
             yield feed.first, fields
 
 
