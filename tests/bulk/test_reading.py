@@ -91,6 +91,14 @@ def test_a_csv_in_another_encoding_is_refused_chunk_by_chunk(tmp_path: Path):
     assert [chunk.end for chunk in all_chunks(path, after)] == [chunk.end for chunk in found[1:]]
 
 
+def test_records_that_are_no_csv_are_refused_chunk_by_chunk(tmp_path: Path):
+    path = tmp_path / "in.csv"
+    path.write_text("text\n" + '"a"b\n' * 3000, encoding="utf-8")
+    found = all_chunks(path)
+    assert max(len(chunk.refused) for chunk in found) <= chunks.ROWS
+    assert sum(len(chunk.refused) for chunk in found) == 3000
+
+
 def test_a_record_of_which_one_line_is_not_utf_8_is_refused_whole_and_once(tmp_path: Path):
     path = tmp_path / "in.csv"
     path.write_bytes(b'text\n"a\n\xff\xfe\nb"\nlast\n')

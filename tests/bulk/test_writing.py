@@ -177,13 +177,16 @@ def test_numbers_that_json_has_not_are_null(tmp_path: Path, model: Model):
 
 def test_numbers_that_json_has_not_are_null_also_in_lists_and_structs(tmp_path: Path, model: Model):
     path, nan = tmp_path / "in.parquet", float("nan")
-    table = pyarrow.table({"text": ["你好"], "list": [[nan, 1.0]], "struct": [{"x": nan, "y": [nan]}]})
+    pairs = pyarrow.array([[("a", nan)]], pyarrow.map_(pyarrow.string(), pyarrow.float64()))
+    nested = {"list": [[nan, 1.0]], "struct": [{"x": nan, "y": [nan]}], "map": pairs}
+    table = pyarrow.table({"text": ["你好"]} | nested)
     pyarrow.parquet.write_table(table, path)
     work = scored(path, tmp_path / "out.jsonl", model)
     work.finish_shard()
     work.join()
     (row,) = read(tmp_path / "out.jsonl")
     assert (row["list"], row["struct"]) == ([None, 1.0], {"x": None, "y": [None]})
+    assert row["map"] == [["a", None]]
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,7 @@ def _jsonable(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
         return {name: _jsonable(inner) for name, inner in value.items()}
-    return [_jsonable(inner) for inner in value] if isinstance(value, list) else value
+    return [_jsonable(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _spliced(line: bytes, ours: dict[str, Any]) -> bytes:

@@ -77,7 +77,7 @@ class _Feed:
 def csv_records(path: Path, problems: Problems) -> Iterator[tuple[int, list[str]]]:
     """(number of its first line, fields) of each record that is not blank; what is no CSV goes to `problems`.
 
-    A record that is not UTF-8 goes there, too; it has no fields here.
+    So does one that is not UTF-8; neither has any fields here.
     """
     feed = _Feed(path, problems)
     reader = csv.reader(feed, strict=True)
@@ -89,6 +89,7 @@ def csv_records(path: Path, problems: Problems) -> Iterator[tuple[int, list[str]
             return
         except csv.Error as error:
             problems.add(path, feed.first, "not CSV", f"{error} (is a quote never closed?)")
+            yield feed.first, []
             continue
         number, detail = feed.wrong
         if number:
