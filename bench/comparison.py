@@ -46,9 +46,9 @@ Generator = np.random.Generator
 def main() -> int:
     arguments = _arguments()
     quieten()
-    baseline, candidate = _sides(arguments.runs)
+    reference, candidate = _sides(arguments.runs)
     began = time.monotonic()
-    real = compare(baseline, candidate)
+    real = compare(reference, candidate)
     seconds = time.monotonic() - began
     print(table.verdict_line(real), flush=True)
     results: dict[str, Any] = {
@@ -57,16 +57,16 @@ def main() -> int:
             "out-of-scope": real.out_of_scope_rows,
             "intents": len(real.per_intent),
         },
-        "the two runs": {name: [c.baseline, c.candidate, c.low, c.high] for name, c in real.changes.items()},
+        "the two runs": {name: [c.reference, c.candidate, c.low, c.high] for name, c in real.changes.items()},
         "rows right by one run only": [real.broken_rows, real.fixed_rows],
         "seconds a comparison": round(seconds, 2),
     }
     print(results, flush=True)
-    results["false alarms"] = _false_alarms(baseline, candidate, times=arguments.swaps)
+    results["false alarms"] = _false_alarms(reference, candidate, times=arguments.swaps)
     print(results["false alarms"], flush=True)
     for points, churn in SCENES:
         key = f"{points:+g} points" + (f", {churn:.0%} more disagreement" if churn else "")
-        world = _world(baseline, candidate, points=points, churn=churn, generator=np.random.default_rng(2))
+        world = _world(reference, candidate, points=points, churn=churn, generator=np.random.default_rng(2))
         results[key] = _detections(*world, points=points, times=arguments.resamplings)
         print(key, results[key], flush=True)
     benchmark.write("comparison", {"swaps": arguments.swaps, "resamplings": arguments.resamplings, **results})
@@ -94,11 +94,11 @@ def _sides(runs: str) -> list[Side]:
     return found
 
 
-def _false_alarms(baseline: Side, candidate: Side, *, times: int) -> dict[str, float]:
+def _false_alarms(reference: Side, candidate: Side, *, times: int) -> dict[str, float]:
     """The shares of swaps that each rule calls a difference."""
     counts: Counter[str] = Counter()
     for number in range(times):
-        sides = _swapped(baseline, candidate, np.random.default_rng([1, number]))
+        sides = _swapped(reference, candidate, np.random.default_rng([1, number]))
         counts.update(_calls(compare(*sides, seed=number)))
     return {"swaps": times} | {rule: count / times for rule, count in sorted(counts.items())}
 
@@ -116,22 +116,22 @@ def _calls(found: Comparison) -> list[str]:
     return [rule for rule, is_called in called.items() if is_called]
 
 
-def _swapped(baseline: Side, candidate: Side, generator: Generator) -> tuple[Side, Side]:
-    is_swapped = generator.random(len(baseline.predictions)) < 0.5
-    before, after = baseline.predictions.copy(), candidate.predictions.copy()
+def _swapped(reference: Side, candidate: Side, generator: Generator) -> tuple[Side, Side]:
+    is_swapped = generator.random(len(reference.predictions)) < 0.5
+    before, after = reference.predictions.copy(), candidate.predictions.copy()
     before.loc[is_swapped, SAID] = candidate.predictions.loc[is_swapped, SAID]
-    after.loc[is_swapped, SAID] = baseline.predictions.loc[is_swapped, SAID]
-    return _with(baseline, before), _with(candidate, after)
+    after.loc[is_swapped, SAID] = reference.predictions.loc[is_swapped, SAID]
+    return _with(reference, before), _with(candidate, after)
 
 
-def _detections(baseline: Side, candidate: Side, *, points: float, times: int) -> dict[str, float]:
+def _detections(reference: Side, candidate: Side, *, points: float, times: int) -> dict[str, float]:
     """How many samples of test rows give the right verdict."""
-    truth = compare(baseline, candidate)
+    truth = compare(reference, candidate)
     expected = BETTER if points > 0 else WORSE
     verdicts: Counter[str] = Counter()
     for number in range(times):
-        rows = _drawn(baseline.predictions, np.random.default_rng([3, number]))
-        drawn = [_with(s, s.predictions.iloc[rows].reset_index(drop=True)) for s in (baseline, candidate)]
+        rows = _drawn(reference.predictions, np.random.default_rng([3, number]))
+        drawn = [_with(s, s.predictions.iloc[rows].reset_index(drop=True)) for s in (reference, candidate)]
         verdicts[compare(*drawn, seed=number).verdict] += 1
     return {
         "resamplings": times,
@@ -144,21 +144,21 @@ def _detections(baseline: Side, candidate: Side, *, points: float, times: int) -
 
 
 def _world(
-    baseline: Side, candidate: Side, *, points: float, churn: float, generator: Generator
+    reference: Side, candidate: Side, *, points: float, churn: float, generator: Generator
 ) -> tuple[Side, Side]:
-    """Both sides, the candidate right on exactly so many points more in-scope rows than the baseline."""
-    mistaken = _mistaker(baseline, candidate, generator)
-    right = [_is_right(side) for side in (baseline, candidate)]
+    """Both sides, the candidate right on exactly so many points more in-scope rows than the reference."""
+    mistaken = _mistaker(reference, candidate, generator)
+    right = [_is_right(side) for side in (reference, candidate)]
     both_right = generator.permutation(np.flatnonzero(right[0] & right[1]))
-    each = round(churn / 2 * int((baseline.predictions["true_intent"] != "").sum()))
-    baseline = _turned(baseline, both_right[:each], mistaken, generator)
+    each = round(churn / 2 * int((reference.predictions["true_intent"] != "").sum()))
+    reference = _turned(reference, both_right[:each], mistaken, generator)
     candidate = _turned(candidate, both_right[each : 2 * each], mistaken, generator)
-    is_in_scope = (baseline.predictions["true_intent"] != "").to_numpy()
-    lead = int(_is_right(candidate).sum() - _is_right(baseline).sum())
+    is_in_scope = (reference.predictions["true_intent"] != "").to_numpy()
+    lead = int(_is_right(candidate).sum() - _is_right(reference).sum())
     wanted = round(points / 100 * is_in_scope.sum()) - lead
     turnable = np.flatnonzero(is_in_scope & (_is_right(candidate) == (wanted < 0)))
     turned = generator.choice(turnable, abs(wanted), replace=False)
-    return baseline, _turned(candidate, turned, str if wanted > 0 else mistaken, generator)
+    return reference, _turned(candidate, turned, str if wanted > 0 else mistaken, generator)
 
 
 def _is_right(side: Side) -> Any:
@@ -176,9 +176,9 @@ def _turned(side: Side, rows: Any, says: Callable[[str], str], generator: Genera
     return _with(side, table)
 
 
-def _mistaker(baseline: Side, candidate: Side, generator: Generator) -> Callable[[str], str]:
+def _mistaker(reference: Side, candidate: Side, generator: Generator) -> Callable[[str], str]:
     """Draws what a model takes an intent for: as one of the two did, or any other intent where neither was wrong."""
-    both = pd.concat([baseline.predictions, candidate.predictions])
+    both = pd.concat([reference.predictions, candidate.predictions])
     wrong = both[(both["true_intent"] != "") & (both["true_intent"] != both["pred_intent"])]
     taken_for = wrong.groupby("true_intent")["pred_intent"].agg(list).to_dict()
 

@@ -88,7 +88,7 @@ def _intent_failures(found: Any) -> list[str]:
     if lost.empty:
         return []
     named = ", ".join(
-        f"{intent} (F1 {row['baseline_f1']:.2f} -> {row['candidate_f1']:.2f})"
+        f"{intent} (F1 {row['reference_f1']:.2f} -> {row['candidate_f1']:.2f})"
         for intent, row in lost.head(NAMED_INTENTS).iterrows()
     )
     return [f"{len(lost)} intent(s) got worse by more than chance: {named}"]

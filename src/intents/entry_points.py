@@ -223,7 +223,7 @@ class CompareConfig:
     """Which runs are compared, and how closely."""
 
     runs: str = ""
-    """Two or more, comma-separated: run ids, versions (7 or name/7), production; the first is the baseline."""
+    """Two or more, comma-separated: run ids, versions (7 or name/7), production; the first is what the others are compared with."""
     name: str = REGISTERED_MODEL
     """Registered model that production and bare version numbers belong to."""
     resamples: int = 2000

@@ -74,11 +74,11 @@ def test_two_runs_on_the_same_rows_differ_by_what_they_logged(made: Runs):
     before, after = (mlflow.get_run(run.run_id).data.metrics for run in (made.first, made.seed))
     for name in ("accuracy", "f1_weighted", "f1_macro", "auroc", "fpr95", "ece"):
         change = found.changes[name]
-        assert change.baseline == pytest.approx(before[f"test_{name}"], abs=1e-6)
+        assert change.reference == pytest.approx(before[f"test_{name}"], abs=1e-6)
         assert change.candidate == pytest.approx(after[f"test_{name}"], abs=1e-6)
     assert found.left_out.seen == 0
     assert found.left_out.silent == ()
-    assert found.baseline_bytes == before["model_bytes"]
+    assert found.reference_bytes == before["model_bytes"]
     assert found.latency_ratio is not None
 
 
@@ -100,7 +100,7 @@ def test_the_comparisons_run_holds_the_page_the_numbers_and_the_verdict(made: Ru
 
 def test_versions_and_production_name_the_runs_they_were_registered_by(made: Runs):
     (found,) = compared("production", made.seed.version)[0].comparisons
-    assert (found.baseline, found.candidate) == (f"tiny/{made.first.version}", f"tiny/{made.seed.version}")
+    assert (found.reference, found.candidate) == (f"tiny/{made.first.version}", f"tiny/{made.seed.version}")
     (same,) = compared(made.first.run_id, f"tiny/{made.seed.version}")[0].comparisons
     assert {k: (v.low, v.high) for k, v in found.changes.items()} == {
         k: (v.low, v.high) for k, v in same.changes.items()
@@ -122,12 +122,12 @@ def test_other_rows_are_predicted_and_those_a_model_was_trained_on_left_out(made
     # On the rows kept, the first run's own predictions say what was predicted anew.
     said_before = logged_predictions(made.first.run_id).set_index("text")["pred_intent"]
     right = (said_before[kept["text"]].to_numpy() == kept["true_intent"].to_numpy()).mean()
-    assert found.changes["accuracy"].baseline == pytest.approx(right)
+    assert found.changes["accuracy"].reference == pytest.approx(right)
 
 
 def test_of_three_runs_two_are_compared_with_the_first_at_half_the_false_alarms(made: Runs):
     outcome, _ = compared("production", made.seed.run_id, made.rows.run_id)
-    assert [found.baseline for found in outcome.comparisons] == ["tiny/1", "tiny/1"]
+    assert [found.reference for found in outcome.comparisons] == ["tiny/1", "tiny/1"]
     assert [found.alpha for found in outcome.comparisons] == [0.025, 0.025]
     history = MlflowClient().get_metric_history(outcome.run_id, "change_accuracy")
     assert [metric.step for metric in history] == [1, 2]

@@ -88,7 +88,7 @@ def test_the_console_shows_rows_metrics_costs_intents_and_utterances():
     accuracy = found.changes["accuracy"]
     assert lines[7].split() == [
         "accuracy",
-        f"{accuracy.baseline:.4f}",
+        f"{accuracy.reference:.4f}",
         f"{accuracy.candidate:.4f}",
         f"{accuracy.change:+.4f}",
         f"[{accuracy.low:+.4f},",

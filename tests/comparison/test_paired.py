@@ -30,7 +30,7 @@ def test_the_metrics_are_scikit_learns_on_the_in_scope_rows():
     old, new = random_sides(300, 60, right=(0.7, 0.8), seed=1)
     found = compare(old, new, resamples=200)
     assert (found.rows, found.out_of_scope_rows) == (300, 60)
-    for made, value in ((old, "baseline"), (new, "candidate")):
+    for made, value in ((old, "reference"), (new, "candidate")):
         rows = made.predictions[made.predictions["true_intent"] != ""]
         true, said = rows["true_intent"], rows["pred_intent"]
         got = {name: getattr(change, value) for name, change in found.changes.items()}
@@ -66,7 +66,7 @@ def test_four_rows_fixed_and_none_broken_are_too_few_whatever_the_bootstrap_says
 
 
 def test_more_right_answers_and_less_f1_are_no_verdict():
-    # The baseline's wrong answers name an intent that is not compared, so they cost no precision; the candidate is
+    # The reference's wrong answers name an intent that is not compared, so they cost no precision; the candidate is
     # wrong on fewer of these rows, but takes a for b and b for a. F1 of both: 2 * 0.8 / 1.8 = 0.889, then 0.86.
     true = ["a"] * 100 + ["b"] * 100
     old = side("old", true, ["y"] * 20 + ["a"] * 80 + ["y"] * 20 + ["b"] * 80, intents=("a", "b", "y"))
@@ -74,7 +74,7 @@ def test_more_right_answers_and_less_f1_are_no_verdict():
     found = compare(old, new)
     assert (found.fixed_rows, found.broken_rows) == (12, 0)
     assert found.mcnemar_p < 0.001
-    assert found.changes["f1_weighted"].baseline == pytest.approx(1.6 / 1.8)
+    assert found.changes["f1_weighted"].reference == pytest.approx(1.6 / 1.8)
     assert found.changes["f1_weighted"].candidate == pytest.approx(0.86)
     assert (found.changes["accuracy"].verdict, found.changes["f1_weighted"].verdict) == (BETTER, WORSE)
     assert found.verdict == NO_DIFFERENCE
@@ -151,7 +151,7 @@ def test_each_intents_p_values_are_exact_tests_corrected_for_those_tested():
         assert row["candidate_recall"] == pytest.approx(sum(n == intent for _, n in own) / len(own))
         is_true = [t == intent for t in true]
         assert row["candidate_f1"] == pytest.approx(reference.f1_score(is_true, [n == intent for n in now]))
-        assert row["baseline_f1"] == pytest.approx(reference.f1_score(is_true, [w == intent for w in was]))
+        assert row["reference_f1"] == pytest.approx(reference.f1_score(is_true, [w == intent for w in was]))
         recall_p[intent] = stats.binomtest(broken, broken + fixed).pvalue
         turned = one_vs_rest(was, now, true, intent)
         assert turned != (broken, fixed)
@@ -193,8 +193,8 @@ def test_broken_and_fixed_utterances_come_with_both_answers_the_most_confidently
     assert found.broken.iloc[0].to_dict() == {
         "text": "utterance 1",
         "true_intent": "a",
-        "baseline_intent": "a",
-        "baseline_confidence": 0.9,
+        "reference_intent": "a",
+        "reference_confidence": 0.9,
         "candidate_intent": "c",
         "candidate_confidence": 0.7,
     }
@@ -208,7 +208,7 @@ def test_rows_that_either_model_has_seen_are_left_out_of_everything():
     found = compare(old, new, resamples=200)
     assert (found.rows, found.out_of_scope_rows) == (15, 3)
     assert (found.left_out.seen, found.left_out.out_of_scope_seen) == (5, 3)
-    assert found.changes["accuracy"].baseline == 10 / 15
+    assert found.changes["accuracy"].reference == 10 / 15
     assert found.left_out.silent == ()
 
 
@@ -226,10 +226,10 @@ def test_rows_of_an_intent_that_one_model_lacks_are_left_out_and_counted():
     found = compare(old, new, resamples=200)
     assert found.rows == 5
     assert found.left_out.rows_of_intent == {"z": 2}
-    assert (found.left_out.only_baseline, found.left_out.only_candidate) == (("y",), ("z",))
+    assert (found.left_out.only_reference, found.left_out.only_candidate) == (("y",), ("z",))
     assert list(found.per_intent.index) == ["a", "b"]
     # F1 of a is 2/3 (one of its two rows went to y), of b 1; y has no part in the mean.
-    assert found.changes["f1_macro"].baseline == pytest.approx(5 / 6)
+    assert found.changes["f1_macro"].reference == pytest.approx(5 / 6)
 
 
 def test_nothing_left_to_compare_is_said_with_the_reasons():
@@ -256,6 +256,6 @@ def test_latency_and_size_stand_side_by_side():
     new = side("new", true, true, latency=Latency(3.0, 4.0), size=50)
     found = compare(old, new, resamples=200)
     assert found.latency_ratio == 1.5
-    assert (found.baseline_latency, found.candidate_latency) == (old.latency, new.latency)
-    assert (found.baseline_bytes, found.candidate_bytes) == (100, 50)
+    assert (found.reference_latency, found.candidate_latency) == (old.latency, new.latency)
+    assert (found.reference_bytes, found.candidate_bytes) == (100, 50)
     assert compare(old, side("untimed", true, true), resamples=200).latency_ratio is None

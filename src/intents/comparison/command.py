@@ -45,11 +45,11 @@ def compare_runs(config: CompareConfig, *, say: Say) -> ComparisonOutcome:
                 place.mkdir()
             loaded = [named.load(model, place) for model, place in zip(models, places, strict=True)]
             _say_what_is_predicted(loaded, say)
-            baseline, *candidates = named.sides(loaded)
+            reference, *candidates = named.sides(loaded)
         comparisons = tuple(
             # So many candidates at once find a false difference so many times as often.
             compare(
-                baseline,
+                reference,
                 candidate,
                 resamples=config.resamples,
                 seed=config.seed,
@@ -86,7 +86,7 @@ def _log(comparisons: Sequence[Comparison]) -> None:
     candidates = ", ".join(found.candidate for found in comparisons)
     mlflow.set_tags(
         {
-            "mlflow.runName": f"compare {comparisons[0].baseline} with {candidates}",
+            "mlflow.runName": f"compare {comparisons[0].reference} with {candidates}",
             "verdict": "\n".join(table.verdict_line(found) for found in comparisons),
         }
     )

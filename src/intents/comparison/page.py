@@ -21,13 +21,13 @@ STYLE = (
     "svg{max-width:100%;height:auto}"
 )
 _TEXTS = frozenset(
-    {"intent", "utterance", "true intent", "baseline said", "candidate said", "metric", "interval"}
+    {"intent", "utterance", "true intent", "reference said", "candidate said", "metric", "interval"}
 )
 
 
 def page(comparisons: Sequence[Comparison]) -> str:
     """One section a candidate."""
-    title = f"Compared with {comparisons[0].baseline}"
+    title = f"Compared with {comparisons[0].reference}"
     body = "".join(_section(found) for found in comparisons)
     return (
         f"<!doctype html><html><head><meta charset='utf-8'><title>{html.escape(title)}</title>"
@@ -56,7 +56,7 @@ def _metrics(found: Comparison) -> str:
     rows = [
         [
             word,
-            _share(change.baseline),
+            _share(change.reference),
             _share(change.candidate),
             f"{change.change:+.4f}",
             f"[{change.low:+.4f}, {change.high:+.4f}] {'' if change.verdict == NO_DIFFERENCE else change.verdict}",
@@ -64,7 +64,7 @@ def _metrics(found: Comparison) -> str:
         for name, word in table.WORDS.items()
         if (change := found.changes.get(name)) is not None
     ]
-    return _table(["metric", "baseline", "candidate", "change", "interval"], rows)
+    return _table(["metric", "reference", "candidate", "change", "interval"], rows)
 
 
 def _plot(found: Comparison) -> str:
@@ -97,14 +97,14 @@ def _plot(found: Comparison) -> str:
 
 def _costs(found: Comparison) -> str:
     rows: list[list[str]] = []
-    before, after = found.baseline_latency, found.candidate_latency
+    before, after = found.reference_latency, found.candidate_latency
     if before is not None and after is not None:
         for word, old, new in (("p50, ms", before.p50, after.p50), ("p95, ms", before.p95, after.p95)):
             rows.append([word, f"{old:.2f}", f"{new:.2f}", f"{new / old:.2f}×"])
-    if found.baseline_bytes and found.candidate_bytes:
-        old, new = found.baseline_bytes, found.candidate_bytes
+    if found.reference_bytes and found.candidate_bytes:
+        old, new = found.reference_bytes, found.candidate_bytes
         rows.append(["size, MB", f"{old / 1e6:.2f}", f"{new / 1e6:.2f}", f"{new / old:.2f}×"])
-    return _table(["metric", "baseline", "candidate", "ratio"], rows)
+    return _table(["metric", "reference", "candidate", "ratio"], rows)
 
 
 def _utterances(turned: pd.DataFrame) -> str:
@@ -112,7 +112,7 @@ def _utterances(turned: pd.DataFrame) -> str:
         [
             row["text"],
             row["true_intent"],
-            f"{row['baseline_intent']} ({row['baseline_confidence']:.2f})",
+            f"{row['reference_intent']} ({row['reference_confidence']:.2f})",
             f"{row['candidate_intent']} ({row['candidate_confidence']:.2f})",
         ]
         for row in turned.head(MOST_UTTERANCES).to_dict("records")
@@ -122,7 +122,7 @@ def _utterances(turned: pd.DataFrame) -> str:
         if len(turned) > MOST_UTTERANCES
         else ""
     )
-    return _table(["utterance", "true intent", "baseline said", "candidate said"], rows) + more
+    return _table(["utterance", "true intent", "reference said", "candidate said"], rows) + more
 
 
 def _intents(found: Comparison) -> str:
@@ -130,7 +130,7 @@ def _intents(found: Comparison) -> str:
         [
             str(intent),
             int(row["rows"]),
-            _share(row["baseline_f1"]),
+            _share(row["reference_f1"]),
             _share(row["candidate_f1"]),
             f"{row['f1_change']:+.4f}",
             _p(row["f1_p"]),

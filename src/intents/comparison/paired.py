@@ -27,7 +27,7 @@ BETTER, WORSE, NO_DIFFERENCE = "better", "worse", "no real difference"
 class Change:
     """One metric of both models on the rows compared, and the interval of its change."""
 
-    baseline: float
+    reference: float
     candidate: float
     low: float
     high: float
@@ -35,8 +35,8 @@ class Change:
 
     @property
     def change(self) -> float:
-        """Candidate less baseline."""
-        return self.candidate - self.baseline
+        """Candidate less reference."""
+        return self.candidate - self.reference
 
     @property
     def verdict(self) -> str:
@@ -57,22 +57,22 @@ class LeftOut:
     seen: int
     out_of_scope_seen: int
     rows_of_intent: Mapping[str, int]
-    only_baseline: tuple[str, ...]
+    only_reference: tuple[str, ...]
     only_candidate: tuple[str, ...]
     silent: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a candidate changes against a baseline, on the rows that both can be measured on.
+    """What a candidate changes against a reference, on the rows that both can be measured on.
 
     `changes` by metric; auroc and fpr95 where there are out-of-scope rows. `broken_rows` and `fixed_rows` count
-    in-scope rows that only the baseline, or only the candidate, has right; `mcnemar_p` is theirs. `per_intent` has a
+    in-scope rows that only the reference, or only the candidate, has right; `mcnemar_p` is theirs. `per_intent` has a
     row an intent; its p-values are NaN below 20 test rows and corrected for the number of intents tested. `broken`
     and `fixed` hold the utterances, the most confidently wrong first.
     """
 
-    baseline: str
+    reference: str
     candidate: str
     rows: int
     out_of_scope_rows: int
@@ -86,9 +86,9 @@ class Comparison:
     broken: pd.DataFrame
     fixed: pd.DataFrame
     left_out: LeftOut
-    baseline_latency: Latency | None
+    reference_latency: Latency | None
     candidate_latency: Latency | None
-    baseline_bytes: int | None
+    reference_bytes: int | None
     candidate_bytes: int | None
 
     @property
@@ -104,9 +104,9 @@ class Comparison:
     @property
     def latency_ratio(self) -> float | None:
         """How many times as long the candidate's median is; None where a side was not timed."""
-        if self.baseline_latency is None or self.candidate_latency is None:
+        if self.reference_latency is None or self.candidate_latency is None:
             return None
-        return self.candidate_latency.p50 / self.baseline_latency.p50
+        return self.candidate_latency.p50 / self.reference_latency.p50
 
     @property
     def changed_intents(self) -> pd.DataFrame:
@@ -116,17 +116,17 @@ class Comparison:
 
 
 def compare(
-    baseline: Side, candidate: Side, *, resamples: int = RESAMPLES, seed: int = 0, alpha: float = ALPHA
+    reference: Side, candidate: Side, *, resamples: int = RESAMPLES, seed: int = 0, alpha: float = ALPHA
 ) -> Comparison:
     """What the candidate changes. Raises ComparisonError where no row can be compared.
 
     Rows that a model has seen in training, and rows of intents that one model lacks, are left out. `alpha` is the
     share of false alarms that is accepted: intervals cover 1 - alpha.
     """
-    check_same_rows(baseline, candidate)
-    is_compared_R, left_out = _compared(baseline, candidate)
-    intents = sorted(set(baseline.intents) & set(candidate.intents))
-    before, after = baseline.predictions[is_compared_R], candidate.predictions[is_compared_R]
+    check_same_rows(reference, candidate)
+    is_compared_R, left_out = _compared(reference, candidate)
+    intents = sorted(set(reference.intents) & set(candidate.intents))
+    before, after = reference.predictions[is_compared_R], candidate.predictions[is_compared_R]
     is_in_scope_R = (before["true_intent"] != "").to_numpy()
     before_B, after_B = before[is_in_scope_R], after[is_in_scope_R]
     labels_B = _ids(before_B["true_intent"], intents)
@@ -134,7 +134,7 @@ def compare(
     was_right_B, is_right_B = (side.predicted_B == labels_B for side in answers)
     is_broken_B, is_fixed_B = was_right_B & ~is_right_B, is_right_B & ~was_right_B
     return Comparison(
-        baseline=baseline.name,
+        reference=reference.name,
         candidate=candidate.name,
         rows=len(labels_B),
         out_of_scope_rows=len(before) - len(labels_B),
@@ -146,21 +146,21 @@ def compare(
         mcnemar_p=float(statistics.mcnemar(is_broken_B.sum(), is_fixed_B.sum())),
         per_intent=_per_intent(answers, labels_B, intents),
         broken=_turned(before_B, after_B, is_broken_B, ranked_by="candidate_confidence"),
-        fixed=_turned(before_B, after_B, is_fixed_B, ranked_by="baseline_confidence"),
+        fixed=_turned(before_B, after_B, is_fixed_B, ranked_by="reference_confidence"),
         left_out=left_out,
-        baseline_latency=baseline.latency,
+        reference_latency=reference.latency,
         candidate_latency=candidate.latency,
-        baseline_bytes=baseline.model_bytes,
+        reference_bytes=reference.model_bytes,
         candidate_bytes=candidate.model_bytes,
     )
 
 
-def _compared(baseline: Side, candidate: Side) -> tuple[Booleans, LeftOut]:
+def _compared(reference: Side, candidate: Side) -> tuple[Booleans, LeftOut]:
     """Which rows are compared, and the account of the others."""
-    true_R = baseline.predictions["true_intent"].astype(str).to_numpy()
-    known = [side.is_seen_B for side in (baseline, candidate) if side.is_seen_B is not None]
+    true_R = reference.predictions["true_intent"].astype(str).to_numpy()
+    known = [side.is_seen_B for side in (reference, candidate) if side.is_seen_B is not None]
     is_seen_R = np.any(known, axis=0) if known else np.zeros(len(true_R), dtype=bool)
-    shared = set(baseline.intents) & set(candidate.intents)
+    shared = set(reference.intents) & set(candidate.intents)
     is_out_of_scope_R = true_R == ""
     is_unshared_R = ~is_out_of_scope_R & ~np.isin(true_R, sorted(shared)) & ~is_seen_R
     is_compared_R = ~is_seen_R & ~is_unshared_R
@@ -171,13 +171,13 @@ def _compared(baseline: Side, candidate: Side) -> tuple[Booleans, LeftOut]:
             str(intent): int(count)
             for intent, count in pd.Series(true_R[is_unshared_R]).value_counts().sort_index().items()
         },
-        only_baseline=tuple(sorted(set(baseline.intents) - shared)),
+        only_reference=tuple(sorted(set(reference.intents) - shared)),
         only_candidate=tuple(sorted(set(candidate.intents) - shared)),
-        silent=tuple(side.name for side in (baseline, candidate) if side.is_seen_B is None),
+        silent=tuple(side.name for side in (reference, candidate) if side.is_seen_B is None),
     )
     if not (is_compared_R & ~is_out_of_scope_R).any():
         raise ComparisonError(
-            f"{baseline.name} and {candidate.name}: of {int((~is_out_of_scope_R).sum())} in-scope test rows "
+            f"{reference.name} and {candidate.name}: of {int((~is_out_of_scope_R).sum())} in-scope test rows "
             f"{left_out.seen} were seen in training and {int(is_unshared_R.sum())} have an intent that only one model "
             "knows; none is left to compare. Name runs of one corpus, or test on rows that neither has seen."
         )
@@ -234,12 +234,12 @@ def _per_intent(answers: list[Answers], labels_B: Integers, intents: list[str]) 
     rows_C = _counted(labels_B, len(intents))
     before, after = answers
     table = pd.DataFrame({"rows": rows_C}, index=pd.Index(intents, name="intent"))
-    for name, side in (("baseline", before), ("candidate", after)):
+    for name, side in (("reference", before), ("candidate", after)):
         hits_C = _counted(labels_B[side.predicted_B == labels_B], len(intents))
         table[f"{name}_recall"] = hits_C / np.maximum(rows_C, 1)
         table[f"{name}_f1"] = f1_score(hits_C, rows_C, _counted(side.predicted_B, len(intents)))
     for metric in ("recall", "f1"):
-        table[f"{metric}_change"] = table[f"candidate_{metric}"] - table[f"baseline_{metric}"]
+        table[f"{metric}_change"] = table[f"candidate_{metric}"] - table[f"reference_{metric}"]
     was_right_B, is_right_B = before.predicted_B == labels_B, after.predicted_B == labels_B
     table["broken"] = _counted(labels_B[was_right_B & ~is_right_B], len(intents))
     table["fixed"] = _counted(labels_B[is_right_B & ~was_right_B], len(intents))
@@ -272,8 +272,8 @@ def _turned(
         {
             "text": before["text"].to_numpy(),
             "true_intent": before["true_intent"].to_numpy(),
-            "baseline_intent": before["pred_intent"].to_numpy(),
-            "baseline_confidence": before["confidence"].to_numpy(dtype=np.float64),
+            "reference_intent": before["pred_intent"].to_numpy(),
+            "reference_confidence": before["confidence"].to_numpy(dtype=np.float64),
             "candidate_intent": after["pred_intent"].to_numpy(),
             "candidate_confidence": after["confidence"].to_numpy(dtype=np.float64),
         }

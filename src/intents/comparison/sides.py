@@ -36,11 +36,11 @@ class Side:
     model_bytes: int | None = None
 
 
-def check_same_rows(baseline: Side, candidate: Side) -> None:
+def check_same_rows(reference: Side, candidate: Side) -> None:
     """Raises ComparisonError unless both answer the same rows in the same order."""
-    if not same_rows(baseline.predictions, candidate.predictions):
+    if not same_rows(reference.predictions, candidate.predictions):
         raise ComparisonError(
-            f"{baseline.name} and {candidate.name} answer different rows ({len(baseline.predictions)} and "
+            f"{reference.name} and {candidate.name} answer different rows ({len(reference.predictions)} and "
             f"{len(candidate.predictions)}); expected the same in the same order. Predict one's rows with the other."
         )
 

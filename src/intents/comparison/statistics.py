@@ -36,7 +36,7 @@ class Answers:
 
 
 def changes(
-    baseline: list[Measure],
+    reference: list[Measure],
     candidate: list[Measure],
     *,
     rows: int,
@@ -44,13 +44,13 @@ def changes(
     resamples: int,
     seed: int,
 ) -> dict[str, Floats]:
-    """The change of each compared metric, candidate less baseline, on each resample of the rows, shape (S,).
+    """The change of each compared metric, candidate less reference, on each resample of the rows, shape (S,).
 
     Both models answer the same resampled rows. Efron and Tibshirani 1993, chapters 6 and 13.
     """
     before, after = (
         resampled(side, rows=rows, out_of_scope_rows=out_of_scope_rows, resamples=resamples, seed=seed)
-        for side in (baseline, candidate)
+        for side in (reference, candidate)
     )
     return {name: after[name] - before[name] for name in COMPARED if name in after}
 

@@ -30,7 +30,7 @@ COUNTED = ("f1_weighted", "f1_macro", "accuracy")
 """Those of which answers are right: their intervals count where McNemar's test finds more than chance, too."""
 ADVICE = {
     BETTER: "prefer {candidate}",
-    WORSE: "keep {baseline}",
+    WORSE: "keep {reference}",
     NO_DIFFERENCE: "these rows can't tell them apart: choose by latency and size",
 }
 SHOWN_UTTERANCES, SHOWN_INTENTS = 5, 10
@@ -41,9 +41,9 @@ def verdict_line(found: Comparison) -> str:
     decisive = found.changes[DECISIVE]
     others = [f"{WORDS[name]} is {found.changes[name].verdict}" for name in _also_changed(found)]
     also = f"; but look at what else changed: {', '.join(others)}" if others else ""
-    advice = ADVICE[found.verdict].format(baseline=found.baseline, candidate=found.candidate)
+    advice = ADVICE[found.verdict].format(reference=found.reference, candidate=found.candidate)
     return (
-        f"{found.candidate} against {found.baseline}: {found.verdict}: weighted F1 {decisive.change * 100:+.2f} points "
+        f"{found.candidate} against {found.reference}: {found.verdict}: weighted F1 {decisive.change * 100:+.2f} points "
         f"[{decisive.low * 100:+.2f}, {decisive.high * 100:+.2f}], {found.fixed_rows} rows fixed and "
         f"{found.broken_rows} broken (McNemar p = {found.mcnemar_p:.2g}); {advice}{also}"
     )
@@ -62,10 +62,10 @@ def _also_changed(found: Comparison) -> list[str]:
 def text(found: Comparison) -> str:
     """What a person needs to decide, for the console, the verdict last."""
     lines = [
-        f"{found.candidate} against {found.baseline}",
+        f"{found.candidate} against {found.reference}",
         account(found),
         *(f"note: {note}" for note in notes(found)),
-        f"{'':<18}{'baseline':>10}{'candidate':>11}{'change':>10}   {coverage(found)}",
+        f"{'':<18}{'reference':>10}{'candidate':>11}{'change':>10}   {coverage(found)}",
         *(_line(WORDS[name], found.changes[name]) for name in WORDS if name in found.changes),
         *_costs(found),
         *_intents(found),
@@ -97,7 +97,7 @@ def notes(found: Comparison) -> Iterator[str]:
     for name in left_out.silent:
         yield f"{name} does not say what it was trained on; rows that it has seen would flatter it"
     for owner, intents in (
-        (found.baseline, left_out.only_baseline),
+        (found.reference, left_out.only_reference),
         (found.candidate, left_out.only_candidate),
     ):
         if intents:
@@ -108,18 +108,18 @@ def notes(found: Comparison) -> Iterator[str]:
 def _line(word: str, change: Change) -> str:
     mark = "" if change.verdict == NO_DIFFERENCE else f"  {change.verdict}"
     return (
-        f"{word:<18}{change.baseline:>10.4f}{change.candidate:>11.4f}{change.change:>+10.4f}   "
+        f"{word:<18}{change.reference:>10.4f}{change.candidate:>11.4f}{change.change:>+10.4f}   "
         f"[{change.low:+.4f}, {change.high:+.4f}]{mark}"
     )
 
 
 def _costs(found: Comparison) -> Iterator[str]:
-    before, after = found.baseline_latency, found.candidate_latency
+    before, after = found.reference_latency, found.candidate_latency
     if before is not None and after is not None:
         for word, old, new in (("p50 ms", before.p50, after.p50), ("p95 ms", before.p95, after.p95)):
             yield f"{word:<18}{old:>10.2f}{new:>11.2f}{new / old:>9.2f}x   one utterance, one thread"
-    if found.baseline_bytes and found.candidate_bytes:
-        sizes = found.baseline_bytes / 1e6, found.candidate_bytes / 1e6
+    if found.reference_bytes and found.candidate_bytes:
+        sizes = found.reference_bytes / 1e6, found.candidate_bytes / 1e6
         yield f"{'size MB':<18}{sizes[0]:>10.2f}{sizes[1]:>11.2f}{sizes[1] / sizes[0]:>9.2f}x"
 
 
@@ -132,8 +132,8 @@ def _intents(found: Comparison) -> Iterator[str]:
     )
     for intent, row in changed.head(SHOWN_INTENTS).iterrows():
         yield (
-            f"  {intent}: F1 {row['baseline_f1']:.3f} -> {row['candidate_f1']:.3f} (p = {row['f1_p']:.2g}), "
-            f"recall {row['baseline_recall']:.3f} -> {row['candidate_recall']:.3f} (p = {row['recall_p']:.2g}), "
+            f"  {intent}: F1 {row['reference_f1']:.3f} -> {row['candidate_f1']:.3f} (p = {row['f1_p']:.2g}), "
+            f"recall {row['reference_recall']:.3f} -> {row['candidate_recall']:.3f} (p = {row['recall_p']:.2g}), "
             f"{row['rows']:.0f} rows"
         )
 
@@ -141,7 +141,7 @@ def _intents(found: Comparison) -> Iterator[str]:
 def _utterances(word: str, table: pd.DataFrame) -> Iterator[str]:
     yield f"{word}: {len(table)}" + (", the most confidently wrong first" if len(table) else "")
     for row in table.head(SHOWN_UTTERANCES).to_dict("records"):
-        said = f"{row['baseline_intent']} ({row['baseline_confidence']:.2f})"
+        said = f"{row['reference_intent']} ({row['reference_confidence']:.2f})"
         says = f"{row['candidate_intent']} ({row['candidate_confidence']:.2f})"
         yield f"  {row['text']!r} is {row['true_intent']}: {said} -> {says}"
 
@@ -161,7 +161,7 @@ def as_json(found: Comparison) -> dict[str, Any]:
             for name, change in found.changes.items()
         },
         "latency_ratio": found.latency_ratio,
-        "baseline_latency": _latency(found.baseline_latency),
+        "reference_latency": _latency(found.reference_latency),
         "candidate_latency": _latency(found.candidate_latency),
         "left_out": dataclasses.asdict(found.left_out),
         "per_intent": _records(found.per_intent.reset_index()),
