@@ -148,7 +148,9 @@ def history(config: PromoteConfig) -> Outcome:
         for entry in entries
     ]
     return Outcome(
-        "history", tuple(lines) or (f"nothing was ever published to {config.target}",), {"history": entries}
+        "history",
+        tuple(lines) or (f"nothing was ever published to {config.directory}",),
+        {"history": entries},
     )
 
 
@@ -218,6 +220,8 @@ def _of_gate(promotion: Promotion) -> list[str]:
     """What the gate found that a person should know."""
     found = promotion.evidence.get("gate", {})
     lines = [f"note: {note}" for note in found.get("notes", [])]
+    if found.get("accepted"):
+        lines += [f"accepted ({', '.join(found['accepted'])}): {found['verdict']}"]
     if found.get("forced"):
         lines += [f"forced ({found['forced']}) though: {reason}" for reason in found["reasons"]]
     return lines
@@ -232,7 +236,7 @@ def _connect() -> None:
 
 
 def _store(config: PromoteConfig) -> Store:
-    return Store(Path(config.target))
+    return Store(config.directory)
 
 
 def _require_live(target: Store) -> Path:

@@ -1,7 +1,8 @@
-"""The gate: a candidate may not be worse than what is published, by more than is tolerated, nor than a linear model.
+"""The gate: a candidate may not be worse than what is published, nor change silently what its readers rely on.
 
-It compares both on the candidate's test rows, without those that either has seen (intents.comparison), and refuses
-with the reasons, unless it is forced. What it found goes to the candidate's run and into the record.
+It compares both on the candidate's test rows, without those that either has seen, and judges as the end of a training
+does (intents.comparison.judgement). It refuses with the reasons, each with the word by which it can be accepted;
+what is worse can only be forced. What it found goes to the candidate's run and into the record.
 """
 
 import contextlib
@@ -12,132 +13,130 @@ from pathlib import Path
 from typing import Any
 
 from intents.entry_points import PromoteConfig
-from intents.errors import IntentsError, PromotionError
+from intents.errors import ArtifactError, PromotionError
 from registry import record
 from registry.publishing import Candidate, Check
+from registry.record import Promotion
 from registry.store import Store
 
 FILES = "gate"
 """Where in the candidate's run the comparison is put."""
-PASSED, REFUSED, FORCED, NOT_COMPARED = "passed", "refused", "forced", "not compared"
-POINTS = 100
-NAMED_INTENTS, EXAMPLES = 5, 5
+PASSED, REFUSED, FORCED, ACCEPTED, NOT_COMPARED = "passed", "refused", "forced", "accepted", "not compared"
 
 
-def gate(target: Store, candidate: Candidate, config: PromoteConfig) -> Check:
-    """A check that compares the candidate with what is live in `target`."""
-    return lambda directory: _judged(directory, target, candidate, config)
+def gate(target: Store, candidate: Candidate, config: PromoteConfig, *, log: bool = True) -> Check:
+    """A check that compares the candidate with what is live in `target`; with `log` its run shows what was found."""
+    return lambda directory: _judged(directory, target, candidate, config, log=log)
 
 
-def _judged(directory: Path, target: Store, candidate: Candidate, config: PromoteConfig) -> Mapping[str, Any]:
+def _judged(
+    directory: Path, target: Store, candidate: Candidate, config: PromoteConfig, *, log: bool
+) -> Mapping[str, Any]:
     """What was found. Raises PromotionError where it refuses."""
-    live = _comparable(target)
+    live = _live(target)
     if live is None:
-        return {"gate": NOT_COMPARED, "why": "nothing comparable is published", **_beside(candidate, [])}
-    try:
-        found = _compared(directory, live, candidate)
-    except IntentsError as error:
-        reasons, words, files = [f"it can't be compared: {error}"], "", {}
-    else:
-        from intents.comparison import table
-
-        reasons = [*failures(found, config), *_baseline_failures(_metrics(candidate))]
-        words, files = table.text(found), _files(found)
-    state = PASSED if not reasons else FORCED if config.force else REFUSED
-    evidence = {"gate": state, "against": live.name, "reasons": reasons, "forced": config.force or None}
-    _log(candidate, evidence, files)
-    if state == REFUSED:
-        listed = "\n".join(f"  - {reason}" for reason in reasons)
-        raise PromotionError(
-            f"the gate compared it with what is published:\n{words}\nrefused because\n{listed}\nWhat is published "
-            'stays live. Train a better one, or publish it all the same with --force "<reason>".'
-        )
+        return {"gate": NOT_COMPARED, "why": "nothing is published", **_first(candidate)}
+    weighed = _weighed(directory, live, candidate, config)
+    if weighed is None:
+        why = "what is published can't be read as a model"
+        return {"gate": NOT_COMPARED, "why": why, **_first(candidate)}
+    judgement, found = weighed
+    standing = judgement.against(config.accepted)
+    evidence = {
+        "gate": _state(judgement.reasons, standing, config),
+        "against": live.name,
+        "verdict": judgement.line,
+        "reasons": [reason.text for reason in judgement.reasons],
+        "accepted": sorted({reason.code for reason in judgement.reasons} & set(config.accepted)),
+        "forced": config.force or None,
+    }
+    if log:
+        _log(candidate, evidence, _files(found) if found else {})
+    if evidence["gate"] == REFUSED:
+        raise PromotionError(_refusal(judgement, standing, found, config))
     return evidence
 
 
-def failures(found: Any, config: PromoteConfig) -> list[str]:
-    """Why a comparison does not pass, a line each."""
-    f1 = found.changes["f1_weighted"]
-    reasons = []
-    if f1.low < config.min_f1_change:
-        reasons.append(
-            f"weighted F1 may have changed by {f1.low * POINTS:+.2f} points (lower bound), tolerated are "
-            f"{config.min_f1_change * POINTS:+.2f}"
-        )
-    auroc = found.changes.get("auroc")
-    if auroc is not None and auroc.low < config.min_auroc_change:
-        reasons.append(
-            f"AUROC may have changed by {auroc.low:+.4f} (lower bound), tolerated are {config.min_auroc_change:+.4f}"
-        )
-    ece = found.changes["ece"]
-    if ece.change > config.max_ece_change:
-        reasons.append(
-            f"the calibration error has changed by {ece.change:+.4f}, tolerated are {config.max_ece_change:+.4f}"
-        )
-    ratio = found.latency_ratio
-    if ratio is not None and ratio > config.max_latency_ratio:
-        reasons.append(
-            f"an utterance takes {ratio:.2f} times as long, tolerated are {config.max_latency_ratio:.2f}"
-        )
-    return reasons + _intent_failures(found)
+def _state(reasons: tuple[Any, ...], standing: tuple[Any, ...], config: PromoteConfig) -> str:
+    if standing:
+        return FORCED if config.force else REFUSED
+    return ACCEPTED if reasons else PASSED
 
 
-def _intent_failures(found: Any) -> list[str]:
-    lost = found.changed_intents
-    lost = lost[lost[["f1_change", "recall_change"]].min(axis=1) < 0]
-    if lost.empty:
-        return []
-    named = ", ".join(
-        f"{intent} (F1 {row['reference_f1']:.2f} -> {row['candidate_f1']:.2f})"
-        for intent, row in lost.head(NAMED_INTENTS).iterrows()
-    )
-    return [f"{len(lost)} intent(s) got worse by more than chance: {named}"]
+def _refusal(judgement: Any, standing: tuple[Any, ...], found: Any | None, config: PromoteConfig) -> str:
+    """The comparison, each reason, and what can be done."""
+    from intents.comparison import table
+    from intents.comparison.judgement import WORSE
+
+    lines = ["the gate compared it with what is published:", table.text(found)] if found else []
+    lines += [judgement.line, "refused because", *(f"  - {reason.text}" for reason in standing)]
+    if any(reason.code == WORSE for reason in standing):
+        advice = 'Train a better one, or publish it all the same with --force "<reason>".'
+    else:
+        codes = dict.fromkeys([*config.accepted, *judgement.accept])
+        advice = f"If that is what you want, add --accept {','.join(codes)} (it is recorded)."
+    lines += [f"What is published stays live. {advice}", judgement.hint]
+    return "\n".join(filter(None, lines))
 
 
-def _baseline_failures(metrics: Mapping[str, float]) -> list[str]:
-    if "baseline_f1_weighted" not in metrics:
-        return []
-    ours, theirs = metrics["test_f1_weighted"], metrics["baseline_f1_weighted"]
-    if ours > theirs:
-        return []
-    return [f"weighted F1 {ours:.4f} does not beat TF-IDF and logistic regression ({theirs:.4f})"]
-
-
-def _beside(candidate: Candidate, reasons: list[str]) -> dict[str, Any]:
-    """What a first publication has beside it: it may be worse than a linear model, which is said, not refused."""
-    return {"reasons": reasons, "notes": _baseline_failures(_metrics(candidate))}
-
-
-def _comparable(target: Store) -> Path | None:
-    """What is live, if this project published it and it is whole."""
+def _live(target: Store) -> Path | None:
+    """The directory that readers read now, be it published by this command or not."""
     live = target.live()
-    if live is None:
-        return None
-    with contextlib.suppress(PromotionError, OSError):
-        record.check(live)
-        return live
-    return None
+    if live is None and target.target.is_dir() and any(target.target.iterdir()):
+        return target.target
+    return live
 
 
-def _compared(directory: Path, live: Path, candidate: Candidate) -> Any:
+def _weighed(
+    directory: Path, live: Path, candidate: Candidate, config: PromoteConfig
+) -> tuple[Any, Any | None] | None:
+    """The judgement, and the comparison where what is live is whole; None where it is no model at all."""
     from intents import artifact
-    from intents.comparison import named, paired
+    from intents.comparison import named, replacement
+    from intents.comparison.judgement import unmeasured
     from intents.comparison.named import Loaded, Named
 
     identity = candidate.identity
-    with tempfile.TemporaryDirectory() as folder:
-        asked = Named(str(identity), identity.run_id, identity.model_id)
-        rows = named.predictions(asked, Path(folder))
-        ours = Loaded(asked.name, directory, artifact.load(directory), rows)
-        theirs = Loaded(f"published {live.name}", live, artifact.load(live), None)
-        return paired.compare(*named.sides([theirs, ours]))
+    run = replacement.run_of(identity.run_id)
+    after = replacement.describe(str(identity), directory, registered=identity.name, run=run)
+    promotion = _checked(live)
+    published = promotion.identity if promotion else None
+    try:
+        before = replacement.describe(
+            f"published {live.name}",
+            live,
+            registered=published.name if published else "",
+            run=replacement.run_of(published.run_id) if published else None,
+        )
+    except (ArtifactError, KeyError, TypeError, OSError):
+        return None
+    if published is None:
+        return unmeasured(
+            before, after, why="what is published is damaged, or nothing this command published"
+        ), None
+    with tempfile.TemporaryDirectory() as name:
+        ours = named.loaded(Named(after.name, identity.run_id, identity.model_id), directory, Path(name))
+        more = named.predictions(published.run_id, named.OUT_OF_FOLD, Path(name))
+        theirs = Loaded(before.name, live, artifact.load(live), None, more)
+        weighed = replacement.weigh(theirs, ours, described=(before, after), config=config)
+    return weighed.judgement, weighed.comparison
 
 
-def _metrics(candidate: Candidate) -> Mapping[str, float]:
-    from mlflow.tracking import MlflowClient
+def _checked(live: Path) -> Promotion | None:
+    """The record of what is live, if this command published it and it is whole."""
+    with contextlib.suppress(PromotionError, OSError):
+        return record.check(live)
+    return None
 
-    metrics: Mapping[str, float] = MlflowClient().get_run(candidate.identity.run_id).data.metrics
-    return metrics
+
+def _first(candidate: Candidate) -> dict[str, Any]:
+    """What a first publication has beside it: it may be worse than a linear model, which is said, not refused."""
+    from intents.comparison import replacement
+    from intents.comparison.judgement import beside_baseline
+
+    run = replacement.run_of(candidate.identity.run_id)
+    notes = [reason.text for reason in beside_baseline(run.data.metrics if run else {})]
+    return {"reasons": [], "notes": notes}
 
 
 def _files(found: Any) -> dict[str, str]:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
 from intents.errors import ArtifactError
 
@@ -191,6 +192,11 @@ def read_intents(directory: Path) -> tuple[str, ...]:
     """The intents in the order of their ids."""
     id2intent = _read_json(directory / MAPPING)["id2intent"]
     return tuple(id2intent[str(i)] for i in range(len(id2intent)))
+
+
+def needs_import(directory: Path) -> bool:
+    """Whether its architecture is this project's own, so that a reader must `import intents` first."""
+    return _read_json(directory / CONFIG).get("model_type") not in CONFIG_MAPPING_NAMES
 
 
 def _check_names(directory: Path, present: set[str], listed: set[str]) -> None:

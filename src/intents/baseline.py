@@ -13,6 +13,7 @@ from intents.data.splitting import TEST, TRAIN, VALIDATION, fraction, normal_for
 from intents.evaluation import classification_metrics, confusion
 from intents.scoring import Floats, Integers
 
+LINEAR_MODEL = "the linear baseline, TF-IDF and logistic regression"
 CHARACTERS = (1, 2)
 """Shortest and longest n-gram."""
 INVERSE_PENALTY = 10.0

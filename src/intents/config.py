@@ -72,6 +72,8 @@ class RunConfig:
     """Registered model that the run adds a version to; empty: none."""
     seeds: int = 1
     """Train so many times, with seed, seed + 1, …, in nested runs; the best on validation rows is registered."""
+    folds: int = 0
+    """Train so many times more, each without a fold of the corpus that it answers: more rows to compare by; 0: not."""
     params: str = ""
     """best:<study> takes the best hyperparameters that tune found, wherever a parameter has its default value."""
     resume: str = ""
@@ -85,6 +87,9 @@ class RunConfig:
         is_one = not self.resume or self.seeds == 1
         require(is_one, "seeds", self.seeds, "1 with resume: go on with the nested run that was cut off")
         require(1 <= self.seeds <= 1000, "seeds", self.seeds, "1 to 1000 trainings")
+        require(
+            self.folds == 0 or 2 <= self.folds <= 100, "folds", self.folds, "2 to 100 folds, or 0 for none"
+        )
         is_name = self.register == self.register.strip() and not set(self.register) & set("/:")
         require(is_name, "register", self.register, "a model's name without / or :, or nothing")
 
@@ -96,6 +101,10 @@ class TrainConfig:
     data: DataConfig
     hyperparams: Hyperparams
     run: RunConfig
+
+    def __post_init__(self) -> None:
+        is_honest = not (self.run.folds and self.hyperparams.selects_on_test)
+        require(is_honest, "folds", self.run.folds, "0 with a recipe that chooses its epoch on test rows")
 
     def as_parameters(self) -> dict[str, Any]:
         """Every parameter by name, as it takes effect (what is logged)."""

@@ -7,14 +7,18 @@ import dataclasses
 import math
 import re
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Literal
 
 from intents.config import REGISTERED_MODEL, DataConfig, RunConfig
 from intents.hyperparams import FAMILIES
 from intents.parameters import Parameter, parameters, require
 
-PUBLISHED_MODEL_DIR = "assets/models/intent_predictor"
+PUBLISHED_MODELS_DIR = "assets/models"
+UNCLEAR, LOST_INTENTS, OTHER_MODEL = "unclear", "lost_intents", "other_model"
+OTHER_CORPUS, OTHER_FAMILY, READER_IMPORTS_INTENTS = "other_corpus", "other_family", "reader_imports_intents"
+ACCEPTABLE = (UNCLEAR, LOST_INTENTS, OTHER_MODEL, OTHER_CORPUS, OTHER_FAMILY, READER_IMPORTS_INTENTS)
+"""What the gate asks about, and a person may accept; what is worse is not among it."""
 SCORED_SUFFIXES = (".jsonl", ".csv", ".parquet")
 STUDY_NAME = r"[\w.-]{1,100}"
 
@@ -27,14 +31,16 @@ class PromoteConfig:
     """Registered model."""
     version: str = ""
     """Version to mark Production and publish; empty: the one that is marked already."""
-    target: str = PUBLISHED_MODEL_DIR
-    """Directory that the chat service reads; it becomes a link to the published version."""
+    target: str = ""
+    """Directory that the chat service reads, a link to the published version; empty: assets/models/<name>."""
     action: Literal["publish", "rollback", "release", "verify", "status", "history", "dry-run"] = "publish"
     """What is done: a rollback holds until its release, or until a newer version is marked Production."""
     wait: int = 300
     """Seconds to wait for another promotion to end."""
+    accept: str = ""
+    """What you accept of what the gate asks about, by the words that it names, comma-separated; recorded."""
     force: str = ""
-    """Why a version that the gate refuses is published all the same; recorded."""
+    """Why a version that the gate refuses, even as worse, is published all the same; recorded."""
     min_f1_change: float = -0.01
     """The gate: weighted F1 may change by this at worst, by the lower end of the 95 % interval."""
     min_auroc_change: float = -0.02
@@ -56,8 +62,12 @@ class PromoteConfig:
         )
         takes_version = not self.version or self.action in ("publish", "dry-run")
         require(takes_version, "version", self.version, f"no version with the action {self.action}")
-        is_path = self.target.strip().strip("./") != ""
-        require(is_path, "target", self.target, "a directory's path")
+        is_path = not self.target or self.target.strip().strip("./") != ""
+        require(is_path, "target", self.target, "a directory's path, or nothing")
+        is_folder = bool(self.target) or (self.name not in (".", "..") and "/" not in self.name)
+        require(is_folder, "name", self.name, "a registered model's name, or a target beside it")
+        are_known = set(self.accepted) <= set(ACCEPTABLE)
+        require(are_known, "accept", self.accept, f"some of {', '.join(ACCEPTABLE)}")
         require(0 <= self.wait <= 86400, "wait", self.wait, "0 to 86400 seconds")
         for name in ("min_f1_change", "min_auroc_change", "max_ece_change"):
             change = getattr(self, name)
@@ -68,6 +78,16 @@ class PromoteConfig:
             self.max_latency_ratio,
             "above 0, up to 1000",
         )
+
+    @property
+    def directory(self) -> Path:
+        """The target: each registered model has its own, unless one is given."""
+        return Path(self.target or f"{PUBLISHED_MODELS_DIR}/{self.name}")
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """`accept` one by one."""
+        return tuple(word for word in map(str.strip, self.accept.split(",")) if word)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,7 +243,7 @@ class CompareConfig:
     """Which runs are compared, and how closely."""
 
     runs: str = ""
-    """Two or more, comma-separated: run ids, versions (7 or name/7), production; the first is what the others are compared with."""
+    """Two or more, comma-separated: run ids, versions (7 or name/7), production; the first is the reference."""
     name: str = REGISTERED_MODEL
     """Registered model that production and bare version numbers belong to."""
     resamples: int = 2000

@@ -1,13 +1,17 @@
 """A model in the registry: its version, its card, and the verdict on it."""
 
-import math
+import shlex
+from collections.abc import Sequence
 
 import mlflow
-from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from intents import stores
+from intents.comparison import named, replacement
+from intents.comparison.judgement import WORSE
 from intents.config import REGISTERED_MODEL
+from intents.entry_points import PromoteConfig
+from intents.errors import IntentsError
 
 TEST_DIGEST_TAG = "test_digest"
 CARD = "model_card.md"
@@ -30,30 +34,28 @@ def register(model_uri: str, name: str, *, run_id: str) -> str:
     return version
 
 
-def verdict(name: str, candidate: str, run_id: str) -> str:
-    """One line a person can act on: is this version better than the one in production?"""
+def verdict(name: str, candidate: str) -> str:
+    """Is this version better than the one in production, and may it take its place? As the gate will judge it."""
     if not candidate:
         return "not registered (register= is empty)"
-    named = "" if name == REGISTERED_MODEL else f" --name {name}"
-    publish = f"publish with: python -m registry.promote{named} --version {candidate}"
     registered = f"registered {name} version {candidate}"
-    client = MlflowClient()
     production = stores.production(name)
     if production is None:
-        return f"{registered}; nothing is in Production yet; {publish}"
-    against = f"{registered}; Production is version {production.version}"
+        return f"{registered}; nothing is in Production yet\n{_publish(name, candidate)}"
+    config = PromoteConfig(name=name)
     try:
-        ours, theirs = client.get_run(run_id).data, client.get_run(production.run_id).data
-    except MlflowException:
-        return f"{against}, whose run is gone: not comparable; {publish}"
-    if ours.tags.get(TEST_DIGEST_TAG) != theirs.tags.get(TEST_DIGEST_TAG):
-        return f"{against}, tested on other rows: not comparable; {publish}"
-    change = ours.metrics["test_f1_weighted"] - theirs.metrics["test_f1_weighted"]
-    margin = math.hypot(_half_width(ours.metrics), _half_width(theirs.metrics))
-    word = "no different" if abs(change) <= margin else "better" if change > 0 else "worse"
-    advice = "keep what is published" if word == "worse" else publish
-    return f"{against}; {word}: {change * 100:+.1f} ± {margin * 100:.1f} points of weighted F1; {advice}"
+        pair = [named.find(f"{name}/{number}", registered=name) for number in (production.version, candidate)]
+        judgement = replacement.weigh_versions(*pair, registered=name, config=config).judgement
+    except IntentsError as error:
+        return f"{registered}; not compared with version {production.version}: {error}\n{_publish(name, candidate)}"
+    lines = [f"{registered}; against version {production.version}, in Production: {judgement.line}"]
+    lines += [f"  - {reason.text}" for reason in judgement.reasons]
+    is_worse = judgement.verdict == WORSE
+    lines += ["keep what is published"] if is_worse else [_publish(name, candidate, accept=judgement.accept)]
+    return "\n".join([*lines, *filter(None, [judgement.hint])])
 
 
-def _half_width(metrics: dict[str, float]) -> float:
-    return (metrics["test_f1_weighted_ci_high"] - metrics["test_f1_weighted_ci_low"]) / 2
+def _publish(name: str, version: str, *, accept: Sequence[str] = ()) -> str:
+    option = "" if name == REGISTERED_MODEL else f" --name {shlex.quote(name)}"
+    accepting = f" --accept {','.join(accept)}" if accept else ""
+    return f"publish with: python -m registry.promote{option} --version {version}{accepting}"

@@ -65,7 +65,7 @@ def train(config: TrainConfig, *, say: Say) -> RunOutcome | None:
         best = outcomes[int(table[SELECTED_BY].to_numpy().argmax())].run_id
         version = register(_model_uri(best), config.run.register, run_id=best)
         mlflow.set_tag("best_seed_run", best)
-        return RunOutcome(parent, version, verdict(config.run.register, version, best))
+        return RunOutcome(parent, version, verdict(config.run.register, version))
 
 
 def evaluate_open_set(data: DataConfig, study: OpenSetConfig, *, say: Say) -> OpenSetOutcome:

@@ -29,6 +29,7 @@ from intents import (
     training,
 )
 from intents.card import card
+from intents.comparison.named import OUT_OF_FOLD, PREDICTIONS
 from intents.config import TrainConfig
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
@@ -40,6 +41,8 @@ from intents.training import TrainingResult
 
 CORPUS_DIGEST_TAG = "corpus_digest"
 LOGGED_MODEL = "intent_model"
+FOLDS = "folds"
+"""Where in a run's workspace the trainings without a fold keep their checkpoints."""
 SERVING_PACKAGES = (
     "mlflow",
     "torch",
@@ -99,12 +102,14 @@ def train(config: TrainConfig, *, say: Say, is_nested: bool = False) -> RunOutco
             callbacks=Callbacks(log_metrics, log_metrics, on_note=lambda line: say(f"note: {line}")),
         )
         result = dataclasses.replace(result, facts=result.facts | baseline.measure(corpus))
+        if config.run.folds:
+            _log_out_of_fold(config, corpus, folder=workspace / FOLDS, say=say)
         model = _save_and_log(result, config, corpus=corpus, directory=workspace / pyfunc.MODEL_ARTIFACT)
         say(_headline(result))
         # Last, so that a version that exists has its metrics.
         with interrupts.whole():
             registered = register(model.model_uri, config.run.register, run_id=run_id)
-        said = verdict(config.run.register, registered, run_id)
+        said = verdict(config.run.register, registered)
         page = report(config, corpus, result, run_id=run_id, verdict=said)
         with interrupts.whole():
             mlflow.log_text(page, REPORT)
@@ -121,6 +126,20 @@ def _save_and_log(result: TrainingResult, config: TrainConfig, *, corpus: Corpus
         run_id = mlflow.active_run().info.run_id
         mlflow.log_text(card(config, corpus, result, run_id=run_id), CARD)
     return model
+
+
+def _log_out_of_fold(config: TrainConfig, corpus: Corpus, *, folder: Path, say: Say) -> None:
+    """Trains once a fold, and logs what each says to the rows it has not seen."""
+    of = f"of {config.run.folds}: a training without its rows, which it then answers"
+    answered = training.out_of_fold(
+        config, corpus, folder=folder, on_fold=lambda number: say(f"fold {number} {of}")
+    )
+    shutil.rmtree(folder, ignore_errors=True)
+    is_right = answered["true_intent"] == answered["pred_intent"]
+    say(f"out-of-fold: accuracy {is_right.mean():.4f} on {len(answered):,} rows")
+    with interrupts.whole():
+        mlflow.log_metrics({"out_of_fold_accuracy": float(is_right.mean())})
+        _log_predictions(answered, OUT_OF_FOLD)
 
 
 def train_beside() -> None:
@@ -212,16 +231,16 @@ def _log_result(result: TrainingResult, directory: Path, model: Any) -> None:
     for file in sorted(directory.iterdir()):
         if file.suffix in {".png", ".csv", ".json"} and "token" not in file.name:
             mlflow.log_artifact(str(file), "report")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "predictions.parquet"
-        _as_text(result.test.predictions).to_parquet(path)
-        mlflow.log_artifact(str(path))
+    _log_predictions(result.test.predictions, PREDICTIONS)
     mlflow.log_dict(dataclasses.asdict(result.fit) | dataclasses.asdict(result.rejection), "fit.json")
 
 
-def _as_text(predictions: pd.DataFrame) -> pd.DataFrame:
+def _log_predictions(predictions: pd.DataFrame, name: str) -> None:
     texts = ["text", "true_intent", "pred_intent", "kind"]
-    return predictions.astype(dict.fromkeys(texts, "string"))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        predictions.astype(dict.fromkeys(texts, "string")).to_parquet(path)
+        mlflow.log_artifact(str(path))
 
 
 def _headline(result: TrainingResult) -> str:

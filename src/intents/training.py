@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 import transformers
 
@@ -19,6 +20,7 @@ from intents.batches import Labelled, TokenDataset, Tokens, tokens_of
 from intents.calibration import calibrate
 from intents.config import TrainConfig
 from intents.data.corpus import Corpus
+from intents.data.folds import fold_of
 from intents.data.splitting import TEST, TRAIN, VALIDATION
 from intents.encoders import Encoder
 from intents.errors import ConfigError
@@ -94,6 +96,28 @@ def train(
     )
 
 
+def out_of_fold(
+    config: TrainConfig, corpus: Corpus, *, folder: Path, on_fold: Callable[[int], None]
+) -> pd.DataFrame:
+    """Every in-scope row's prediction by a training of the same recipe that has not seen it. Raises as `train` does.
+
+    Columns as `TestOutcome.predictions` has them, and `fold`. `on_fold` hears the number of each before it begins.
+    """
+    answered = []
+    for number in range(config.run.folds):
+        on_fold(number + 1)
+        part = fold_of(
+            corpus,
+            number,
+            folds=config.run.folds,
+            validation_size=config.data.validation_size,
+            seed=config.data.split_seed,
+        )
+        predictions = train(config, part, checkpoints=folder / f"fold{number + 1}").test.predictions
+        answered.append(predictions[predictions["true_intent"] != ""].assign(fold=number + 1))
+    return pd.concat(answered, ignore_index=True)
+
+
 def fitted(
     config: TrainConfig,
     corpus: Corpus,
@@ -109,6 +133,7 @@ def fitted(
     hyperparams = config.hyperparams
     _check_unknown_intent(hyperparams.unknown_intent, corpus)
     _check_batch(hyperparams.batch_size)
+    _check_folds(config.run.folds)
     ready = prepared or prepare(config, corpus, on_note=callbacks.on_note)
     transformers.set_seed(hyperparams.seed)
     intent2id = {intent: i for i, intent in enumerate(corpus.intents)}
@@ -156,6 +181,14 @@ def _check_batch(batch_size: int) -> None:
         raise ConfigError(
             f"batch_size={batch_size} can't be dealt out to {processes.count()} processes evenly: a step takes "
             "batch_size utterances in all. Pass a multiple of their number."
+        )
+
+
+def _check_folds(folds: int) -> None:
+    if folds and processes.count() > 1:
+        raise ConfigError(
+            f"folds={folds} was asked for in {processes.count()} processes; folds are trained in one. Leave torchrun "
+            "or folds out."
         )
 
 

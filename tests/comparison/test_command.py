@@ -11,7 +11,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from intents import artifact, cli, stores
-from intents.comparison import command, named
+from intents.comparison import command, named, paired
 from intents.comparison.command import ComparisonOutcome
 from intents.entry_points import CompareConfig
 from intents.errors import ComparisonError
@@ -147,6 +147,32 @@ def test_predicting_a_runs_own_rows_anew_gives_what_it_logged(made: Runs, tmp_pa
     )
     assert anew["energy"].to_numpy() == pytest.approx(rows["energy"].to_numpy(), abs=1e-4)
     assert artifact.training_rows(loaded.directory) is not None
+
+
+def test_out_of_fold_predictions_of_two_runs_are_pooled_by_row(
+    made: Runs, tiny_settings: dict[str, str], tmp_path: Path
+):
+    settings = tiny_settings | {"model_name": "char", "register": "", "folds": "2", "epochs": "1"}
+    models = []
+    for seed in ("1", "2"):
+        run = run_tracked(made.uri, settings | {"seed": seed})
+        assert any(line.startswith("fold 2 of 2") for line in run.said)
+        assert "out_of_fold_accuracy" in MlflowClient().get_run(run.run_id).data.metrics
+        (tmp_path / seed).mkdir()
+        models.append(named.load(named.find(run.run_id, registered="tiny"), tmp_path / seed))
+    rows = models[0].out_of_fold
+    assert rows is not None
+    corpus = MlflowClient().get_run(run.run_id).inputs.dataset_inputs
+    assert len(rows) == sum(json.loads(part.dataset.profile)["num_rows"] for part in corpus)
+    assert set(rows["fold"]) == {1, 2}
+    sides = named.pooled_sides(models)
+    assert sides is not None
+    assert len(sides[0].predictions) == len(rows.drop_duplicates(["text", "true_intent"]))
+    found = paired.compare(*sides)
+    assert found.left_out.seen == 0
+    assert found.rows > len(models[0].predictions)
+    first = named.load(named.find(made.first.run_id, registered="tiny"), tmp_path)
+    assert named.pooled_sides([first, models[0]]) is None
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from scipy import stats
 from sklearn import metrics as reference
 
 from intents.comparison import table
-from intents.comparison.paired import BETTER, NO_DIFFERENCE, WORSE, compare
+from intents.comparison.paired import BETTER, NO_DIFFERENCE, TOO_FEW, WORSE, compare
 from intents.comparison.sides import Latency
 from intents.errors import ComparisonError
 from tests.comparison.answers import INTENTS, random_sides, side
@@ -107,14 +107,25 @@ def test_less_calibration_error_and_less_fpr_are_better():
 
 
 def test_one_intent_and_no_out_of_scope_row_are_compared_all_the_same():
-    true = ["a"] * 30
+    true = ["a"] * 100
     found = compare(
-        side("old", true, ["b"] * 15 + ["a"] * 15, intents=("a", "b")),
+        side("old", true, ["b"] * 15 + ["a"] * 85, intents=("a", "b")),
         side("new", true, true, intents=("a", "b")),
     )
     assert found.changes.keys() == {"accuracy", "f1_weighted", "f1_macro", "ece"}
     assert found.verdict == BETTER
     assert list(found.per_intent.index) == ["a"]
+
+
+def test_fewer_than_a_hundred_rows_tell_nothing_however_clear_they_seem():
+    true, wrong = ["a"] * 99, ["b"] * 99
+    found = compare(side("old", true, wrong), side("new", true, true))
+    assert found.changes["f1_weighted"].low > 0.9
+    assert found.mcnemar_p < 1e-9
+    assert found.verdict == TOO_FEW
+    assert "too few rows to tell" in table.verdict_line(found)
+    more = compare(side("old", [*true, "a"], [*wrong, "b"]), side("new", [*true, "a"], [*true, "a"]))
+    assert more.verdict == BETTER
 
 
 def one_vs_rest(old: list[str], new: list[str], true: list[str], intent: str) -> tuple[int, int]:

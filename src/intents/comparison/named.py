@@ -1,11 +1,13 @@
 """Which runs a comparison names, and what they logged: their predictions, their model. Reads MLflow, writes nothing."""
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
+import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -20,7 +22,7 @@ from intents.metrics import Booleans
 from intents.models.network import predict_logits
 from intents.pyfunc import MODEL_ARTIFACT
 
-PREDICTIONS = "predictions.parquet"
+PREDICTIONS, OUT_OF_FOLD = "predictions.parquet", "predictions_out_of_fold.parquet"
 RUN_ID = r"[0-9a-f]{32}"
 EXPECTED = (
     "expected a training run's id, a registered version (7, or intent_predictor/7), or production; "
@@ -39,12 +41,16 @@ class Named:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A named model brought here; `predictions` of its own test part, None where its run has none (any more)."""
+    """A named model brought here.
+
+    `predictions` of its own test part, `out_of_fold` of the whole corpus; None where its run has none (any more).
+    """
 
     name: str
     directory: Path
     model: Artifact
     predictions: pd.DataFrame | None
+    out_of_fold: pd.DataFrame | None = None
 
 
 def find_all(words: Sequence[str], *, registered: str) -> list[Named]:
@@ -113,15 +119,19 @@ def load(named: Named, folder: Path) -> Loaded:
             f"{named.name}: its model can't be fetched: {stores.without_password(str(error))[:300]} "
             "Compare another run, or train it again."
         ) from error
-    return Loaded(named.name, directory, artifact.load(directory), predictions(named, folder))
+    return loaded(named, directory, folder)
 
 
-def predictions(named: Named, folder: Path) -> pd.DataFrame | None:
-    """The run's predictions of its test part, downloaded into the folder; None where it has none."""
+def loaded(named: Named, directory: Path, folder: Path) -> Loaded:
+    """The named model, whose directory is here already; its predictions are downloaded into `folder`."""
+    rows, out_of_fold = (predictions(named.run_id, file, folder) for file in (PREDICTIONS, OUT_OF_FOLD))
+    return Loaded(named.name, directory, artifact.load(directory), rows, out_of_fold)
+
+
+def predictions(run_id: str, file: str, folder: Path) -> pd.DataFrame | None:
+    """The run's predictions of that name, downloaded into the folder; None where it has none."""
     try:
-        path = mlflow.artifacts.download_artifacts(
-            run_id=named.run_id, artifact_path=PREDICTIONS, dst_path=str(folder)
-        )
+        path = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=file, dst_path=str(folder))
     except (MlflowException, OSError):
         return None
     return pd.read_parquet(path)
@@ -150,6 +160,27 @@ def sides(models: Sequence[Loaded]) -> tuple[Side, ...]:
             model_bytes=sum(file.stat().st_size for file in model.directory.iterdir()),
         )
         for model, taken in zip(models, timed, strict=True)
+    )
+
+
+def pooled_sides(models: Sequence[Loaded]) -> tuple[Side, ...] | None:
+    """Every model's out-of-fold answers to the rows that all have; None where one has none.
+
+    They are answers of siblings, trained by the same recipe without the row, so nobody has seen any.
+    """
+    tables = [model.out_of_fold for model in models if model.out_of_fold is not None]
+    if len(tables) < len(models):
+        return None
+    keyed = [table.astype(dict.fromkeys(ROW, str)).drop_duplicates(ROW).set_index(ROW) for table in tables]
+    shared = functools.reduce(lambda left, right: left.intersection(right), (table.index for table in keyed))
+    return tuple(
+        Side(
+            model.name,
+            model.model.intents,
+            table.loc[shared].reset_index(),
+            np.zeros(len(shared), dtype=bool),
+        )
+        for model, table in zip(models, keyed, strict=True)
     )
 
 

@@ -20,7 +20,9 @@ LEAST_ROWS_OF_AN_INTENT = 20
 """An intent with fewer test rows is shown, not tested."""
 DECISIVE = "f1_weighted"
 LESS_IS_BETTER = ("ece", "fpr95")
-BETTER, WORSE, NO_DIFFERENCE = "better", "worse", "no real difference"
+LEAST_ROWS = 100
+"""Fewer in-scope rows are no sample of anything, whatever their intervals say."""
+BETTER, WORSE, NO_DIFFERENCE, TOO_FEW = "better", "worse", "no real difference", "too few rows to tell"
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,11 @@ class Comparison:
     def verdict(self) -> str:
         """Better or worse where the interval of weighted F1 leaves 0 out and McNemar's test says the same.
 
-        On few rows the bootstrap alone finds differences too easily, McNemar's test alone knows no F1.
+        On few rows the bootstrap alone finds differences too easily, McNemar's test alone knows no F1; on fewer than
+        LEAST_ROWS neither is asked.
         """
+        if self.rows < LEAST_ROWS:
+            return TOO_FEW
         found = self.changes[DECISIVE].verdict
         turned = BETTER if self.fixed_rows > self.broken_rows else WORSE
         return found if self.mcnemar_p <= self.alpha and found == turned else NO_DIFFERENCE

@@ -9,8 +9,10 @@ import pandas as pd
 from intents.comparison.paired import (
     BETTER,
     DECISIVE,
+    LEAST_ROWS,
     LEAST_ROWS_OF_AN_INTENT,
     NO_DIFFERENCE,
+    TOO_FEW,
     WORSE,
     Change,
     Comparison,
@@ -32,6 +34,7 @@ ADVICE = {
     BETTER: "prefer {candidate}",
     WORSE: "keep {reference}",
     NO_DIFFERENCE: "these rows can't tell them apart: choose by latency and size",
+    TOO_FEW: f"these rows can't tell: test on at least {LEAST_ROWS} that neither has seen",
 }
 SHOWN_UTTERANCES, SHOWN_INTENTS = 5, 10
 
@@ -42,10 +45,10 @@ def verdict_line(found: Comparison) -> str:
     others = [f"{WORDS[name]} is {found.changes[name].verdict}" for name in _also_changed(found)]
     also = f"; but look at what else changed: {', '.join(others)}" if others else ""
     advice = ADVICE[found.verdict].format(reference=found.reference, candidate=found.candidate)
+    changed = f"{decisive.change * 100:+.2f} points [{decisive.low * 100:+.2f}, {decisive.high * 100:+.2f}]"
     return (
-        f"{found.candidate} against {found.reference}: {found.verdict}: weighted F1 {decisive.change * 100:+.2f} points "
-        f"[{decisive.low * 100:+.2f}, {decisive.high * 100:+.2f}], {found.fixed_rows} rows fixed and "
-        f"{found.broken_rows} broken (McNemar p = {found.mcnemar_p:.2g}); {advice}{also}"
+        f"{found.candidate} against {found.reference}: {found.verdict}: weighted F1 {changed}, {found.fixed_rows} rows "
+        f"fixed and {found.broken_rows} broken (McNemar p = {found.mcnemar_p:.2g}); {advice}{also}"
     )
 
 

@@ -1,0 +1,76 @@
+"""A candidate beside the model whose place it would take: both answer the same rows, and are judged. Reads MLflow."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from intents import artifact
+from intents.comparison import named, paired
+from intents.comparison.judgement import Described, Judgement, judge
+from intents.comparison.named import Loaded, Named
+from intents.comparison.paired import Comparison
+from intents.entry_points import PromoteConfig
+from intents.errors import IntentsError
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """What is judged, and the comparison that it rests on; None where there could be none."""
+
+    judgement: Judgement
+    comparison: Comparison | None
+
+
+def weigh(
+    before: Loaded, after: Loaded, *, described: tuple[Described, Described], config: PromoteConfig
+) -> Replacement:
+    """May `after` take the place of `before`?"""
+    pooled = named.pooled_sides([before, after])
+    try:
+        found = paired.compare(*named.sides([before, after]))
+        more = None if pooled is None else paired.compare(*pooled)
+    except IntentsError as error:
+        return Replacement(judge(*described, str(error), pooled=None, config=config), None)
+    return Replacement(judge(*described, found, pooled=more, config=config), found)
+
+
+def weigh_versions(before: Named, after: Named, *, registered: str, config: PromoteConfig) -> Replacement:
+    """The same of two versions of one registered model, fetched for it. Raises ComparisonError, or ArtifactError."""
+    with tempfile.TemporaryDirectory() as name:
+        folders = [Path(name) / side for side in ("before", "after")]
+        for folder in folders:
+            folder.mkdir()
+        models = [named.load(model, folder) for model, folder in zip((before, after), folders, strict=True)]
+        described = tuple(
+            describe(model.name, model.directory, registered=registered, run=run_of(version.run_id))
+            for model, version in zip(models, (before, after), strict=True)
+        )
+        return weigh(*models, described=(described[0], described[1]), config=config)
+
+
+def describe(name: str, directory: Path, *, registered: str, run: Any | None) -> Described:
+    """What is known of the model in a directory, and of its run where there still is one. Raises ArtifactError."""
+    tags: Mapping[str, str] = run.data.tags if run else {}
+    return Described(
+        name=name,
+        intents=artifact.read_intents(directory),
+        registered=registered,
+        family=tags.get("family", ""),
+        corpus=tags.get("dataset", ""),
+        seen=artifact.training_rows(directory),
+        needs_import=artifact.needs_import(directory),
+        metrics=run.data.metrics if run else {},
+    )
+
+
+def run_of(run_id: str) -> Any | None:
+    """The run, None where the store has none of that id (any more)."""
+    try:
+        return MlflowClient().get_run(run_id) if run_id else None
+    except MlflowException:
+        return None
