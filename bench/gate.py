@@ -38,7 +38,7 @@ CANDIDATES: dict[str, dict[str, str]] = {
 }
 FAULTS = {
     "three intents shuffled": "got worse by more than chance",
-    "no energy term": "AUROC may have changed",
+    "no energy term": "AUROC has changed",
     "slow": "times as long",
 }
 """What a refusal must say; whoever has no fault must pass."""
