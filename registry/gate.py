@@ -24,12 +24,14 @@ POINTS = 100
 NAMED_INTENTS, EXAMPLES = 5, 5
 
 
-def gate(target: Store, candidate: Candidate, config: PromoteConfig) -> Check:
-    """A check that compares the candidate with what is live in `target`."""
-    return lambda directory: _judged(directory, target, candidate, config)
+def gate(target: Store, candidate: Candidate, config: PromoteConfig, *, log: bool = True) -> Check:
+    """A check that compares the candidate with what is live in `target`; it writes to the run only if it may log."""
+    return lambda directory: _judged(directory, target, candidate, config, log=log)
 
 
-def _judged(directory: Path, target: Store, candidate: Candidate, config: PromoteConfig) -> Mapping[str, Any]:
+def _judged(
+    directory: Path, target: Store, candidate: Candidate, config: PromoteConfig, *, log: bool
+) -> Mapping[str, Any]:
     """What was found. Raises PromotionError where it refuses."""
     live = _comparable(target)
     if live is None:
@@ -45,7 +47,8 @@ def _judged(directory: Path, target: Store, candidate: Candidate, config: Promot
         words, files = table.text(found), _files(found)
     state = PASSED if not reasons else FORCED if config.force else REFUSED
     evidence = {"gate": state, "against": live.name, "reasons": reasons, "forced": config.force or None}
-    _log(candidate, evidence, files)
+    if log:
+        _log(candidate, evidence, files)
     if state == REFUSED:
         listed = "\n".join(f"  - {reason}" for reason in reasons)
         raise PromotionError(

@@ -16,6 +16,7 @@ from intents.parameters import Parameter, parameters, require
 
 PUBLISHED_MODEL_DIR = "assets/models/intent_predictor"
 SCORED_SUFFIXES = (".jsonl", ".csv", ".parquet")
+NOT_FORCED = "none"
 STUDY_NAME = r"[\w.-]{1,100}"
 
 
@@ -33,8 +34,8 @@ class PromoteConfig:
     """What is done: a rollback holds until its release, or until a newer version is marked Production."""
     wait: int = 300
     """Seconds to wait for another promotion to end."""
-    force: str = ""
-    """Why a version that the gate refuses is published all the same; recorded."""
+    force: str = NOT_FORCED
+    """Why a version that the gate refuses is published all the same; recorded. none: it is not."""
     min_f1_change: float = -0.01
     """The gate: weighted F1 may change by this at worst, by the lower end of the 95 % interval."""
     min_auroc_change: float = -0.02
@@ -59,6 +60,9 @@ class PromoteConfig:
         is_path = self.target.strip().strip("./") != ""
         require(is_path, "target", self.target, "a directory's path")
         require(0 <= self.wait <= 86400, "wait", self.wait, "0 to 86400 seconds")
+        require(bool(self.force.strip()), "force", self.force, f"a reason, or {NOT_FORCED}")
+        if self.force == NOT_FORCED:  # a word of its own, as mlflow run passes every parameter
+            object.__setattr__(self, "force", "")
         for name in ("min_f1_change", "min_auroc_change", "max_ece_change"):
             change = getattr(self, name)
             require(-1 <= change <= 1, name, change, "a change from -1 to 1")

@@ -175,12 +175,13 @@ def test_a_scheduled_promotion_does_not_bring_the_bad_version_back_until_release
     roll_back_to_first(run)
     code, said = run()
     assert (code, manifest(run.target)) == (0, manifest(stored(versions[0])))
-    assert "held: shop version 1 stays live" in said
-    assert "though Production names shop version 2" in said
+    assert f"held: shop version 1 (run {versions[0].run_id}) stays live" in said
+    assert f"though Production names shop version 2 (run {versions[1].run_id})" in said
     assert json.loads(run("--dry-run", "--json")[1])["action"] == "dry run: held"
     assert run("--release") == (
         0,
-        "released: the next promotion publishes what Production names, shop version 2 too\n",
+        "released: shop version 2 and older ones are held back no longer; whatever Production names is checked and "
+        "compared before it is published\n",
     )
     assert run("--release")[1].startswith("nothing to do: nothing is held")  # and asking again is no error
     assert run()[1].startswith("published shop version 2")
