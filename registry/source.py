@@ -222,15 +222,16 @@ def _reached(call: Callable[[], Any], uri: str, what: str) -> Any:
         if _is_local(uri) and isinstance(error, OSError):
             raise
         hint = REGISTER if _is_local(uri) else fetching.AGAIN
-        raise PromotionError(
-            f"{what}: its files can't be fetched: {stores.without_password(str(error))[:300]} {hint}"
-        ) from error
+        raise PromotionError(f"{what}: its files can't be fetched: {_words(error)} {hint}") from error
+
+
+def _words(error: Exception) -> str:
+    """What went wrong, in one line, without a password and without the statement that a database was asked."""
+    return " ".join(stores.without_password(str(error)).split("[SQL:")[0].split())[:300]
 
 
 def _unreachable(error: MlflowException) -> TrackingError:
-    return TrackingError(
-        f"the registry can't be used: {stores.without_password(str(error))[:300]} Check MLFLOW_TRACKING_URI."
-    )
+    return TrackingError(f"the registry can't be used: {_words(error)} Check MLFLOW_TRACKING_URI.")
 
 
 def _what_exists(client: MlflowClient, name: str, version: str) -> str:
