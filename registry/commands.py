@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from intents import interrupts
 from intents.entry_points import PromoteConfig
 from intents.errors import PromotionError
 from registry import checks, gate, publishing, record
@@ -67,7 +68,7 @@ def dry_run(
     from registry import source
 
     target = _store(config)
-    with _connected():
+    with interrupts.stop_the_run(), _connected():
         candidate = source.resolve(config.name, config.version)
         done = _without_publishing(target, candidate, is_asked_for=bool(config.version))
         if done is not None:
