@@ -53,7 +53,7 @@ def publish(target: Path, source: Path, number: int, mark: Callable[[], object] 
         size=sum(file.stat().st_size for file in source.iterdir()),
         fetch=lambda folder: Path(shutil.copytree(source, folder / "model")),
     )
-    with publishing.writing(store, wait=60):
+    with publishing.queueing(store, wait=60):
         live = store.live()
         if live and _holds(live, candidate.identity):
             return

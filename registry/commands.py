@@ -3,11 +3,15 @@
 Only publishing and its dry run need a registry and import MLflow; the others answer at once, without either.
 """
 
-from collections.abc import Callable, Mapping
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+from intents import interrupts
 from intents.entry_points import PromoteConfig
 from intents.errors import PromotionError
 from registry import checks, gate, publishing, record
@@ -20,7 +24,7 @@ from registry.store import Store
 def publish(
     config: PromoteConfig,
     smoke: Callable[[], AbstractContextManager[Check]] = checks.smoke,
-    gate: Callable[[Store, Candidate, PromoteConfig], Check] = gate.gate,
+    gate: Callable[..., Check] = gate.gate,
 ) -> Outcome:
     """Publishes the version that Production names, or the one that is asked for, which is marked first.
 
@@ -29,43 +33,61 @@ def publish(
     """
     from registry import source
 
-    _connect()
     target = _store(config)
-    with publishing.writing(target, wait=config.wait) as repaired:
+    with _connected(), publishing.queueing(target, wait=config.wait) as repaired:
+        before = target.live()
         candidate = source.resolve(config.name, config.version)
         done = _without_publishing(target, candidate, is_asked_for=bool(config.version))
         if done is None:
+            notes = _made_anew(target, candidate)
             with smoke() as loads_and_predicts:
                 promotion = publishing.publish(
                     target,
                     candidate,
                     checks={"smoke": loads_and_predicts, "gate": gate(target, candidate, config)},
-                    before_commit=lambda: source.mark(candidate.identity) if config.version else None,
+                    before_commit=lambda: source.confirm(candidate.identity, mark=bool(config.version)),
                 )
-            done = published(target, promotion)
+            said = published(target, promotion)
+            done = Outcome(said.action, (*said.lines, *notes), said.facts)
         elif config.version:
-            source.mark(candidate.identity)
-            target.release()
+            with publishing.unchanged(target, before):
+                source.confirm(candidate.identity, mark=True)
+                target.release()
     return Outcome(done.action, (*repaired, *done.lines), done.facts)
 
 
-def dry_run(config: PromoteConfig) -> Outcome:
-    """Says what `publish` would do, and does nothing: not even what a run that died has left is removed."""
+def dry_run(
+    config: PromoteConfig,
+    smoke: Callable[[], AbstractContextManager[Check]] = checks.smoke,
+    gate: Callable[..., Check] = gate.gate,
+) -> Outcome:
+    """Says what `publish` would do: fetches the version elsewhere, and has it checked and compared.
+
+    Changes nothing: not even what a run that died has left is removed. Raises PromotionError where `publish` would.
+    """
     from registry import source
 
-    _connect()
     target = _store(config)
-    candidate = source.resolve(config.name, config.version)
-    done = _without_publishing(target, candidate, is_asked_for=bool(config.version))
-    if done is not None:
-        return Outcome(f"dry run: {done.action}", done.lines, done.facts)
-    live = target.live()
+    with interrupts.stop_the_run(), _connected():
+        candidate = source.resolve(config.name, config.version)
+        done = _without_publishing(target, candidate, is_asked_for=bool(config.version))
+        if done is not None:
+            return Outcome(f"dry run: {done.action}", done.lines, done.facts)
+        publishing.require_space(target, candidate)
+        with smoke() as loads_and_predicts, tempfile.TemporaryDirectory() as folder:
+            found = publishing.judge(
+                candidate.fetch(Path(folder)),
+                candidate,
+                {"smoke": loads_and_predicts, "gate": gate(target, candidate, config, log=False)},
+            )
+    live, verdict = target.live(), found["gate"].get("gate")
     line = (
         f"would publish {candidate.identity} ({candidate.size:,} bytes, run {candidate.identity.run_id}) to "
-        f"{target.target}, where {_what_is_live(target)}; its files are verified only when they are published"
+        f"{target.target}, where {_what_is_live(target)}; fetched, loaded and judged: the gate says {verdict!r}"
     )
-    facts = {"version": candidate.identity.version, "live": live.name if live else None}
-    return Outcome("dry run: publish", (line,), facts)
+    facts = {"version": candidate.identity.version, "live": live.name if live else None, "gate": verdict}
+    lines = (line, *_of_checks(found), *_made_anew(target, candidate))
+    return Outcome("dry run: publish", lines, facts)
 
 
 def roll_back(config: PromoteConfig) -> Outcome:
@@ -95,7 +117,10 @@ def release(config: PromoteConfig) -> Outcome:
         target.release()
     if held is None:
         return Outcome("nothing to do", (*repaired, f"nothing to do: nothing is held at {target.target}"))
-    line = f"released: the next promotion publishes what Production names, {held} too"
+    line = (
+        f"released: {held} and older ones are held back no longer; whatever Production names is checked and compared "
+        "before it is published"
+    )
     return Outcome("released", (*repaired, line), {"released": held.version})
 
 
@@ -142,15 +167,16 @@ def status(config: PromoteConfig) -> Outcome:
 def history(config: PromoteConfig) -> Outcome:
     """Every change of what is live, the oldest first."""
     entries = _store(config).history()
-    lines = [
+    lines = tuple(map(_told, entries)) or (f"nothing was ever published to {config.directory}",)
+    return Outcome("history", lines, {"history": entries})
+
+
+def _told(entry: Mapping[str, Any]) -> str:
+    forced = " ".join(str(entry.get("forced") or "").split())
+    return (
         f"{entry.get('time')}  {entry.get('action'):<12} {entry.get('name')} version {entry.get('version')} "
         f"({entry.get('from') or 'nothing'} -> {entry.get('to')})"
-        for entry in entries
-    ]
-    return Outcome(
-        "history",
-        tuple(lines) or (f"nothing was ever published to {config.directory}",),
-        {"history": entries},
+        + (f"; published though the gate refused it, because: {forced}" if forced else "")
     )
 
 
@@ -176,7 +202,7 @@ def _without_publishing(target: Store, candidate: Candidate, *, is_asked_for: bo
         line = f"nothing to do: {promotion.identity} is live in {target.target}, intact"
         return Outcome("nothing to do", (line,), _facts(promotion))
     refused = None if is_asked_for else target.refused()
-    if refused is None or _is_newer(candidate.identity, refused):
+    if refused is None or _is_newer(candidate, refused, target):
         return None
     if promotion is None:
         raise PromotionError(
@@ -184,8 +210,9 @@ def _without_publishing(target: Store, candidate: Candidate, *, is_asked_for: bo
             "Publish a version by its number: python -m registry.promote --version N"
         )
     line = (
-        f"held: {promotion.identity} stays live in {target.target}, though Production names {candidate.identity}: "
-        f"{refused} was rolled back. End that with --release, or mark a newer version"
+        f"held: {_with_run(promotion.identity)} stays live in {target.target}, though Production names "
+        f"{_with_run(candidate.identity)}: {_with_run(refused)} was rolled back. End that with --release, or mark a "
+        "newer version"
     )
     return Outcome("held", (line,), _facts(promotion))
 
@@ -197,9 +224,35 @@ def _checked(live: Path) -> Promotion | None:
         return None
 
 
-def _is_newer(identity: Identity, refused: Identity) -> bool:
-    """Versions of another model can't be compared: they aren't newer."""
-    return identity.name == refused.name and int(identity.version) > int(refused.version)
+def _is_newer(candidate: Candidate, refused: Identity, target: Store) -> bool:
+    """By its number, or because it was registered after the refused one had been published.
+
+    A registered model that is made anew counts from 1 again. Versions of another model can't be compared: they aren't
+    newer.
+    """
+    identity = candidate.identity
+    if identity.name != refused.name or identity == refused:
+        return False
+    if int(identity.version) > int(refused.version):
+        return True
+    kept = target.versions().values()
+    published = [promotion.published_at for promotion in kept if promotion.identity == refused]
+    return bool(published) and candidate.registered_at >= max(published)
+
+
+def _made_anew(target: Store, candidate: Candidate) -> list[str]:
+    """What is said where another version was published under this name and number before."""
+    identity = candidate.identity
+    others = [
+        known.identity.run_id
+        for known in target.versions().values()
+        if str(known.identity) == str(identity) and known.identity != identity
+    ]
+    return [
+        f"note: {identity} is of run {identity.run_id}; what was published under that number before is of run "
+        f"{run_id}: the registered model was made anew"
+        for run_id in others[-1:]
+    ]
 
 
 def published(target: Store, promotion: Promotion) -> Outcome:
@@ -209,17 +262,18 @@ def published(target: Store, promotion: Promotion) -> Outcome:
         f"published {promotion.identity} to {target.target} (run {promotion.identity.run_id}); "
         f"{kept if promotion.previous else 'it is the first'}"
     ]
-    if promotion.evidence.get("smoke", {}).get("needs_import_intents"):
-        lines.append(
-            "it is an architecture of this project's own: whoever reads it must `import intents` first"
-        )
-    return Outcome("published", (*lines, *_of_gate(promotion)), _facts(promotion))
+    return Outcome("published", (*lines, *_of_checks(promotion.evidence)), _facts(promotion))
 
 
-def _of_gate(promotion: Promotion) -> list[str]:
-    """What the gate found that a person should know."""
-    found = promotion.evidence.get("gate", {})
-    lines = [f"note: {note}" for note in found.get("notes", [])]
+def _of_checks(evidence: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What the checks found that a person should know."""
+    found = evidence.get("gate", {})
+    lines = (
+        ["it is an architecture of this project's own: whoever reads it must `import intents` first"]
+        if evidence.get("smoke", {}).get("needs_import_intents")
+        else []
+    )
+    lines += [f"note: {note}" for note in found.get("notes", [])]
     if found.get("accepted"):
         lines += [f"accepted ({', '.join(found['accepted'])}): {found['verdict']}"]
     if found.get("forced"):
@@ -227,12 +281,16 @@ def _of_gate(promotion: Promotion) -> list[str]:
     return lines
 
 
-def _connect() -> None:
+@contextlib.contextmanager
+def _connected() -> Iterator[None]:
+    """The registry answers, and will be given up within a minute where it does so no more."""
     from intents import stores
     from intents.quiet import quieten
 
     quieten()
     stores.connect()
+    with stores.impatient():
+        yield
 
 
 def _store(config: PromoteConfig) -> Store:
@@ -259,6 +317,11 @@ def _what_is_live(target: Store) -> str:
     if promotion:
         return f"{promotion.identity} is live"
     return "something damaged is live" if live else "nothing is published"
+
+
+def _with_run(identity: Identity) -> str:
+    """Two versions of one number, the model having been made anew, are told apart by their runs."""
+    return f"{identity} (run {identity.run_id})"
 
 
 def _described(promotion: Promotion) -> str:

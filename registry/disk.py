@@ -1,7 +1,9 @@
 """Changes to a disk that survive a power cut: a file by its own fsync, a name by that of the folder it stands in."""
 
+import contextlib
 import ctypes
 import os
+import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +12,7 @@ from intents.syncing import sync
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+MOUNTS = Path("/proc/self/mountinfo")
 
 
 def sync_all(paths: Iterable[Path]) -> None:
@@ -30,6 +33,21 @@ def replace(path: Path, text: str) -> None:
     write(aside, text)
     os.replace(aside, path)
     sync(path.parent)
+
+
+def is_mount_point(path: Path) -> bool:
+    """Whether something is mounted there, a folder of the same disk included."""
+    if os.path.ismount(path):
+        return True
+    with contextlib.suppress(OSError):  # not Linux
+        table = MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
+        return os.path.realpath(path) in {_unescaped(line.split()[4]) for line in table.splitlines()}
+    return False
+
+
+def _unescaped(name: str) -> str:
+    """A name of the table, in which blanks and backslashes stand as octal numbers."""
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), name)
 
 
 def make_folders(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""One writer at a time. The system drops the lock of a process that dies, so a dead holder never blocks."""
+"""One publisher and one writer at a time. The system drops the lock of a process that dies: the dead block nobody."""
 
 import contextlib
 import fcntl
@@ -37,6 +37,16 @@ def held(path: Path, *, wait: float) -> Iterator[None]:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
         yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def tried(path: Path) -> Iterator[bool]:
+    """Whether nobody has the lock, which is then held; nothing is waited for."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        yield _take(descriptor)
     finally:
         os.close(descriptor)
 

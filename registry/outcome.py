@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from intents.errors import IntentsError, PromotionError
+from registry.lock import BusyError
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -19,3 +22,18 @@ class Outcome:
 
     def as_json(self) -> str:
         return json.dumps({"action": self.action, **self.facts, "said": self.lines}, ensure_ascii=False)
+
+
+def of(error: BaseException) -> Outcome:
+    """What a script is told of an error: `reasons` are those of a refusal, one by one."""
+    said = str(error).strip() or type(error).__name__
+    reasons = error.reasons if isinstance(error, PromotionError) else (said,)
+    return Outcome(_ended(error), (said,), {"error": said, "reasons": reasons})
+
+
+def _ended(error: BaseException) -> str:
+    if isinstance(error, BusyError):
+        return "busy"
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    return "refused" if isinstance(error, IntentsError) else "failed"

@@ -8,11 +8,14 @@ python -m registry.promote --rollback   the version before it back, at once, wit
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import NoReturn
 
 from intents import cli
 from intents.entry_points import PromoteConfig
+from intents.errors import ConfigError
 from intents.parameters import build
-from registry import commands
+from registry import commands, outcome
 from registry.outcome import Outcome
 
 Actions = Mapping[str, Callable[[PromoteConfig], Outcome]]
@@ -20,14 +23,42 @@ Actions = Mapping[str, Callable[[PromoteConfig], Outcome]]
 
 def main(argv: Sequence[str] | None = None, *, actions: Actions = commands.ACTIONS) -> int:
     """Runs the command; 0 when done or nothing to do, 2 when refused, 1 when something broke, 75 when busy."""
-    parser = _parser()
-    texts = {name: text for name, text in vars(parser.parse_args(argv)).items() if text is not None}
-    return cli.guarded(lambda: _run(build(PromoteConfig, texts), actions))
+    words = sys.argv[1:] if argv is None else argv
+    if _is_for_scripts(words):
+        return cli.guarded(lambda: _as_json(words, actions))
+    return cli.guarded(lambda: _outcome(words, actions).as_text())
+
+
+def _is_for_scripts(words: Sequence[str]) -> bool:
+    """Whether JSON is wanted, be the other words understood or not."""
+    return not {"--json", "--output=json"}.isdisjoint(words) or ("--output", "json") in pairwise(words)
+
+
+def _as_json(words: Sequence[str], actions: Actions) -> str:
+    """What was done. An error is printed too, so that there is one object whatever happens, and raised."""
+    try:
+        return _outcome(words, actions).as_json()
+    except (Exception, KeyboardInterrupt) as error:
+        print(outcome.of(error).as_json())
+        raise
+
+
+def _outcome(words: Sequence[str], actions: Actions) -> Outcome:
+    texts = {name: text for name, text in vars(_parser().parse_args(words)).items() if text is not None}
+    config = build(PromoteConfig, texts)
+    return actions[config.action](config)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Wrong words are an error like any other."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}. What can be passed is told by: {self.prog} --help")
 
 
 def _parser() -> argparse.ArgumentParser:
     """The flags of every parameter, and a shorter way to name each action."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m registry.promote", description=(__doc__ or "").splitlines()[0], allow_abbrev=False
     )
     cli.add_flags(parser, "promote")
@@ -38,11 +69,6 @@ def _parser() -> argparse.ArgumentParser:
         )
     parser.add_argument("--json", dest="output", action="store_const", const="json", help="--output json")
     return parser
-
-
-def _run(config: PromoteConfig, actions: Actions) -> str:
-    outcome = actions[config.action](config)
-    return outcome.as_json() if config.output == "json" else outcome.as_text()
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Publishing as one transaction: whatever ends it, the target leads to the old version or to the new one, whole.
 
-Everything here runs under the store's lock, and knows neither MLflow nor what a model is: a `Candidate` brings the
-files, `checks` decide whether they may be published. The link's rename is the commit point. Before it nothing that
-a reader sees has changed; after it nothing that is left to do matters to a reader.
+Nothing here knows MLflow or what a model is: a `Candidate` brings the files, `checks` decide whether they may be
+published. Publishers queue; the store's lock is held by whoever changes what is live, which takes moments: a rollback
+waits for no download and no check. The link's rename is the commit point. Before it nothing that a reader sees has
+changed; after it nothing that is left to do matters to a reader.
 """
 
 import contextlib
@@ -23,6 +24,8 @@ from registry.store import Store
 
 SPARE_BYTES = 16 << 20
 """Left free on the disk beyond what a version needs."""
+COMMIT_SECONDS = 60
+"""To wait for a rollback to end, which takes less than one."""
 FILE_MODE, FOLDER_MODE = 0o444, 0o755
 Check = Callable[[Path], Mapping[str, Any]]
 """Raises PromotionError where a directory may not be published; otherwise returns what it found."""
@@ -38,37 +41,81 @@ class Candidate:
     """Bytes of all its files."""
     fetch: Callable[[Path], Path]
     """Brings its model directory to below a folder, and says where it lies."""
+    registered_at: str = ""
+    """When, as times stand in records; "" where that isn't known."""
+
+
+@contextlib.contextmanager
+def queueing(target: Store, *, wait: float) -> Iterator[list[str]]:
+    """The only publisher, everything recovered; yields what was repaired. Raises BusyError.
+
+    SIGTERM ends the block as Ctrl-C does.
+    """
+    with _prepared(target), lock.held(target.queue, wait=wait):
+        with lock.held(target.lock, wait=wait):
+            repaired = upkeep.recover(target)
+        yield repaired
 
 
 @contextlib.contextmanager
 def writing(target: Store, *, wait: float) -> Iterator[list[str]]:
-    """The only writer, everything recovered; yields what was repaired. Raises BusyError.
+    """The only writer, everything recovered that no live process is at; yields what was repaired. Raises BusyError.
 
     SIGTERM ends the block as Ctrl-C does.
     """
+    with _prepared(target), lock.held(target.lock, wait=wait):
+        with lock.tried(target.queue) as nobody_publishes:
+            repaired = upkeep.recover(target, is_publishing=not nobody_publishes)
+        yield repaired
+
+
+@contextlib.contextmanager
+def unchanged(target: Store, before: Path | None) -> Iterator[None]:
+    """The only writer, for what may be done only while `before` is still live. Raises PromotionError, BusyError."""
+    with lock.held(target.lock, wait=COMMIT_SECONDS):
+        live = target.live()
+        if live != before:
+            raise PromotionError(
+                f"{target.target} led to {before.name if before else 'nothing'} when this began and leads to "
+                f"{live.name if live else 'nothing'} now: somebody took it back meanwhile. Nothing was published; "
+                "run it again if you still want to."
+            )
+        yield
+
+
+@contextlib.contextmanager
+def _prepared(target: Store) -> Iterator[None]:
     with interrupts.stop_the_run(), _explained(target):
         disk.make_folders(target.target.parent)
         target.folder.mkdir(exist_ok=True)
-        with lock.held(target.lock, wait=wait):
-            yield upkeep.recover(target)
+        yield
 
 
 def publish(
     target: Store, candidate: Candidate, *, checks: Mapping[str, Check], before_commit: Callable[[], object]
 ) -> Promotion:
-    """Makes the candidate live; returns its record. Raises PromotionError or OSError, the live version untouched."""
+    """Makes the candidate live; returns its record. Raises PromotionError or OSError, the live version untouched.
+
+    To be called by whoever is at the head of the queue; the store's lock is taken only to commit.
+    """
     before = target.live()
-    _require_space(target, candidate)
+    require_space(target, candidate)
     with _staging(target, candidate.identity) as container:
         directory = candidate.fetch(container)
-        evidence = _judge(directory, candidate, checks)
-        promotion = _seal(directory, target, candidate, container=container, evidence=evidence)
-        folder = _enter(directory, target, container, promotion)
-        before_commit()
-        with interrupts.whole():
-            _point(target, folder, container)
-            target.tell_history("published", promotion, before=before.name if before else "", after=folder)
-        upkeep.prune(target)
+        evidence = judge(directory, candidate, checks)
+        files = _on_disk(directory)
+        with unchanged(target, before), _entered_or_undone(target, container):
+            promotion = _seal(
+                directory, target, candidate, container=container, files=files, evidence=evidence
+            )
+            folder = _enter(directory, target, container, promotion)
+            before_commit()
+            with interrupts.whole():
+                _point(target, folder, container)
+                target.tell_history(
+                    "published", promotion, before=before.name if before else "", after=folder
+                )
+            upkeep.prune(target)
     return promotion
 
 
@@ -107,8 +154,12 @@ def _explained(target: Store) -> Iterator[None]:
         ) from error
 
 
-def _require_space(target: Store, candidate: Candidate) -> None:
-    free = shutil.disk_usage(target.folder).free
+def require_space(target: Store, candidate: Candidate) -> None:
+    """Raises PromotionError where the target's disk has no room for the candidate."""
+    existing = next(
+        folder for folder in (target.folder, *target.folder.absolute().parents) if folder.is_dir()
+    )
+    free = shutil.disk_usage(existing).free
     if free < candidate.size + SPARE_BYTES:
         raise PromotionError(
             f"{target.folder}: {candidate.identity} needs {_megabytes(candidate.size + SPARE_BYTES)} there, "
@@ -118,7 +169,7 @@ def _require_space(target: Store, candidate: Candidate) -> None:
 
 @contextlib.contextmanager
 def _staging(target: Store, identity: Identity) -> Iterator[Path]:
-    """A folder for what is not yet verified; gone afterwards, and what didn't go live with it.
+    """A folder for what is not yet verified; gone afterwards.
 
     It stays until the version is live, so to a later run it is also the mark of an interrupted publication.
     """
@@ -127,25 +178,32 @@ def _staging(target: Store, identity: Identity) -> Iterator[Path]:
     try:
         yield container
     finally:
+        if container.exists():
+            shutil.rmtree(container)
+
+
+@contextlib.contextmanager
+def _entered_or_undone(target: Store, container: Path) -> Iterator[None]:
+    """What was entered into the store and didn't go live is gone afterwards, and the container."""
+    try:
+        yield
+    finally:
         upkeep.undo(target, container)
 
 
-def _judge(
-    directory: Path, candidate: Candidate, checks: Mapping[str, Check]
-) -> dict[str, Mapping[str, Any]]:
+def judge(directory: Path, candidate: Candidate, checks: Mapping[str, Check]) -> dict[str, Mapping[str, Any]]:
     """What each check found. Raises PromotionError, naming the version, where one refuses it."""
     try:
         record.refuse_irregular(directory)
         record.refuse_recorded(directory)
         return {name: check(directory) for name, check in checks.items()}
     except IntentsError as error:
-        raise PromotionError(f"{candidate.identity} is refused: {error}") from error
+        reasons = error.reasons if isinstance(error, PromotionError) else ()
+        raise PromotionError(f"{candidate.identity} is refused: {error}", reasons=reasons) from error
 
 
-def _seal(
-    directory: Path, target: Store, candidate: Candidate, *, container: Path, evidence: Mapping[str, Any]
-) -> Promotion:
-    """Writes the record, and has every file on the disk."""
+def _on_disk(directory: Path) -> dict[str, dict[str, Any]]:
+    """What every file is, once all of them are read-only and on the disk."""
     paths = sorted(directory.iterdir())
     for path in paths:
         path.chmod(FILE_MODE)
@@ -154,6 +212,19 @@ def _seal(
         written = other_thread.submit(disk.sync_all, paths)
         files = record.inventory(directory)
         written.result()
+    return files
+
+
+def _seal(
+    directory: Path,
+    target: Store,
+    candidate: Candidate,
+    *,
+    container: Path,
+    files: Mapping[str, Mapping[str, Any]],
+    evidence: Mapping[str, Any],
+) -> Promotion:
+    """Writes the record, and has it on the disk."""
     promotion = Promotion(
         sequence=target.next_sequence(),
         identity=candidate.identity,

@@ -1,26 +1,33 @@
 """Which registered version is meant, whether its files may be trusted to be it, and how they are brought here."""
 
 import re
+import sys
 import warnings
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import mlflow
+from mlflow.entities import LifecycleStage, LoggedModelStatus, RunStatus
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.file_utils import local_file_uri_to_path
 
 from intents import stores
 from intents.errors import PromotionError, TrackingError
-from registry import record
+from registry import fetching, record
 from registry.publishing import Candidate
 from registry.record import Identity
 
 STAGE = "Production"
+UNDER_WAY = ("RUNNING", "SCHEDULED")
 MODEL_PATH = "artifacts/model"
 """Where in a logged model the model directory lies; `pyfunc.MODEL_ARTIFACT`, which takes seconds to import."""
 REGISTER = "Register a version of a training run: mlflow run . -e train_bert"
+RUN_AGAIN = "Nothing was published; run it again."
+LOCKED_SECONDS = 10
+"""The registry must answer within these while the store is locked: a rollback may be waiting."""
 
 
 def resolve(name: str, version: str) -> Candidate:
@@ -32,20 +39,57 @@ def resolve(name: str, version: str) -> Candidate:
     what = f"{name} version {found.version}"
     identity = Identity(name, str(found.version), found.run_id or "", _model_id(found))
     uri = f"{_logged_model(client, identity).artifact_location}/{MODEL_PATH}"
+    _require_finished(client, identity)
+    size = _size(uri, what)
     return Candidate(
         identity=identity,
         source=f"models:/{identity.model_id}",
-        size=_size(uri, what),
-        fetch=lambda folder: _download(uri, folder, what),
+        size=size,
+        fetch=lambda folder: _download(uri, folder, what, size),
+        registered_at=_time(found.creation_timestamp),
     )
 
 
-def mark(identity: Identity) -> None:
-    """Moves the alias Production to this version. Raises TrackingError."""
-    try:
-        MlflowClient().set_registered_model_alias(identity.name, stores.PRODUCTION, identity.version)
-    except MlflowException as error:
-        raise _unreachable(error) from error
+def confirm(identity: Identity, *, mark: bool) -> None:
+    """Asks the registry once more whether this is the version that is meant; moves the alias Production to it if asked.
+
+    Raises PromotionError where that changed since it was resolved, TrackingError where the registry doesn't answer.
+    """
+    client = MlflowClient()
+    with stores.impatient(LOCKED_SECONDS, retries=0, whatever_is_set=True):
+        try:
+            found = _version(client, identity.name, identity.version if mark else "")
+        except PromotionError as error:
+            raise PromotionError(
+                f"{identity} was to be published, and meanwhile the registry changed: {error} {RUN_AGAIN}"
+            ) from error
+        _refuse_changed(identity, found)
+        _require_ready(found)
+        try:
+            if mark:
+                client.set_registered_model_alias(identity.name, stores.PRODUCTION, identity.version)
+        except MlflowException as error:
+            raise _unreachable(error) from error
+
+
+def _refuse_changed(identity: Identity, found: Any) -> None:
+    if str(found.version) != identity.version:
+        raise PromotionError(
+            f"{stores.PRODUCTION} moved to version {found.version} while {identity} was being published. {RUN_AGAIN}"
+        )
+    now = Identity(identity.name, str(found.version), found.run_id or "", _model_id(found))
+    if now != identity:
+        raise PromotionError(
+            f"{identity} was of run {identity.run_id} and is of run {now.run_id} now: it was made anew while it was "
+            f"being published. {RUN_AGAIN}"
+        )
+
+
+def _time(milliseconds: int | None) -> str:
+    """As it stands in records; "" where the registry doesn't say."""
+    if not milliseconds:
+        return ""
+    return datetime.fromtimestamp(milliseconds // 1000, UTC).isoformat(timespec="seconds")
 
 
 def _version(client: MlflowClient, name: str, version: str) -> Any:
@@ -112,15 +156,37 @@ def _logged_model(client: MlflowClient, identity: Identity) -> Any:
             f"{identity} says it comes from run {identity.run_id or None}, its logged model from run "
             f"{logged.source_run_id}. Register the run's own model again."
         )
-    try:
-        client.get_run(identity.run_id)
-    except MlflowException as error:
-        raise PromotionError(f"{identity}: its run {identity.run_id} is gone. {REGISTER}") from error
+    if logged.status != LoggedModelStatus.READY:
+        raise PromotionError(
+            f"{identity}: its logged model {identity.model_id} has the status {logged.status}, expected READY: it was "
+            f"not logged to the end. {REGISTER}"
+        )
     return logged
 
 
+def _require_finished(client: MlflowClient, identity: Identity) -> None:
+    """Raises PromotionError unless the version's run is there and ended well."""
+    try:
+        info = client.get_run(identity.run_id).info
+    except MlflowException as error:
+        if error.error_code not in stores.ABSENT:
+            raise _unreachable(error) from error
+        raise PromotionError(f"{identity}: its run {identity.run_id} is gone. {REGISTER}") from error
+    if info.lifecycle_stage != LifecycleStage.ACTIVE:
+        raise PromotionError(
+            f"{identity}: its run {identity.run_id} was deleted. Bring it back: mlflow runs restore --run-id "
+            f"{identity.run_id}; or publish another version."
+        )
+    if info.status != RunStatus.to_string(RunStatus.FINISHED):
+        hint = "Wait for its end" if info.status in UNDER_WAY else "Go on with it (resume=<its id>)"
+        raise PromotionError(
+            f"{identity}: its run {identity.run_id} is {info.status}, expected FINISHED. {hint}, or publish another "
+            "version."
+        )
+
+
 def _size(uri: str, what: str) -> int:
-    files = _reached(lambda: mlflow.artifacts.list_artifacts(artifact_uri=uri), what)
+    files = _reached(lambda: mlflow.artifacts.list_artifacts(artifact_uri=uri), uri, what)
     folders = [file.path for file in files if file.is_dir]
     if folders or not files:
         raise PromotionError(
@@ -129,29 +195,43 @@ def _size(uri: str, what: str) -> int:
     return sum(file.file_size or 0 for file in files)
 
 
-def _download(uri: str, folder: Path, what: str) -> Path:
-    if re.match(r"file:|/|\.", uri):
-        # MLflow copies what a link leads to; a link is refused while it can still be seen to be one.
-        record.refuse_irregular(Path(local_file_uri_to_path(uri)))
-    fetched = _reached(
-        lambda: mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)), what
+def _is_local(uri: str) -> bool:
+    return bool(re.match(r"file:|/|\.", uri))
+
+
+def _download(uri: str, folder: Path, what: str, size: int) -> Path:
+    if not _is_local(uri):
+        return fetching.fetch(uri, folder, what=what, size=size, tell=_tell)
+    # MLflow copies what a link leads to; a link is refused while it can still be seen to be one.
+    record.refuse_irregular(Path(local_file_uri_to_path(uri)))
+    return Path(
+        _reached(
+            lambda: mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)), uri, what
+        )
     )
-    return Path(fetched)
 
 
-def _reached(call: Callable[[], Any], what: str) -> Any:
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _reached(call: Callable[[], Any], uri: str, what: str) -> Any:
     try:
         return call()
-    except MlflowException as error:
-        raise PromotionError(
-            f"{what}: its files can't be fetched: {stores.without_password(str(error))[:300]} {REGISTER}"
-        ) from error
+    except (MlflowException, OSError) as error:  # requests' errors are OSErrors
+        if _is_local(uri) and isinstance(error, OSError):
+            raise
+        hint = REGISTER if _is_local(uri) else fetching.AGAIN
+        raise PromotionError(f"{what}: its files can't be fetched: {_words(error)} {hint}") from error
+
+
+def _words(error: Exception) -> str:
+    """What went wrong, in one line, without a password and without the statement that a database was asked."""
+    return " ".join(stores.without_password(str(error)).split("[SQL:")[0].split())[:300]
 
 
 def _unreachable(error: MlflowException) -> TrackingError:
-    return TrackingError(
-        f"the registry can't be used: {stores.without_password(str(error))[:300]} Check MLFLOW_TRACKING_URI."
-    )
+    return TrackingError(f"the registry can't be used: {_words(error)} Check MLFLOW_TRACKING_URI.")
 
 
 def _what_exists(client: MlflowClient, name: str, version: str) -> str:

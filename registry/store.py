@@ -5,7 +5,7 @@ assets/models/intent_predictor_backups/v7_…, v6_…     immutable, named by ve
                                        adopted_…      a directory that stood at the target before the first link
                                        history.jsonl  one line a change of the link
                                        hold.json      after a rollback: what must not come back by itself
-                                       .lock .staging-… .trash-…
+                                       .lock .publishing .staging-… .trash-…
 """
 
 import json
@@ -40,6 +40,11 @@ class Store:
         return self.folder / ".lock"
 
     @property
+    def queue(self) -> Path:
+        """The lock of whoever publishes, from before its download; the other one it takes only to commit."""
+        return self.folder / ".publishing"
+
+    @property
     def link(self) -> Path:
         """The next link, before it is renamed to the target."""
         return self.target.with_name(f".{self.target.name}.link")
@@ -71,6 +76,11 @@ class Store:
     def _refuse_foreign(self) -> None:
         if not os.path.lexists(self.target):
             return
+        if disk.is_mount_point(self.target):
+            raise PromotionError(
+                f"{self.target} is a mount point, which no link can take the place of. Mount the folder above it, or "
+                "name a --target inside it."
+            )
         if not self.target.is_dir():
             raise PromotionError(
                 f"{self.target} is a file; expected a directory, a link, or nothing. Move it away."

@@ -16,10 +16,13 @@ KEPT_FOR = timedelta(hours=24)
 """A reader that resolved the link has so long to load what it led to."""
 
 
-def recover(target: Store) -> list[str]:
-    """Ends or undoes what a process that died had begun; says what that was. Changes nothing where none died."""
+def recover(target: Store, *, is_publishing: bool = False) -> list[str]:
+    """Ends or undoes what a process that died had begun; says what that was. Changes nothing where none died.
+
+    While a live process publishes, the staging is its own: all it has done so far is in there.
+    """
     said = []
-    for container in target.named(store.STAGING):
+    for container in [] if is_publishing else target.named(store.STAGING):
         undo(target, container)
         said.append(f"removed what an interrupted publication had left ({container.name})")
     for trash in target.named(store.TRASH):

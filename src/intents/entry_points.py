@@ -20,6 +20,7 @@ OTHER_CORPUS, OTHER_FAMILY, READER_IMPORTS_INTENTS = "other_corpus", "other_fami
 ACCEPTABLE = (UNCLEAR, LOST_INTENTS, OTHER_MODEL, OTHER_CORPUS, OTHER_FAMILY, READER_IMPORTS_INTENTS)
 """What the gate asks about, and a person may accept; what is worse is not among it."""
 SCORED_SUFFIXES = (".jsonl", ".csv", ".parquet")
+NOT_FORCED = "none"
 STUDY_NAME = r"[\w.-]{1,100}"
 
 
@@ -39,8 +40,8 @@ class PromoteConfig:
     """Seconds to wait for another promotion to end."""
     accept: str = ""
     """What you accept of what the gate asks about, by the words that it names, comma-separated; recorded."""
-    force: str = ""
-    """Why a version that the gate refuses, even as worse, is published all the same; recorded."""
+    force: str = NOT_FORCED
+    """Why a version that the gate refuses, even as worse, is published all the same; recorded. none: it is not."""
     min_f1_change: float = -0.01
     """The gate: weighted F1 may change by this at worst, by the lower end of the 95 % interval."""
     min_auroc_change: float = -0.02
@@ -69,6 +70,9 @@ class PromoteConfig:
         are_known = set(self.accepted) <= set(ACCEPTABLE)
         require(are_known, "accept", self.accept, f"some of {', '.join(ACCEPTABLE)}")
         require(0 <= self.wait <= 86400, "wait", self.wait, "0 to 86400 seconds")
+        require(bool(self.force.strip()), "force", self.force, f"a reason, or {NOT_FORCED}")
+        if self.force == NOT_FORCED:  # a word of its own, as mlflow run passes every parameter
+            object.__setattr__(self, "force", "")
         for name in ("min_f1_change", "min_auroc_change", "max_ece_change"):
             change = getattr(self, name)
             require(-1 <= change <= 1, name, change, "a change from -1 to 1")

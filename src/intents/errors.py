@@ -1,5 +1,6 @@
 """Everything a user can cause. A message says what was found, what was expected and what to do next."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -47,3 +48,8 @@ class ComparisonError(IntentsError):
 
 class PromotionError(IntentsError):
     """A model version can't be published."""
+
+    def __init__(self, message: str, *, reasons: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.reasons = tuple(reasons) or (message,)
+        """Each on its own, for scripts."""

@@ -2,7 +2,10 @@
 
 import logging
 
-CHATTY = ("alembic", "mlflow.store.db.utils", "mlflow.types.type_hints", "mlflow.models.signature")
+CHATTY = ("alembic", "mlflow.types.type_hints", "mlflow.models.signature")
+
+SAYS_TWICE = "mlflow.store.db.utils"
+"""It logs with a traceback what it raises too."""
 
 
 def quieten() -> None:
@@ -12,3 +15,4 @@ def quieten() -> None:
     transformers_logging.disable_progress_bar()
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger(SAYS_TWICE).setLevel(logging.CRITICAL)

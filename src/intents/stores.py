@@ -36,7 +36,7 @@ def connect() -> None:
             f"{uri.removeprefix('sqlite:///')}.lock", timeout=INITIALISATION_TIMEOUT_SECONDS
         )
     try:
-        with lock, _impatient():
+        with lock, impatient():
             MlflowClient().search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError, ImportError, OSError, filelock.Timeout) as error:
         raise TrackingError(
@@ -58,16 +58,22 @@ def production(name: str) -> Any | None:
 
 
 @contextlib.contextmanager
-def _impatient() -> Iterator[None]:
-    """A store that can't be reached is noticed in seconds; a long upload later keeps MLflow's patience."""
-    hurried = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
-    added = [name for name in hurried if name not in os.environ]
-    os.environ.update({name: hurried[name] for name in added})
+def impatient(seconds: int = 15, *, retries: int = 2, whatever_is_set: bool = False) -> Iterator[None]:
+    """A store that can't be reached is noticed in seconds; a long upload later keeps MLflow's patience.
+
+    What the user's environment says goes first, unless `whatever_is_set`: while others wait for a lock.
+    """
+    hurried = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(retries), "MLFLOW_HTTP_REQUEST_TIMEOUT": str(seconds)}
+    before = {name: os.environ.get(name) for name in hurried}
+    os.environ.update(
+        {name: text for name, text in hurried.items() if whatever_is_set or before[name] is None}
+    )
     try:
         yield
     finally:
-        for name in added:
-            del os.environ[name]
+        for name, text in before.items():
+            os.environ.pop(name, None)
+            os.environ.update({} if text is None else {name: text})
 
 
 def without_password(text: str) -> str:

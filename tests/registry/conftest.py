@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
@@ -89,7 +90,7 @@ def assert_sound(target: Path) -> None:
     for folder in kept.folder.glob("v*"):
         record.check(folder)
     assert kept.history()[-1]["to"] == live.name
-    known = {".lock", "history.jsonl", "hold.json"}
+    known = {".lock", ".publishing", "history.jsonl", "hold.json"}
     assert [name for name in os.listdir(kept.folder) if name not in known and name[0] not in "va"] == []
     assert not os.path.lexists(kept.link)
 
@@ -112,21 +113,30 @@ class Promote:
 
     target: Path
     capsys: pytest.CaptureFixture[str]
-    gate: Callable[..., Check] = lambda *_: lambda _: {}
+    gate: Callable[..., Check] = lambda *_, **__: lambda _: {}
     """Open, unless a test is about it: two tiny models differ by chance."""
 
     def __call__(self, *arguments: str, name: str = SHOP) -> tuple[int, str]:
-        publish = functools.partial(commands.publish, smoke=smoke_in_this_process, gate=self.gate)
-        flags = ["--name", name, "--target", str(self.target), *arguments]
-        code = promote.main(flags, actions={**commands.ACTIONS, "publish": publish})
+        said = self.apart(*arguments, name=name)
+        return said[0], said[1] + said[2]
+
+    def apart(self, *arguments: str, name: str = SHOP) -> tuple[int, str, str]:
+        """The exit code, what it printed, and what it said on the error stream."""
+        checks: dict[str, Any] = {"smoke": smoke_in_this_process, "gate": self.gate}
+        actions = {
+            **commands.ACTIONS,
+            "publish": functools.partial(commands.publish, **checks),
+            "dry-run": functools.partial(commands.dry_run, **checks),
+        }
+        code = promote.main(["--name", name, "--target", str(self.target), *arguments], actions=actions)
         said = self.capsys.readouterr()
-        return code, said.out + said.err
+        return code, said.out, said.err
 
     @property
     def kept(self) -> list[Path]:
         """Every version's folder, and whatever was adopted or left over."""
         folder = self.target.with_name(f"{self.target.name}_backups")
-        own = {".lock", "history.jsonl", "hold.json"}
+        own = {".lock", ".publishing", "history.jsonl", "hold.json"}
         return sorted(path for path in folder.iterdir() if path.name not in own) if folder.exists() else []
 
 

@@ -189,7 +189,7 @@ def offer(prepared: Callable[..., Path]) -> tuple[Path, Callable[[Path], None]]:
             fetch=lambda folder: Path(shutil.move(directory, folder / "model")),
         )
         store = Store(target)
-        with publishing.writing(store, wait=1), smoke_in_this_process() as check:
+        with publishing.queueing(store, wait=1), smoke_in_this_process() as check:
             publishing.publish(store, candidate, checks={"smoke": check}, before_commit=lambda: None)
 
     return target, publish
@@ -215,7 +215,7 @@ def test_a_damaged_or_forbidden_one_is_refused_and_the_live_version_stays(
     with pytest.raises(IntentsError, match="toy version 2 is refused: "):
         publish(copy)
     assert version_in(target) == 1
-    assert sorted(path.name[:2] for path in Store(target).folder.iterdir()) == [".l", "hi", "v1"]
+    assert sorted(path.name[:2] for path in Store(target).folder.iterdir()) == [".l", ".p", "hi", "v1"]
     assert not Path("/tmp/this_was_executed").exists()
     figures["damaged or forbidden versions that were refused"] += 1
 
@@ -235,7 +235,7 @@ def test_no_check_ever_sees_a_directory_that_holds_a_link(tmp_path: Path, toys: 
     (toys[1] / "manifest.json").symlink_to("/etc/hostname")
     candidate = Candidate(Identity("toy", "1", "run", "m-1"), "models:/m-1", 0, lambda _: toys[1])
     store, seen = Store(tmp_path / "models" / "intent_predictor"), []
-    with publishing.writing(store, wait=1), pytest.raises(PromotionError, match=r"manifest\.json is a link"):
+    with publishing.queueing(store, wait=1), pytest.raises(PromotionError, match=r"manifest\.json is a link"):
         publishing.publish(
             store, candidate, checks={"seen": lambda d: seen.append(d) or {}}, before_commit=list
         )

@@ -190,3 +190,20 @@ def source_of(made: Logged) -> str:
 def test_the_verdict_is_json(gated: Promote):
     gated("--version", "1")
     assert json.loads((gated.target / "promotion.json").read_text())["evidence"]["gate"]
+
+
+def test_a_dry_run_is_judged_as_a_publication_would_be_and_writes_to_no_run(
+    gated: Promote, versions: tuple[Logged, Logged]
+):
+    assert gated("--version", "1")[0] == 0
+    strict = ("--max_latency_ratio", "0.001")
+    before = [MlflowClient().get_run(made.run_id).data.tags for made in versions], gated.kept
+    code, said = gated("--dry-run", "--version", "2", *strict)
+    assert code == 2
+    assert said.startswith("error: shop version 2 is refused: the gate compared it with what is published")
+    code, said = gated("--dry-run", "--version", "2", *strict, "--force", "a test")
+    assert code == 0
+    assert said.startswith("would publish shop version 2 (")
+    assert "the gate says 'forced'" in said
+    assert "forced (a test) though: an utterance takes" in said
+    assert ([MlflowClient().get_run(made.run_id).data.tags for made in versions], gated.kept) == before

@@ -1,6 +1,7 @@
 """Publishing: the target holds one whole verified version at every moment, or the command says why not."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
@@ -18,8 +20,10 @@ from mlflow.tracking import MlflowClient
 from transformers import AutoModelForSequenceClassification
 
 from intents import artifact, pyfunc
+from intents.entry_points import PromoteConfig
 from intents.errors import ArtifactError, PromotionError
-from registry import record, source
+from registry import disk, publishing, record, source
+from registry.store import Store
 from tests.conftest import Logged
 from tests.registry.conftest import SHOP, Promote, logged_model, manifest, production, stored
 
@@ -439,3 +443,197 @@ def test_a_version_is_no_matter_of_commands_that_ask_no_registry(flag: str, run:
 def test_an_impossible_parameter_is_refused_by_name(flag: str, value: str, run: Promote):
     code, said = run(f"--{flag}={value}")
     assert (code, said.startswith((f"error: {flag}={value!r}", f"error: {flag}={value}"))) == (2, True)
+
+
+@pytest.fixture
+def of_a_run(registered: Callable[..., str]) -> Callable[..., str]:
+    """Registers a version of `odd` whose run ended so (None: it didn't) and whose logged model came so far."""
+
+    def register(status: str | None, model_status: str = "READY") -> str:
+        client = MlflowClient()
+        run_id = client.create_run("0").info.run_id
+        model = mlflow.initialize_logged_model(name="odd", source_run_id=run_id, experiment_id="0")
+        if model_status != "PENDING":
+            client.finalize_logged_model(model.model_id, model_status)
+        if status:
+            client.set_terminated(run_id, status)
+        registered(f"models:/{model.model_id}", run_id)
+        return str(run_id)
+
+    return register
+
+
+@pytest.mark.parametrize("status", [None, "FAILED", "KILLED"])
+def test_a_version_whose_run_did_not_finish_is_refused(
+    status: str | None, run: Promote, of_a_run: Callable[..., str]
+):
+    run_id = of_a_run(status)
+    code, said = run("--version", "1", name="odd")
+    assert (code, run.target.exists()) == (2, False)
+    assert f"odd version 1: its run {run_id} is {status or 'RUNNING'}, expected FINISHED" in said
+
+
+@pytest.mark.parametrize("status", ["PENDING", "FAILED"])
+def test_a_version_whose_logged_model_was_not_logged_to_the_end_is_refused(
+    status: str, run: Promote, of_a_run: Callable[..., str]
+):
+    of_a_run("FINISHED", status)
+    code, said = run("--version", "1", name="odd")
+    assert (code, run.target.exists()) == (2, False)
+    assert f"has the status {status}, expected READY: it was not logged to the end" in said
+
+
+def test_a_version_whose_run_was_deleted_is_refused_in_words(run: Promote, of_a_run: Callable[..., str]):
+    run_id = of_a_run("FINISHED")
+    MlflowClient().delete_run(run_id)
+    for flags in ((), ("--dry-run",)):
+        code, said = run("--version", "1", *flags, name="odd")
+        assert (code, run.target.exists()) == (2, False)
+        assert said.startswith(
+            f"error: odd version 1: its run {run_id} was deleted. Bring it back: mlflow runs"
+        )
+
+
+def meanwhile(run: Promote, happens: Callable[[], object]) -> Promote:
+    """Something happens to the registry while the version is checked."""
+
+    def check(_: Path) -> dict[str, Any]:
+        happens()
+        return {}
+
+    return dataclasses.replace(run, gate=lambda *_, **__: check)
+
+
+def test_an_alias_that_moves_while_its_version_is_checked_is_noticed_before_it_goes_live(run: Promote):
+    client = MlflowClient()
+    client.set_registered_model_alias(SHOP, "Production", "2")
+    moves = lambda: client.set_registered_model_alias(SHOP, "Production", "1")  # noqa: E731
+    code, said = meanwhile(run, moves)()
+    assert (code, run.target.exists(), run.kept) == (2, False, [])
+    assert (
+        "Production moved to version 1 while shop version 2 was being published. Nothing was published"
+        in said
+    )
+
+
+def test_an_alias_that_is_removed_while_its_version_is_checked_is_noticed_before_it_goes_live(run: Promote):
+    client = MlflowClient()
+    client.set_registered_model_alias(SHOP, "Production", "2")
+    code, said = meanwhile(run, lambda: client.delete_registered_model_alias(SHOP, "Production"))()
+    assert (code, run.target.exists(), run.kept) == (2, False, [])
+    assert (
+        "shop version 2 was to be published, and meanwhile the registry changed: 'shop' has no version"
+        in said
+    )
+
+
+def test_a_version_that_is_deleted_while_it_is_checked_does_not_go_live_nor_is_one_made_anew(
+    run: Promote, registered: Callable[..., str], versions: tuple[Logged, Logged]
+):
+    client = MlflowClient()
+    registered(f"models:/{logged_model(versions[0]).model_id}", versions[0].run_id)
+    code, said = meanwhile(run, lambda: client.delete_model_version("odd", "1"))("--version", "1", name="odd")
+    assert (code, run.target.exists(), run.kept) == (2, False, [])
+    assert "odd version 1 was to be published, and meanwhile the registry changed" in said
+    client.delete_registered_model("odd")
+    registered(f"models:/{logged_model(versions[0]).model_id}", versions[0].run_id)
+
+    def make_anew() -> None:
+        client.delete_registered_model("odd")
+        registered(f"models:/{logged_model(versions[1]).model_id}", versions[1].run_id)
+
+    code, said = meanwhile(run, make_anew)("--version", "1", name="odd")
+    assert (code, run.target.exists(), run.kept) == (2, False, [])
+    assert "it was made anew while it was being published" in said
+
+
+@pytest.mark.parametrize(
+    ("flags", "action", "code", "said"),
+    [
+        (("--version", "99"), "refused", 2, "has no version 99"),
+        (("--version", "latest"), "refused", 2, "version='latest'"),
+        (("--nonsense",), "refused", 2, "unrecognized arguments: --nonsense"),
+        (("--rollback", "--status"), "refused", 2, "not allowed with argument"),
+        (("--wait", "x"), "refused", 2, "wait='x'"),
+        (("--rollback",), "refused", 2, "nothing was published here"),
+        (("--force", ""), "refused", 2, "force=''"),
+    ],
+)
+def test_scripts_get_one_object_whatever_is_refused(
+    flags: tuple[str, ...], action: str, code: int, said: str, run: Promote
+):
+    for wanted in (("--json",), ("--output", "json"), ("--output=json",)):
+        ended, printed, told = run.apart(*flags, *wanted)
+        answer = json.loads(printed)
+        assert (ended, answer["action"]) == (code, action)
+        assert said in answer["error"]
+        assert answer["reasons"] == [answer["error"]]
+        assert answer["error"] in told
+    assert run.apart(*flags)[1] == ""
+
+
+def test_scripts_get_one_object_when_something_breaks_or_another_promotion_is_under_way(
+    run: Promote, tmp_path: Path
+):
+    (tmp_path / "models").write_text("a file where a folder is needed")
+    code, printed, _ = run.apart("--version", "1", "--json")
+    assert (code, json.loads(printed)["action"]) == (1, "failed")
+    (tmp_path / "models").unlink()
+    with publishing.queueing(Store(run.target), wait=0):
+        code, printed, _ = run.apart("--version", "1", "--wait", "0", "--json")
+    assert (code, json.loads(printed)["action"]) == (75, "busy")
+
+
+def test_scripts_get_the_gates_reasons_one_by_one(run: Promote):
+    def refuse(_: Path) -> Any:
+        raise PromotionError("the table, and\n- this\n- that", reasons=["this", "that"])
+
+    code, printed, _ = dataclasses.replace(run, gate=lambda *_, **__: refuse).apart(
+        "--version", "1", "--json"
+    )
+    answer = json.loads(printed)
+    assert (code, answer["action"], answer["reasons"]) == (2, "refused", ["this", "that"])
+    assert answer["error"].startswith("shop version 1 is refused: the table")
+
+
+def test_an_empty_reason_to_force_is_refused_and_none_means_that_nothing_is_forced(run: Promote):
+    for reason in ("", "  "):
+        code, said = run("--version", "1", "--force", reason)
+        assert (code, run.target.exists()) == (2, False)
+        assert said.startswith(f"error: force={reason!r}: expected a reason, or none")
+    assert PromoteConfig(force="none").force == PromoteConfig().force == ""
+    assert PromoteConfig(force="we know why").force == "we know why"
+
+
+def test_a_mount_point_is_refused_before_anything_is_fetched(run: Promote):
+    code, said = dataclasses.replace(run, target=Path("/proc"))("--version", "1")
+    assert code == 2
+    assert said.startswith(
+        "error: /proc is a mount point, which no link can take the place of. Mount the folder"
+    )
+
+
+def test_a_folder_of_the_same_disk_that_is_mounted_is_a_mount_point_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Only the table of mounts tells; here it is one that was written for the test."""
+    table = tmp_path / "mountinfo"
+    named = str(tmp_path / "a b").replace(" ", "\\040")
+    table.write_text(f"36 35 98:0 /mnt1 {named} rw,noatime - ext3 /dev/root rw\n")
+    monkeypatch.setattr(disk, "MOUNTS", table)
+    assert disk.is_mount_point(tmp_path / "a b")
+    assert not disk.is_mount_point(tmp_path)
+
+
+def test_a_registry_that_cannot_be_written_is_one_line(run: Promote, in_store: str, tmp_path: Path):
+    """Publishing by number marks the version; where it may not, nothing goes live."""
+    database = tmp_path / "mlflow.db"
+    shutil.copy(in_store.removeprefix("sqlite:///"), database)
+    read_only = f"sqlite:///file:{database}?mode=ro&uri=true"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", read_only)
+        code, said = run("--version", "1")
+    mlflow.set_tracking_uri(in_store)
+    assert (code, run.target.exists()) == (2, False)
+    assert said.startswith("error: ")
+    assert len(said.splitlines()) == 1

@@ -34,7 +34,7 @@ def offer(target: Path, directory: Path, number: int) -> Promotion:
         size=0,
         fetch=lambda folder: Path(shutil.copytree(directory, folder / "model")),
     )
-    with publishing.writing(Store(target), wait=1):
+    with publishing.queueing(Store(target), wait=1):
         return publishing.publish(Store(target), candidate, checks={}, before_commit=lambda: None)
 
 
@@ -100,7 +100,7 @@ def test_a_textcnn_is_published_and_whoever_publishes_it_is_told_what_its_reader
         size=0,
         fetch=lambda folder: Path(shutil.copytree(made.directory, folder / "model")),
     )
-    with publishing.writing(target, wait=1), smoke_in_this_process() as check:
+    with publishing.queueing(target, wait=1), smoke_in_this_process() as check:
         promotion = publishing.publish(target, candidate, checks={"smoke": check}, before_commit=lambda: None)
     said = commands.published(target, promotion).as_text()
     assert "whoever reads it must `import intents` first" in said

@@ -1,21 +1,26 @@
 """Taking a version back, keeping it back, and being told what is live: all without a registry."""
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from bench import publishers
 from bench.publishers import version_in
-from registry import promote, record, upkeep
+from intents.errors import PromotionError
+from registry import lock, promote, publishing, record, upkeep
+from registry.publishing import Candidate
+from registry.record import Identity
 from registry.store import Store
 from tests.conftest import Logged
 from tests.registry.conftest import SHOP, Promote, age, assert_sound, manifest, production, stored
@@ -175,12 +180,13 @@ def test_a_scheduled_promotion_does_not_bring_the_bad_version_back_until_release
     roll_back_to_first(run)
     code, said = run()
     assert (code, manifest(run.target)) == (0, manifest(stored(versions[0])))
-    assert "held: shop version 1 stays live" in said
-    assert "though Production names shop version 2" in said
+    assert f"held: shop version 1 (run {versions[0].run_id}) stays live" in said
+    assert f"though Production names shop version 2 (run {versions[1].run_id})" in said
     assert json.loads(run("--dry-run", "--json")[1])["action"] == "dry run: held"
     assert run("--release") == (
         0,
-        "released: the next promotion publishes what Production names, shop version 2 too\n",
+        "released: shop version 2 and older ones are held back no longer; whatever Production names is checked and "
+        "compared before it is published\n",
     )
     assert run("--release")[1].startswith("nothing to do: nothing is held")  # and asking again is no error
     assert run()[1].startswith("published shop version 2")
@@ -306,3 +312,102 @@ def test_what_needs_no_registry_imports_neither_mlflow_nor_torch(flag: str, prep
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - began < 1 or os.getloadavg()[0] > len(os.sched_getaffinity(0))
+
+
+def publish_meanwhile(target: Path, source: Path, number: int, meanwhile: Callable[[], object]) -> None:
+    """A publication during whose download something else happens."""
+
+    def fetch(folder: Path) -> Path:
+        meanwhile()
+        return Path(shutil.copytree(source, folder / "model"))
+
+    candidate = Candidate(Identity("toy", str(number), f"run{number}", f"m-{number}"), "models:/m", 0, fetch)
+    with publishing.queueing(Store(target), wait=1):
+        publishing.publish(Store(target), candidate, checks={}, before_commit=lambda: None)
+
+
+def test_a_rollback_during_a_download_takes_place_and_what_was_fetched_is_not_published_over_it(
+    toys: dict[int, Path], prepared: Prepare
+):
+    target = prepared(1, 2)
+    with pytest.raises(
+        PromotionError, match=r"somebody took it back meanwhile. Nothing was published"
+    ) as caught:
+        publish_meanwhile(target, toys[3], 3, lambda: publishers.roll_back(target))
+    folders = list(Store(target).versions())
+    assert f"led to {folders[1].name} when this began and leads to {folders[0].name} now" in str(caught.value)
+    assert version_in(target) == 1
+    assert_sound(target)
+    assert len(folders) == 2
+
+
+def test_what_a_dead_publisher_fetched_is_removed_by_a_rollback(toys: dict[int, Path], prepared: Prepare):
+    target = prepared(1, 2)
+    left = Store(target).folder / ".staging-v3_20260101T000000000000Z"
+    shutil.copytree(toys[3], left / "model")
+    publishers.roll_back(target)
+    assert not left.exists()
+    assert_sound(target)
+
+
+def test_one_publisher_waits_for_another_but_not_the_one_who_rolls_back(prepared: Prepare, say: Say):
+    target = prepared(1, 2)
+    with publishing.queueing(Store(target), wait=1):
+        again = publishing.queueing(Store(target), wait=0)
+        with pytest.raises(lock.BusyError, match=r"\.publishing has been held for"):
+            again.__enter__()
+        assert say(target, "--rollback", "--wait", "0")[0] == 0
+    assert version_in(target) == 1
+
+
+def test_the_history_says_that_a_version_was_forced_and_why(
+    toys: dict[int, Path], prepared: Prepare, say: Say
+):
+    target = prepared(1)
+    found = {"gate": {"gate": "forced", "forced": "the boss\n said so"}}
+    candidate = Candidate(
+        Identity("toy", "2", "run2", "m-2"), "models:/m", 0, lambda f: Path(shutil.copytree(toys[2], f / "m"))
+    )
+    with publishing.queueing(Store(target), wait=1):
+        checks = {"gate": lambda _: found["gate"]}
+        publishing.publish(Store(target), candidate, checks=checks, before_commit=lambda: None)
+    first, second = say(target, "--history")[1].splitlines()
+    assert "because" not in first
+    assert second.endswith("; published though the gate refused it, because: the boss said so")
+
+
+@pytest.fixture
+def made_anew(in_store: str) -> Iterator[Callable[[Logged], None]]:
+    """Deletes the registered model `anew` and makes it again, with this as its version 1, marked Production."""
+    client = MlflowClient(in_store)
+
+    def make(made: Logged) -> None:
+        with contextlib.suppress(MlflowException):
+            client.delete_registered_model("anew")
+        model = client.get_model_version(SHOP, made.version)
+        client.create_registered_model("anew")
+        client.create_model_version("anew", model.source, run_id=model.run_id)
+        client.set_registered_model_alias("anew", "Production", "1")
+
+    yield make
+    client.delete_registered_model("anew")
+
+
+def test_a_model_made_anew_after_a_rollback_is_not_held_back_by_the_old_ones_numbers(
+    run: Promote, versions: tuple[Logged, Logged], made_anew: Callable[[Logged], None]
+):
+    one, two = versions
+    made_anew(one)
+    client = MlflowClient()
+    client.create_model_version("anew", client.get_model_version(SHOP, "2").source, run_id=two.run_id)
+    for arguments in (("--version", "1"), ("--version", "2"), ("--rollback",)):
+        assert run(*arguments, name="anew")[0] == 0
+    made_anew(two)
+    code, said = run(name="anew")
+    assert (code, manifest(run.target)) == (0, manifest(stored(two)))
+    assert said.startswith("published anew version 1")
+    assert (
+        f"note: anew version 1 is of run {two.run_id}; what was published under that number before is of run "
+        in said
+    )
+    assert "the registered model was made anew" in said

@@ -25,6 +25,7 @@ WORSE, CANT_TELL, AS_GOOD = "worse", "can't tell", "as good"
 MORE_ROWS = (
     "to know more: train both with folds=5, and all rows of the corpus are compared, not only the test part"
 )
+WEIGHTED_F1 = "weighted F1"
 POINTS = 100
 NAMED_INTENTS = 5
 SHARED_ROWS = 0.5
@@ -187,7 +188,11 @@ def _answers(found: Comparison, pooled: Comparison | None, config: PromoteConfig
     auroc = found.changes.get("auroc")
     if auroc is not None and auroc.low < config.min_auroc_change:
         yield _may_have_fallen(
-            "AUROC", auroc, unit=(1, 4), tolerated=config.min_auroc_change, rows=found.out_of_scope_rows
+            "AUROC",
+            auroc,
+            tolerated=config.min_auroc_change,
+            rows=found.out_of_scope_rows,
+            kind="out-of-scope ",
         )
     yield from _calibration(found, pooled, config)
     ratio = found.latency_ratio
@@ -204,13 +209,8 @@ def _f1(found: Comparison, pooled: Comparison | None, config: PromoteConfig) -> 
     worse = [each for each in failing if each.changes["f1_weighted"].high < 0]
     decisive = worse[:1] or [each for each in failing if each is told[-1]]
     for each in decisive:
-        yield _may_have_fallen(
-            "weighted F1",
-            each.changes["f1_weighted"],
-            unit=(POINTS, 2),
-            tolerated=config.min_f1_change,
-            rows=each.rows,
-        )
+        change = each.changes["f1_weighted"]
+        yield _may_have_fallen(WEIGHTED_F1, change, tolerated=config.min_f1_change, rows=each.rows)
 
 
 def _calibration(found: Comparison, pooled: Comparison | None, config: PromoteConfig) -> Iterator[Reason]:
@@ -224,21 +224,16 @@ def _calibration(found: Comparison, pooled: Comparison | None, config: PromoteCo
         yield Reason(code, f"the calibration error {word} by {change.change:+.4f}, {bound}")
 
 
-def _may_have_fallen(
-    word: str, change: Change, *, unit: tuple[int, int], tolerated: float, rows: int
-) -> Reason:
-    """A metric whose interval reaches below what is tolerated. `unit`: what it is multiplied by, and its digits."""
-    factor, digits = unit
+def _may_have_fallen(word: str, change: Change, *, tolerated: float, rows: int, kind: str = "") -> Reason:
+    """A metric whose interval reaches below what is tolerated, on so many test rows of that kind."""
+    factor, digits, unit = (POINTS, 2, " points") if word == WEIGHTED_F1 else (1, 4, "")
     low, high, bound = (f"{value * factor:+.{digits}f}" for value in (change.low, change.high, tolerated))
-    points = " points" if factor == POINTS else ""
     if change.high < 0:
-        return Reason(WORSE, f"{word} has changed by {low} to {high}{points}, tolerated are {bound}")
+        return Reason(WORSE, f"{word} has changed by {low} to {high}{unit}, tolerated are {bound}")
     needed = rows_needed(change, rows=rows, tolerated=tolerated)
     would = f"; about {needed:,} would, if both are equally good" if needed else ""
-    return Reason(
-        UNCLEAR,
-        f"{rows:,} rows can't tell: {word} may have changed by {low} to {high}{points}, tolerated are {bound}{would}",
-    )
+    changed = f"{word} may have changed by {low} to {high}{unit}, tolerated are {bound}"
+    return Reason(UNCLEAR, f"{rows:,} {kind}rows can't tell: {changed}{would}")
 
 
 def _intents(found: Comparison) -> Iterator[Reason]:
