@@ -25,6 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("intents.hub",),
     (
         "intents.data",
+        "intents.data.forms",
         "intents.data.problems",
         "intents.data.strict_json",
         "intents.encoders",

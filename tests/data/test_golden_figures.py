@@ -10,7 +10,7 @@ from intents.config import DataConfig
 from intents.data import cleaning
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
-from intents.data.splitting import normal_form
+from intents.data.forms import normal_form
 
 BLACKLIST = Path(__file__).parents[2] / "assets" / "blacklist.txt"
 

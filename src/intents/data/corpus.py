@@ -22,7 +22,7 @@ from intents.errors import DataError
 CLEAN_FILE = "clean_wechat_intents.parquet"
 LEDGER_FILE = "cleaning_ledger.parquet"
 SET_ASIDE_FILE = "set_aside.parquet"
-CACHE_FORMAT = 1
+CACHE_FORMAT = 2
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from intents.data.forms import normal_form
 from intents.data.problems import quoted
-from intents.data.splitting import TEST, TRAIN, VALIDATION, normal_form
+from intents.data.splitting import TEST, TRAIN, VALIDATION
 
 NAMED_INTENTS = 10
 EXAMPLES = 3

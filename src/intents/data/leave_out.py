@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 
 from intents.data.corpus import Corpus, digest
-from intents.data.splitting import TEST, normal_form
+from intents.data.forms import normal_form
+from intents.data.splitting import TEST
 from intents.errors import DataError
 
 LEFT_OUT = "left_out"

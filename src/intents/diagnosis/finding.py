@@ -9,8 +9,9 @@ import pandas as pd
 
 from intents.data.corpus import Corpus
 from intents.data.corrections import DROP
+from intents.data.forms import normal_form
 from intents.data.problems import quoted
-from intents.data.splitting import TEST, normal_form
+from intents.data.splitting import TEST
 from intents.scoring import Floats, Integers
 
 COLUMNS = ["text", "label", "suggested", "reason", "confidence", "dataset", "line", "part"]
