@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 # Low to high. Modules on one line are siblings: none imports another. A new module must be given its place here.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("intents", "intents.models", "intents.errors"),
-    ("intents.parameters", "intents.processes", "intents.syncing", "intents.quiet"),
+    ("intents.parameters", "intents.processes", "intents.syncing", "intents.quiet", "intents.spreadsheets"),
     ("intents.hyperparams.space",),
     ("intents.hyperparams.base",),
     ("intents.hyperparams.bert", "intents.hyperparams.textcnn"),

@@ -83,6 +83,24 @@ def test_a_text_of_quotes_commas_and_line_breaks_is_corrected_by_the_file_that_w
     assert corpus.rows.loc[corpus.rows["text"] == odd, "label"].tolist() == ["b"]
 
 
+@pytest.mark.parametrize(
+    "text", ['=HYPERLINK("http://x.example","open")', "@me", "-5", "'=1", "'-- no", "ok;=1+1", "'tis", "\t+1"]
+)
+def test_a_text_that_is_a_formula_is_none_in_the_file_and_is_corrected_by_it(
+    text: str, tmp_path: Path, write_jsonl: Callable[..., Path]
+) -> None:
+    data = write_jsonl([(text, "=a"), *((f"{i}{n}", i) for i in ("=a", "b") for n in range(50))])
+    file = tmp_path / "findings.csv"
+    found = finding(LABEL_ERRORS, (text, "=a", "b", "reads like b", 0.9, "rows", 1, "train"))
+    sheet.write(sheet.sheet([found]), file)
+    cells = [part for row in written(file) for cell in row.values() for part in re.split("[;,]", cell)]
+    assert not [cell for cell in cells if cell.startswith(tuple("=+-@\t\r"))]
+    decide(file, lambda row: row | {"action": "relabel", "new_label": "b"})
+    corpus = load(data, tmp_path, corrections=str(file))
+    assert corpus.rows.loc[corpus.rows["text"] == text, "label"].tolist() == ["b"]
+    sheet.check_replaceable(file, corpus.corrections)
+
+
 def test_a_file_with_decisions_that_would_be_lost_is_not_written_over(tmp_path: Path) -> None:
     file = tmp_path / "findings.csv"
     sheet.check_replaceable(file, ())

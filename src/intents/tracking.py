@@ -25,6 +25,7 @@ from intents import (
     resuming,
     runs,
     saving,
+    spreadsheets,
     stores,
     training,
 )
@@ -167,7 +168,7 @@ def _log_corpus(corpus: Corpus, config: TrainConfig) -> None:
     }
     mlflow.log_dict(summary, "data/summary.json")
     with tempfile.TemporaryDirectory() as folder:
-        corpus.ledger.to_csv(Path(folder) / "cleaning_ledger.csv", index=False)
+        spreadsheets.write(corpus.ledger, Path(folder) / "cleaning_ledger.csv")
         snapshot = corpus.rows[corpus.rows["part"].isin([TRAIN, TEST])]
         snapshot.to_parquet(Path(folder) / "training_dataset_snapshot.parquet")
         corpus.rows.to_parquet(Path(folder) / corpora.CLEAN_FILE)

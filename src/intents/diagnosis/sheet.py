@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from intents import spreadsheets
 from intents.data import corrections
 from intents.data.corrections import Correction
 from intents.data.problems import Problems
@@ -93,7 +94,9 @@ def write(table: pd.DataFrame, path: Path) -> None:
     """Writes the sheet as UTF-8 with a mark, by which spreadsheets know it. Raises DataError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(path, index=False, encoding="utf-8-sig", lineterminator="\n")
+        spreadsheets.harmless_table(table).to_csv(
+            path, index=False, encoding="utf-8-sig", lineterminator="\n"
+        )
     except OSError as error:
         raise DataError(
             f"{path}: can't be written ({error.strerror}). Name another file with -P findings=<path>."
