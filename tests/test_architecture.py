@@ -49,7 +49,12 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("intents.evaluation", "intents.report", "intents.report.canvas", "intents.artifact"),
     ("intents.report.bars", "intents.report.confusion", "intents.report.distributions"),
     ("intents.baseline", "intents.answers", "intents.diagnosis", "intents.diagnosis.finding"),
-    ("intents.diagnosis.repeats", "intents.diagnosis.confusions", "intents.diagnosis.unspelled"),
+    (
+        "intents.diagnosis.repeats",
+        "intents.diagnosis.confusions",
+        "intents.diagnosis.unspelled",
+        "intents.diagnosis.lookalikes",
+    ),
     ("intents.diagnosis.examination", "intents.diagnosis.sheet"),
     ("intents.diagnosis.command",),
     ("intents.comparison", "intents.comparison.statistics"),

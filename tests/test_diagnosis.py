@@ -42,7 +42,7 @@ def corpus_of(rows: pd.DataFrame, corrections: tuple[Correction, ...] = ()) -> C
         name="d",
         rows=rows,
         out_of_scope=pd.DataFrame(),
-        ledger=pd.DataFrame(),
+        ledger=rows.iloc[:0].assign(reason=pd.Series(dtype=object)),
         intents=tuple(sorted(rows["label"].unique())),
         notes=(),
         files=(Path("d.jsonl"),),

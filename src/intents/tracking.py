@@ -236,7 +236,7 @@ def _headline(result: TrainingResult) -> str:
         line += f"; out-of-scope AUROC {measured['auroc']:.4f}"
     beaten = measured["f1_weighted"] > result.facts["baseline_f1_weighted"]
     line += (
-        f"\nTF-IDF and logistic regression: weighted F1 {result.facts['baseline_f1_weighted']:.4f}, "
+        f"\nbaseline (TF-IDF and logistic regression): weighted F1 {result.facts['baseline_f1_weighted']:.4f}, "
         f"{'beaten' if beaten else 'not beaten: more rows, or another encoder, would help'}"
     )
     fit = result.fit

@@ -47,6 +47,20 @@ def test_cleaning_leaves_the_published_numbers_of_rows(chinese: Corpus) -> None:
     assert len(chinese.rows) + len(chinese.ledger) == 20_279
 
 
+def test_the_blacklist_of_the_source_corpora_is_applied_to_them_unless_another_is_named(
+    chinese: Corpus, shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(BLACKLIST.parents[1])
+    names = ("telemarketing_intent_cn", "crosswoz")
+    data = ",".join(str(shared_data / name / f"{name}.jsonl") for name in names)
+    config = DataConfig(data=data, split="stratified", workspace=str(tmp_path))
+    corpus = corpora.load(config, selects_on_test=True)
+    assert corpus.digest == chinese.digest
+    assert corpus.notes[0].startswith("set aside, 992 rows of ")
+    assert "for crosswoz, telemarketing_intent_cn alone" in corpus.notes[0]
+    assert corpus.notes[1].startswith("set aside, 138 rows of ")
+
+
 def test_the_first_cleaned_rows_are_the_published_ones(chinese: Corpus) -> None:
     assert chinese.rows[["text", "label"]].head().values.tolist() == [
         ["晚点马上还", "会按时处理"],

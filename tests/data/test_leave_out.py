@@ -45,6 +45,17 @@ def test_nothing_of_a_left_out_intent_is_in_an_in_scope_part(
 
 
 @pytest.mark.parametrize("seed", range(5))
+def test_an_intent_whose_name_looks_like_a_known_one_is_not_out_of_scope(
+    seed: int, write_json: Callable[..., Path], load: Callable[..., Corpus]
+) -> None:
+    names = ("a", "A", "b", "B\u200b", "c", "d")
+    data = write_json("alike/data.json", {i: [f"{i} {number}" for number in range(40)] for i in names})
+    partial = leave_intents_out(load(data), known_share=0.5, seed=seed)
+    known = {intent.strip("\u200b").lower() for intent in partial.intents}
+    assert not known & {text.split()[0].strip("\u200b").lower() for text in partial.out_of_scope["text"]}
+
+
+@pytest.mark.parametrize("seed", range(5))
 def test_the_out_of_scope_rows_are_the_test_rows_of_the_left_out_intents_and_none_trains(
     corpus: Corpus, seed: int
 ) -> None:

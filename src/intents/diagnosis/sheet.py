@@ -11,10 +11,11 @@ from intents.data.corrections import Correction
 from intents.data.problems import Problems
 from intents.diagnosis.confusions import LABEL_ERRORS
 from intents.diagnosis.finding import Finding
+from intents.diagnosis.lookalikes import LOOKALIKES
 from intents.diagnosis.repeats import CONFLICTS, DUPLICATES, LEAKS, NEAR_CONFLICTS
 from intents.errors import DataError
 
-DECIDED_ROW_BY_ROW = frozenset({LABEL_ERRORS, CONFLICTS, NEAR_CONFLICTS, LEAKS, DUPLICATES})
+DECIDED_ROW_BY_ROW = frozenset({LABEL_ERRORS, LOOKALIKES, CONFLICTS, NEAR_CONFLICTS, LEAKS, DUPLICATES})
 """What a decision on single rows mends. Pairs and rare intents ask for a decision on the intents, or for more rows."""
 COLUMNS = [
     "text",
