@@ -125,7 +125,7 @@ def test_names_that_look_alike_are_told_of_a_corpus_that_is_not_cleaned_too(
 
 def test_a_near_intent_is_known_by_its_stem_however_it_is_written(write_rows: Write, load: Load) -> None:
     pairs = [*rows(不要=30), *[(f"好的 {i}", "肯定(好的)") for i in range(30)]]
-    pairs += [(f"没问题 {i}", "肯定（没问题）") for i in range(3)]
+    pairs += [(f"没问题 {i}", "肯定 （没问题）") for i in range(3)]
     corpus = load(write_rows("c.jsonl", pairs), min_per_intent=20)
     assert set(corpus.out_of_scope["kind"]) == {cleaning.NEAR}
     assert corpus.negatives() == []
