@@ -12,10 +12,10 @@ _DECORATION = frozenset("~∼|")
 _UNSEEN_MARKS = frozenset(
     map(
         chr,
-        (0x034F, 0x115F, 0x1160, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)),
+        (0x034F, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)),
     )
 )
-"""Marks and letters that show nothing: ❤ with a variation selector is ❤."""
+"""Marks that show nothing: ❤ with a variation selector is ❤."""
 _IN_NUMBERS = re.compile(
     # Between two digits every sign, as in 1.5, 10:30, 1/2, 3~5, but what parts thousands or a list.
     r"((?<=\d)(?:[^\w\s,'’、]|_)+(?=\d)"
@@ -32,7 +32,7 @@ def normal_form(text: str) -> str:
     Spaces, format characters and ordinary punctuation are dropped, but for the signs of numbers and `#`, `%` and `‰`
     (docs/data.md). An utterance of nothing but punctuation keeps it.
     """
-    folded = unicodedata.normalize("NFKC", text.translate(_SEEN)).casefold()
+    folded = _folded(text)
     if folded.isalnum():
         return folded
     # Of what is split at a group, each second piece is what the group matched.
@@ -43,8 +43,13 @@ def normal_form(text: str) -> str:
 
 def name_form(intent: str) -> str:
     """What two intents' names that look alike share: NFKC, casefolded, without spaces and format characters."""
-    folded = unicodedata.normalize("NFKC", intent.translate(_SEEN)).casefold()
-    return "".join(folded.split())
+    return "".join(_folded(intent).split())
+
+
+def _folded(text: str) -> str:
+    """The text in NFKC and casefolded, without what shows nothing."""
+    seen = text if text.isalnum() else text.translate(_SEEN)
+    return unicodedata.normalize("NFKC", seen).casefold()
 
 
 class _Seen(dict[int, int | str | None]):
