@@ -53,6 +53,18 @@ def test_every_text_is_read_back_as_it_was_and_no_cell_begins_a_formula() -> Non
             assert cell.lstrip(" \r\n")[:1] not in set("=+-@＝"), (text, written)
 
 
+def test_no_module_writes_a_csv_of_texts_but_through_this_one() -> None:
+    """corpus.py hashes its csv, and that of studies.py holds numbers alone."""
+    sources = Path(spreadsheets.__file__).parent.rglob("*.py")
+    writers = {
+        path.name
+        for path in sources
+        for line in path.read_text("utf-8").splitlines()
+        if ".to_csv(" in line and "harmless_table(" not in line
+    }
+    assert writers == {"corpus.py", "studies.py"}
+
+
 def test_a_table_is_written_without_a_formula_in_its_cells_its_index_or_its_header(tmp_path: Path) -> None:
     table = pd.DataFrame({"=head": ["=1", None], "number": [-1.5, 2.0]}, index=["-a", "b"]).rename_axis(
         "name"

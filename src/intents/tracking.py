@@ -87,9 +87,7 @@ def train(config: TrainConfig, *, say: Say, is_nested: bool = False) -> RunOutco
     ):
         processes.agreed((config, workspace))
         corpus = corpora.load(config.data, selects_on_test=config.hyperparams.selects_on_test)
-        say(corpus.summary())
-        for note in corpus.notes:
-            say(f"note: {note}")
+        say(corpus.opening())
         resuming.check_same_rows(config, corpus, digest_tag=CORPUS_DIGEST_TAG)
         with interrupts.whole():
             _log_corpus(corpus, config)

@@ -50,6 +50,7 @@ def test_of_a_source_corpus_they_are_set_aside_and_named_before_all_else(
         f"set aside, 20 rows of 2 intents ('转人工' 12, '退款' 8): on the blacklist (assets/blacklist.txt, for "
         f"{source.stem} alone); blacklist=none keeps them"
     )
+    assert corpus.opening().splitlines()[1] == f"note: {corpus.notes[0]}"
     assert corpus.description().splitlines()[2] == f"note: {corpus.notes[0]}"
     # 退款 is an intent of the other file: no row of that name is out-of-scope.
     assert {text.split()[0] for text in corpus.out_of_scope["text"]} == {"转人工"}

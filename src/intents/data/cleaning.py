@@ -108,8 +108,6 @@ def clean(
     of_intent = (rows if as_read is None else as_read).groupby("label")
     capped = pd.concat(
         _draw(group, of_intent.get_group(intent), count=max_per_intent, seed=seed)
-        if len(group) > max_per_intent
-        else group
         for intent, group in supported.groupby("label", sort=True)
     )
     looks_supported = _looks_supported(rows["label"], set(supported["label"]))
@@ -131,7 +129,9 @@ def _looks_supported(labels: "pd.Series[str]", supported: set[str]) -> "pd.Serie
 
 
 def _draw(group: pd.DataFrame, as_read: pd.DataFrame, *, count: int, seed: int) -> pd.DataFrame:
-    """So many rows of an intent: those that a correction brought, then the others in random order."""
+    """At most so many rows of an intent: those that a correction brought, then the others in random order."""
+    if len(group) <= count:
+        return group
     order = as_read.sample(frac=1.0, random_state=seed).index  # begins with what sample(n=count) would draw
     brought = group.index.difference(order, sort=False)
     return group.loc[[*brought, *order[order.isin(group.index)]][:count]]

@@ -72,6 +72,10 @@ class Corpus:
             f"in {len(self.intents)} intents ({sizes}), {len(self.out_of_scope):,} out-of-scope"
         )
 
+    def opening(self) -> str:
+        """The summary and the notes, a line each: what is said before anything is trained."""
+        return "\n".join([self.summary(), *(f"note: {note}" for note in self.notes)])
+
     def description(self) -> str:
         """The summary, the notes, and the account of every row, a line each."""
         account = findings.account(self.rows, self.ledger, self.out_of_scope, rows_read=self.rows_read)
