@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 # Low to high. Modules on one line are siblings: none imports another. A new module must be given its place here.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("intents", "intents.models", "intents.errors"),
-    ("intents.parameters", "intents.processes", "intents.syncing", "intents.quiet"),
+    ("intents.parameters", "intents.processes", "intents.syncing", "intents.quiet", "intents.spreadsheets"),
     ("intents.hyperparams.space",),
     ("intents.hyperparams.base",),
     ("intents.hyperparams.bert", "intents.hyperparams.textcnn"),
@@ -25,6 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("intents.hub",),
     (
         "intents.data",
+        "intents.data.forms",
         "intents.data.problems",
         "intents.data.strict_json",
         "intents.encoders",
@@ -54,7 +55,12 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("intents.evaluation", "intents.report", "intents.report.canvas", "intents.artifact"),
     ("intents.report.bars", "intents.report.confusion", "intents.report.distributions"),
     ("intents.baseline", "intents.answers", "intents.diagnosis", "intents.diagnosis.finding"),
-    ("intents.diagnosis.repeats", "intents.diagnosis.confusions", "intents.diagnosis.unspelled"),
+    (
+        "intents.diagnosis.repeats",
+        "intents.diagnosis.confusions",
+        "intents.diagnosis.unspelled",
+        "intents.diagnosis.lookalikes",
+    ),
     ("intents.diagnosis.examination", "intents.diagnosis.sheet"),
     ("intents.diagnosis.command",),
     ("intents.comparison", "intents.comparison.statistics"),

@@ -83,6 +83,24 @@ def test_a_text_of_quotes_commas_and_line_breaks_is_corrected_by_the_file_that_w
     assert corpus.rows.loc[corpus.rows["text"] == odd, "label"].tolist() == ["b"]
 
 
+@pytest.mark.parametrize(
+    "text", ['=HYPERLINK("http://x.example","open")', "@me", "-5", "'=1", "'-- no", "ok;=1+1", "'tis", "\t+1"]
+)
+def test_a_text_that_is_a_formula_is_none_in_the_file_and_is_corrected_by_it(
+    text: str, tmp_path: Path, write_jsonl: Callable[..., Path]
+) -> None:
+    data = write_jsonl([(text, "=a"), *((f"{i}{n}", i) for i in ("=a", "b") for n in range(50))])
+    file = tmp_path / "findings.csv"
+    found = finding(LABEL_ERRORS, (text, "=a", "b", "reads like b", 0.9, "rows", 1, "train"))
+    sheet.write(sheet.sheet([found]), file)
+    cells = [part for row in written(file) for cell in row.values() for part in re.split("[;,]", cell)]
+    assert not [cell for cell in cells if cell.startswith(tuple("=+-@\t\r"))]
+    decide(file, lambda row: row | {"action": "relabel", "new_label": "b"})
+    corpus = load(data, tmp_path, corrections=str(file))
+    assert corpus.rows.loc[corpus.rows["text"] == text, "label"].tolist() == ["b"]
+    sheet.check_replaceable(file, corpus.corrections)
+
+
 def test_a_file_with_decisions_that_would_be_lost_is_not_written_over(tmp_path: Path) -> None:
     file = tmp_path / "findings.csv"
     sheet.check_replaceable(file, ())
@@ -185,6 +203,52 @@ def test_check_data_finds_the_spoiled_row_and_after_the_correction_finds_it_no_m
         "relabel",
         "apple",
     )
+
+
+def test_names_that_look_alike_are_a_finding_whose_file_makes_them_one(
+    tmp_path: Path,
+    write_jsonl: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pairs = [(f"{word} number {n}", word) for word in ("apple", "violin") for n in range(40)]
+    pairs += [(f"apple pie {n}", "Apple\u200b") for n in range(8)]
+    flags = ["--data", str(write_jsonl(pairs)), "--workspace", "w"]
+    assert cli.main(["check_data", *flags]) == 0
+    said = capsys.readouterr().out
+    assert "2 intents have names that look alike: 'apple' / 'Apple\\u200b'" in said
+    assert "rows line 81: 'apple pie 0' (Apple\\u200b) its intent's name looks like 'apple'" in said
+    asked = [(row["label"], row["suggested"], row["line"]) for row in written(Path("findings.csv"))]
+    assert asked == [("Apple\u200b", "apple", str(81 + n)) for n in range(8)]
+
+    decide(Path("findings.csv"), lambda row: row | {"action": "relabel", "new_label": row["suggested"]})
+    assert cli.main(["check_data", *flags, "--corrections", "findings.csv"]) == 0
+    said = capsys.readouterr().out
+    assert "88 rows read, 88 kept in 2 intents" in said
+    assert "note: corrections (findings.csv): 0 row(s) dropped, 8 relabelled" in said
+    assert "look alike" not in said
+
+
+@pytest.mark.parametrize(
+    "endings", [("c++", "c#", "c"), ("👍", "👎"), ("1.5", "15", "1-5")], ids=["symbols", "emoji", "decimals"]
+)
+def test_utterances_told_apart_by_what_carries_meaning_are_no_conflict_and_cost_nothing(
+    endings: tuple[str, ...],
+    write_jsonl: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    starts = ("快递", "客服", "物流", "help", "book")
+    pairs = [
+        (f"{start} {n} {end}", f"i{i}") for n in range(8) for start in starts for i, end in enumerate(endings)
+    ]
+    assert cli.main(["check_data", "--data", str(write_jsonl(pairs)), "--workspace", "w"]) == 0
+    said = capsys.readouterr().out
+    assert "several intents" not in said
+    assert "more than one intent" not in said
 
 
 def test_no_file_is_written_where_none_is_wanted(

@@ -72,6 +72,7 @@ EVERY_FAMILYS = {
 }
 IMPOSSIBLE = {
     **{(family, name): EVERY_FAMILYS[name] for family in FAMILIES.values() for name in EVERY_FAMILYS},
+    (DataConfig, "blacklist"): ("", " "),
     (DataConfig, "min_per_intent"): ("0", "-1", "301"),
     (DataConfig, "max_per_intent"): ("19", "0"),
     (DataConfig, "split"): ("by_intent", "", "Grouped"),
@@ -135,7 +136,7 @@ IMPOSSIBLE = {
     (OpenSetConfig, "seeds"): ("0", "-1", "1001"),
     (OpenSetConfig, "hyperparams"): ("epochs", "=3", "epoch=3", "test_size=0.3"),
 }
-ANY_TEXT_WILL_DO = {"force", "keep", "data", "noise", "corrections", "blacklist"}
+ANY_TEXT_WILL_DO = {"force", "keep", "data", "noise", "corrections"}
 EDGES = [
     (DataConfig, {"min_per_intent": "1", "max_per_intent": "1", "split_seed": "4294967295"}),
     (BertHyperparams, {"max_length": "3", "batch_size": "1", "epochs": "1", "learning_rate": "1"}),

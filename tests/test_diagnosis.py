@@ -42,7 +42,7 @@ def corpus_of(rows: pd.DataFrame, corrections: tuple[Correction, ...] = ()) -> C
         name="d",
         rows=rows,
         out_of_scope=pd.DataFrame(),
-        ledger=pd.DataFrame(),
+        ledger=rows.iloc[:0].assign(reason=pd.Series(dtype=object)),
         intents=tuple(sorted(rows["label"].unique())),
         notes=(),
         files=(Path("d.jsonl"),),
@@ -213,12 +213,12 @@ def test_each_kind_of_repeat_is_found_once_with_its_rows() -> None:
 
 
 def test_repeats_are_estimated_by_the_errors_that_they_cause_or_hide() -> None:
-    known = certain(repeated(), {25: "y"})
-    share, error_rate = 2 / 27, 1 / 27
+    known = certain(repeated(), {20: "x", 21: "x", 25: "y"})
+    share, error_rate = 2 / 27, 3 / 27
     estimates = {finding.kind: finding.estimate for finding in repeats.findings(known)}
     assert estimates == pytest.approx(
         {
-            repeats.CONFLICTS: 2 * share,  # one of each two rows is wrong, whatever is answered
+            repeats.CONFLICTS: 2 * share,  # one of each two rows, which the model gets wrong
             repeats.LEAKS: 1 * error_rate,  # an unseen row is wrong so often
             repeats.DUPLICATES: 0,
             repeats.NEAR_CONFLICTS: 1 * share,  # row 25, which the model gets wrong
@@ -226,6 +226,16 @@ def test_repeats_are_estimated_by_the_errors_that_they_cause_or_hide() -> None:
             repeats.NEAR_DUPLICATES: 0,
         }
     )
+
+
+@pytest.mark.parametrize("said", [{}, {20: "x"}, dict.fromkeys(range(27), "x")])
+def test_no_finding_is_said_to_cost_more_than_the_baseline_gets_wrong(said: dict[int, str]) -> None:
+    """As where c++ and c# were one utterance: forty conflicts, about 16 errors, of a baseline that made none."""
+    known = certain(repeated(), said)
+    tested = (known.rows["part"] == "test").sum()
+    found = examination.ranked(known)
+    assert {repeats.CONFLICTS, repeats.LEAKS} <= {finding.kind for finding in found}
+    assert max(finding.estimate for finding in found) <= known.error_rate * tested + 1e-9
 
 
 def test_the_suggestion_for_a_conflict_is_what_most_of_its_rows_say_then_what_the_model_says() -> None:

@@ -416,6 +416,12 @@ def test_a_page_of_150_intents_and_5500_rows_is_under_5_megabytes():
     assert json.loads(Elements(made).scripts[0])["rows"]["carried"] == 5500
 
 
+def test_what_was_set_aside_of_the_corpus_stands_with_the_data():
+    said = page(content_of(notes=["set aside, 8 rows of 1 intents ('<b>' 8): on the blacklist"]))
+    data = said[said.index('<section id="data">') :]
+    assert "set aside, 8 rows of 1 intents (&#39;&lt;b&gt;&#39; 8): on the blacklist" in data
+
+
 def test_headline_stands_next_to_its_interval_and_its_baseline():
     content = content_of(baseline={"baseline_f1_weighted": 0.9, "baseline_accuracy": 0.955})
     found = {headline.name: headline for headline in headlines(content)}

@@ -12,7 +12,7 @@ import pytest
 from intents.config import SAMPLE_CORPUS_DIR, DataConfig
 from intents.data import corpus as corpora
 from intents.data.duplicates import representatives
-from intents.data.splitting import normal_form
+from intents.data.forms import normal_form
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / SAMPLE_CORPUS_DIR

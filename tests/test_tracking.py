@@ -1,5 +1,6 @@
 """What a run that went well leaves in MLflow, alone or under `mlflow run`."""
 
+import html
 import json
 import shlex
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from intents import entry_points, runs, tracking
+from intents.reporting import REPORT
 from tests.conftest import Logged, run_tracked
 
 SCORES = ("energy", "max_softmax", "max_logit", "mahalanobis", "nearest_neighbours")
@@ -121,6 +123,10 @@ def test_the_run_keeps_the_report_the_data_and_what_it_ran_on(run: Run, tmp_path
     # 8 blacklisted and 3 rare rows of 139; both become out-of-scope beside the 48 of the noise file
     assert (summary["rows_read"], summary["rows_kept"], sum(summary["dropped"].values())) == (139, 128, 11)
     assert sum(summary["out_of_scope"].values()) == 48 + 11
+    page = html.unescape((root / REPORT).read_text("utf-8"))
+    blacklisted, rare = summary["notes"][:2]
+    assert ("on the blacklist" in blacklisted, "fewer than 20 rows" in rare) == (True, True)
+    assert (blacklisted in page, rare in page) == (True, True)
 
 
 def test_the_model_is_registered_and_the_run_says_how_to_publish_it(logged: Logged, in_store: str):

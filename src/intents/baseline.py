@@ -9,7 +9,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from intents.data.corpus import Corpus
-from intents.data.splitting import TEST, TRAIN, VALIDATION, fraction, normal_form
+from intents.data.forms import normal_form
+from intents.data.splitting import TEST, TRAIN, VALIDATION, fraction
 from intents.evaluation import classification_metrics, confusion
 from intents.scoring import Floats, Integers
 

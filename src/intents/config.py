@@ -16,6 +16,8 @@ DEFAULT_CORPUS_DIR = "assets/models/few_shot_intent_sft/data"
 SAMPLE_CORPUS_DIR = "assets/samples/chat_zh"
 REGISTERED_MODEL = "intent_predictor"
 BEST = "best:"
+AUTO, NONE = "auto", "none"
+BUNDLED_BLACKLIST = "assets/blacklist.txt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +30,8 @@ class DataConfig:
     """Out-of-scope utterances, a file; empty: noise.jsonl or noise.json beside each corpus, if there."""
     corrections: str = ""
     """Decisions on single rows, a .csv that check_data wrote and a person edited; empty: none."""
-    blacklist: str = "assets/blacklist.txt"
-    """File of intents to drop from raw corpora, one a line."""
+    blacklist: str = AUTO
+    """Intents set aside: auto (the source corpora's own list, of their rows alone), none, or a file, one a line."""
     min_per_intent: int = 20
     """Raw corpora: intents with fewer rows are set aside."""
     max_per_intent: int = 300
@@ -46,6 +48,8 @@ class DataConfig:
     """Folder for cleaned corpora, and for the checkpoints of runs under way."""
 
     def __post_init__(self) -> None:
+        is_told = bool(self.blacklist.strip())
+        require(is_told, "blacklist", self.blacklist, f"{AUTO}, {NONE}, or a file of intents, one a line")
         require(self.min_per_intent >= 1, "min_per_intent", self.min_per_intent, "at least 1 row")
         require(
             self.max_per_intent >= self.min_per_intent,

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from scipy.special import softmax
 
-from intents import artifact
+from intents import artifact, spreadsheets
 from intents.config import TrainConfig
 from intents.data.corpus import Corpus
 from intents.data.fingerprints import fingerprints
@@ -42,16 +42,16 @@ def save(result: TrainingResult, config: TrainConfig, corpus: Corpus, directory:
             "corpus_digest": corpus.digest,
         },
     )
-    result.test.report.as_table().to_csv(directory / artifact.CLASSIFICATION_REPORT)
-    hardest_samples(result.test.predictions).to_csv(directory / artifact.HARDEST_SAMPLES, index=False)
+    spreadsheets.write(result.test.report.as_table(), directory / artifact.CLASSIFICATION_REPORT, index=True)
+    spreadsheets.write(hardest_samples(result.test.predictions), directory / artifact.HARDEST_SAMPLES)
     if not result.test.kinds.empty:
-        result.test.kinds.to_csv(directory / artifact.OPEN_SET_KINDS)
-        result.test.scores.to_csv(directory / artifact.OPEN_SET_SCORES)
+        spreadsheets.write(result.test.kinds, directory / artifact.OPEN_SET_KINDS, index=True)
+        spreadsheets.write(result.test.scores, directory / artifact.OPEN_SET_SCORES, index=True)
     artifact.write_training_rows(directory, fingerprints(_seen(corpus)))
     _draw(result, corpus, directory)
     # Sealed first so that the model can be loaded from disk, as whoever serves it will; then with what it said.
     artifact.seal(directory)
-    _sanity_predictions(directory).to_csv(directory / artifact.SANITY_PREDICTIONS, index=False)
+    spreadsheets.write(_sanity_predictions(directory), directory / artifact.SANITY_PREDICTIONS)
     artifact.seal(directory)
 
 

@@ -78,7 +78,7 @@ def evaluate_open_set(data: DataConfig, study: OpenSetConfig, *, say: Say) -> Op
     stores.connect()
     with interrupts.stop_the_run(), runs.started_with(vars(data) | vars(study)) as parent:
         corpus = corpora.load(config.data, selects_on_test=config.hyperparams.selects_on_test)
-        say(corpus.summary())
+        say(corpus.opening())
         rows = []
         for share in study.shares:
             for seed in range(study.seeds):

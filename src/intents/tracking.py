@@ -25,6 +25,7 @@ from intents import (
     resuming,
     runs,
     saving,
+    spreadsheets,
     stores,
     training,
 )
@@ -89,9 +90,7 @@ def train(config: TrainConfig, *, say: Say, is_nested: bool = False) -> RunOutco
     ):
         processes.agreed((config, workspace))
         corpus = corpora.load(config.data, selects_on_test=config.hyperparams.selects_on_test)
-        say(corpus.summary())
-        for note in corpus.notes:
-            say(f"note: {note}")
+        say(corpus.opening())
         resuming.check_same_rows(config, corpus, digest_tag=CORPUS_DIGEST_TAG)
         with interrupts.whole():
             _log_corpus(corpus, config)
@@ -186,7 +185,7 @@ def _log_corpus(corpus: Corpus, config: TrainConfig) -> None:
     }
     mlflow.log_dict(summary, "data/summary.json")
     with tempfile.TemporaryDirectory() as folder:
-        corpus.ledger.to_csv(Path(folder) / "cleaning_ledger.csv", index=False)
+        spreadsheets.write(corpus.ledger, Path(folder) / "cleaning_ledger.csv")
         snapshot = corpus.rows[corpus.rows["part"].isin([TRAIN, TEST])]
         snapshot.to_parquet(Path(folder) / "training_dataset_snapshot.parquet")
         corpus.rows.to_parquet(Path(folder) / corpora.CLEAN_FILE)
@@ -254,7 +253,7 @@ def _headline(result: TrainingResult) -> str:
         line += f"; out-of-scope AUROC {measured['auroc']:.4f}"
     beaten = measured["f1_weighted"] > result.facts["baseline_f1_weighted"]
     line += (
-        f"\nTF-IDF and logistic regression: weighted F1 {result.facts['baseline_f1_weighted']:.4f}, "
+        f"\nbaseline (TF-IDF and logistic regression): weighted F1 {result.facts['baseline_f1_weighted']:.4f}, "
         f"{'beaten' if beaten else 'not beaten: more rows, or another encoder, would help'}"
     )
     fit = result.fit

@@ -12,6 +12,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from intents import spreadsheets
 from intents.bulk import columns, reading, shards, worker, writing
 from intents.bulk.chunks import Refused, Wanted
 from intents.bulk.shards import Shards
@@ -209,6 +210,27 @@ def test_bytes_of_any_kind_are_refused_beforehand(kind: pyarrow.DataType, tmp_pa
         with pytest.raises(ScoringError, match="column hash holds"):
             writing.check_schema(schema, tmp_path / f"out{suffix}")
     writing.check_schema(schema, tmp_path / "out.parquet")
+
+
+def test_no_text_in_a_csv_is_a_formula_and_other_forms_have_it_as_it_was(
+    tmp_path: Path, write: Callable[..., Path], model: Model
+):
+    texts = ['=HYPERLINK("http://x.example","open")', "hello;@me", "hello", "a-b=1"]
+    path = write("in.csv", [{"id": f"-{n}", "text": text} for n, text in enumerate(texts)])
+    written = {}
+    for suffix in SUFFIXES:
+        work = scored(path, tmp_path / f"out{suffix}", model)
+        work.finish_shard()
+        work.join()
+        rows = read(tmp_path / f"out{suffix}")
+        written[suffix] = [text for row in rows for text in (row["id"], row["text"])]
+    assert (
+        written[".jsonl"]
+        == written[".parquet"]
+        == ["-0", texts[0], "-1", texts[1], "-2", "hello", "-3", "a-b=1"]
+    )
+    assert written[".csv"] == ["'-0", f"'{texts[0]}", "'-1", "hello;'@me", "'-2", "hello", "'-3", "a-b=1"]
+    assert [spreadsheets.as_it_was(cell) for cell in written[".csv"]] == written[".jsonl"]
 
 
 def test_types_of_parquet_stay_what_they_were(tmp_path: Path, model: Model):

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from intents.data import cleaning
+from intents.data.cleaning import Blacklist
 from intents.errors import DataError
 
 BUNDLED_BLACKLIST = Path(__file__).parents[2] / "assets" / "blacklist.txt"
@@ -26,7 +27,9 @@ def corpus(**counts: int) -> pd.DataFrame:
 
 
 def clean(rows: pd.DataFrame, *blacklist: str, minimum: int = 3, maximum: int = 4, seed: int = 42):
-    return cleaning.clean(rows, blacklist, min_per_intent=minimum, max_per_intent=maximum, seed=seed)
+    return cleaning.clean(
+        rows, Blacklist("b", frozenset(blacklist)), min_per_intent=minimum, max_per_intent=maximum, seed=seed
+    )
 
 
 def pairs(*tables: pd.DataFrame) -> list[tuple[str, str]]:

@@ -10,7 +10,8 @@ from pandas.testing import assert_frame_equal
 from sklearn.model_selection import train_test_split
 
 from intents.data.corpus import Corpus
-from intents.data.splitting import grouped_parts, normal_form
+from intents.data.forms import normal_form
+from intents.data.splitting import grouped_parts
 from intents.errors import DataError
 
 Write, WriteJson, Load = Callable[..., Path], Callable[..., Path], Callable[..., Corpus]

@@ -10,7 +10,7 @@ from intents.config import DataConfig
 from intents.data import cleaning
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
-from intents.data.splitting import normal_form
+from intents.data.forms import normal_form
 
 BLACKLIST = Path(__file__).parents[2] / "assets" / "blacklist.txt"
 
@@ -45,6 +45,20 @@ def test_cleaning_leaves_the_published_numbers_of_rows(chinese: Corpus) -> None:
     assert len(chinese.intents) == 73
     assert len(chinese.rows) == 10_140
     assert len(chinese.rows) + len(chinese.ledger) == 20_279
+
+
+def test_the_blacklist_of_the_source_corpora_is_applied_to_them_unless_another_is_named(
+    chinese: Corpus, shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(BLACKLIST.parents[1])
+    names = ("telemarketing_intent_cn", "crosswoz")
+    data = ",".join(str(shared_data / name / f"{name}.jsonl") for name in names)
+    config = DataConfig(data=data, split="stratified", workspace=str(tmp_path))
+    corpus = corpora.load(config, selects_on_test=True)
+    assert corpus.digest == chinese.digest
+    assert corpus.notes[0].startswith("set aside, 992 rows of ")
+    assert "for crosswoz, telemarketing_intent_cn alone" in corpus.notes[0]
+    assert corpus.notes[1].startswith("set aside, 138 rows of ")
 
 
 def test_the_first_cleaned_rows_are_the_published_ones(chinese: Corpus) -> None:

@@ -45,6 +45,21 @@ def test_nothing_of_a_left_out_intent_is_in_an_in_scope_part(
 
 
 @pytest.mark.parametrize("seed", range(5))
+def test_an_intent_whose_name_looks_like_a_known_one_is_not_out_of_scope(
+    seed: int, write_json: Callable[..., Path], load: Callable[..., Corpus]
+) -> None:
+    names = ("a", "A", "b", "B\u200b", "c", "d")
+    texts = {name: [f"{place} {number}" for number in range(40)] for place, name in enumerate(names)}
+    partial = leave_intents_out(load(write_json("alike/data.json", texts)), known_share=0.5, seed=seed)
+    left_out = {names[int(text.split()[0])] for text in partial.out_of_scope["text"]}
+    assert not {plain(name) for name in left_out} & {plain(name) for name in partial.intents}
+
+
+def plain(name: str) -> str:
+    return name.strip("\u200b").lower()
+
+
+@pytest.mark.parametrize("seed", range(5))
 def test_the_out_of_scope_rows_are_the_test_rows_of_the_left_out_intents_and_none_trains(
     corpus: Corpus, seed: int
 ) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow
+import pyarrow.compute
 import pyarrow.csv
 import pyarrow.parquet
 
+from intents import spreadsheets
 from intents.bulk import chunks
 from intents.errors import ScoringError
 
@@ -68,18 +70,37 @@ class Jsonl(_Lines):
 
 
 class Csv(_Lines):
-    """A record a row; in UTF-8, a header first."""
+    """A record a row; in UTF-8, a header first. A person opens it: its texts are no formulas."""
 
     def write(self, batch: Any) -> None:
         """Adds rows of the schema."""
-        pyarrow.csv.write_csv(batch, self.handle, pyarrow.csv.WriteOptions(include_header=False))
+        columns = [_harmless(column) for column in batch.columns]
+        rows = pyarrow.record_batch(columns, names=batch.schema.names)
+        pyarrow.csv.write_csv(rows, self.handle, pyarrow.csv.WriteOptions(include_header=False))
 
     @staticmethod
     def join(shards: Sequence[Path], target: Path, schema: Any) -> None:
         """Writes the rows of the shards, in order, into one file."""
         with target.open("wb") as joined:
-            pyarrow.csv.write_csv(schema.empty_table(), joined)
+            header = schema.empty_table().rename_columns(list(map(spreadsheets.harmless, schema.names)))
+            pyarrow.csv.write_csv(header, joined)
             _append(shards, joined)
+
+
+def _harmless(column: Any) -> Any:
+    """The column, its texts no formulas in a spreadsheet."""
+    kinds = pyarrow.types
+    if kinds.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if not (kinds.is_string(column.type) or kinds.is_large_string(column.type)):
+        return column
+    begins = pyarrow.compute.match_substring_regex(
+        column, rf"(^|[{spreadsheets.SEPARATORS}]){spreadsheets.FORMULA}"
+    )
+    if not pyarrow.compute.any(begins).as_py():
+        return column
+    texts = (text if text is None else spreadsheets.harmless(text) for text in column.to_pylist())
+    return pyarrow.array(texts, column.type)
 
 
 class Parquet:

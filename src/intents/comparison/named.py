@@ -16,7 +16,7 @@ from intents import artifact, stores, testing
 from intents.artifact import Artifact
 from intents.comparison import latency
 from intents.comparison.sides import ROW, Side, same_rows
-from intents.data.fingerprints import fingerprint
+from intents.data.fingerprints import is_seen
 from intents.errors import ComparisonError, TrackingError
 from intents.metrics import Booleans
 from intents.models.network import predict_logits
@@ -203,8 +203,4 @@ def _answers(model: Loaded, rows: pd.DataFrame) -> pd.DataFrame:
 
 def _is_seen(model: Loaded, rows: pd.DataFrame) -> Booleans | None:
     seen = artifact.training_rows(model.directory)
-    return (
-        None
-        if seen is None
-        else rows["text"].map(lambda text: fingerprint(text) in seen).to_numpy(dtype=bool)
-    )
+    return None if seen is None else rows["text"].map(lambda text: is_seen(text, seen)).to_numpy(dtype=bool)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from intents.config import DataConfig
+from intents.config import NONE, DataConfig
 from intents.data import cleaning, corrections, findings, out_of_scope, reading, splitting
 from intents.data.corrections import Corrected, Correction
 from intents.data.problems import quoted
@@ -22,7 +22,7 @@ from intents.errors import DataError
 CLEAN_FILE = "clean_wechat_intents.parquet"
 LEDGER_FILE = "cleaning_ledger.parquet"
 SET_ASIDE_FILE = "set_aside.parquet"
-CACHE_FORMAT = 1
+CACHE_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,15 @@ class Corpus:
             f"in {len(self.intents)} intents ({sizes}), {len(self.out_of_scope):,} out-of-scope"
         )
 
+    def opening(self) -> str:
+        """The summary and the notes, a line each: what is said before anything is trained."""
+        return "\n".join([self.summary(), *(f"note: {note}" for note in self.notes)])
+
     def description(self) -> str:
-        """The summary, the account of every row, and the notes, a line each."""
+        """The summary, the notes, and the account of every row, a line each."""
         account = findings.account(self.rows, self.ledger, self.out_of_scope, rows_read=self.rows_read)
         files = f"files: {', '.join(str(file) for file in self.files)}"
-        return "\n".join([self.summary(), files, *account, *(f"note: {note}" for note in self.notes)])
+        return "\n".join([self.summary(), files, *(f"note: {note}" for note in self.notes), *account])
 
 
 def load(config: DataConfig, *, selects_on_test: bool = False) -> Corpus:
@@ -87,8 +91,10 @@ def load(config: DataConfig, *, selects_on_test: bool = False) -> Corpus:
     read = reading.read(config)
     corrected = corrections.correct(read, config.corrections)
     raw = corrected.raw
+    blacklist = cleaning.Blacklist(NONE)
     if raw.needs_cleaning:
-        cleaned = _clean_cached(corrected, config, as_read=read.rows)
+        blacklist = cleaning.blacklist(config.blacklist, raw.rows["dataset"].unique())
+        cleaned = _clean_cached(corrected, blacklist, config, as_read=read.rows)
     else:
         rows = raw.rows.reset_index(drop=True)
         rows["text_length"] = rows["text"].str.len()
@@ -97,13 +103,17 @@ def load(config: DataConfig, *, selects_on_test: bool = False) -> Corpus:
     validation_size = 0.0 if selects_on_test else config.validation_size
     rows = cleaned.rows.assign(part=_parts(raw, cleaned.rows, config, validation_size=validation_size))
     gathered = out_of_scope.gather(raw.out_of_scope, cleaned, config, validation_size=validation_size)
+    aside = (
+        *findings.set_aside(cleaned.ledger, set(rows["label"]), blacklist, least=config.min_per_intent),
+        *findings.lookalikes(raw.rows["label"]),
+    )
     corpus = Corpus(
         name=raw.name,
         rows=rows,
         out_of_scope=gathered.rows,
         ledger=_joined(corrected.ledger, cleaned.ledger),
         intents=tuple(sorted(rows["label"].unique())),
-        notes=(*corrected.notes, *findings.notes(rows), *gathered.notes),
+        notes=(*aside, *corrected.notes, *findings.notes(rows), *gathered.notes),
         files=raw.files,
         rows_read=len(read.rows),
         digest=digest(rows, gathered.rows),
@@ -191,13 +201,15 @@ def digest(*tables: pd.DataFrame) -> str:
     return hasher.hexdigest()[:16]
 
 
-def _clean_cached(corrected: Corrected, config: DataConfig, *, as_read: pd.DataFrame) -> cleaning.CleanCorpus:
+def _clean_cached(
+    corrected: Corrected, blacklist: cleaning.Blacklist, config: DataConfig, *, as_read: pd.DataFrame
+) -> cleaning.CleanCorpus:
     """`cleaning.clean`, or its earlier result for the same bytes, corrections and settings."""
     raw = corrected.raw
-    blacklist = cleaning.read_blacklist(Path(config.blacklist))
     settings = {name: asdict(config)[name] for name in ("min_per_intent", "max_per_intent", "split_seed")}
+    listed = [sorted(blacklist.intents), sorted(blacklist.datasets or ())]
     decided = [asdict(correction) for correction in corrected.decided]
-    key = hashlib.sha256(json.dumps([CACHE_FORMAT, settings, sorted(blacklist), decided]).encode())
+    key = hashlib.sha256(json.dumps([CACHE_FORMAT, settings, listed, decided]).encode())
     for file in raw.files:
         with file.open("rb") as handle:
             key.update(os.fsencode(file.stem) + hashlib.file_digest(handle, "sha256").digest())

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from intents import spreadsheets
 from intents.data.problems import Problems, Rejected, quoted
 from intents.data.reading import OUT_OF_SCOPE_COLUMNS, PARTS, RawCorpus
 from intents.data.tables import csv_records
@@ -94,7 +95,8 @@ def read(path: Path, problems: Problems) -> tuple[Correction, ...]:
             detail = f"{len(fields)}, the header has {len(names)}"
             problems.add(path, place, "another number of fields than the header", detail)
             continue
-        found = _decision(dict(zip(names, fields, strict=True)), place)
+        values = dict(zip(names, map(spreadsheets.as_it_was, fields), strict=True))
+        found = _decision(values, place)
         if isinstance(found, Rejected):
             problems.add(path, place, found.kind, found.detail)
         elif found:

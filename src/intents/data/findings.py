@@ -1,14 +1,20 @@
 """Findings: what a person should know of a split corpus before training on it; its account, row by row."""
 
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Collection, Iterable
 
 import pandas as pd
 
+from intents.data import cleaning
+from intents.data.cleaning import Blacklist
+from intents.data.forms import name_form, normal_form
 from intents.data.problems import quoted
-from intents.data.splitting import TEST, TRAIN, VALIDATION, normal_form
+from intents.data.splitting import TEST, TRAIN, VALIDATION
 
 NAMED_INTENTS = 10
 EXAMPLES = 3
+SET_ASIDE_INTENTS = 100
+"""Named at most; all of them are in the ledger."""
 
 
 def account(
@@ -39,6 +45,76 @@ def account(
     lengths = rows["text_length"].quantile([0.5, 0.95, 1.0])
     lines.append("characters: median {:.0f}, 95 % within {:.0f}, longest {:.0f}".format(*lengths))
     return lines
+
+
+def set_aside(
+    ledger: pd.DataFrame, supported: Collection[str], blacklist: Blacklist, *, least: int
+) -> tuple[str, ...]:
+    """A line each, by name and rows: the intents on the blacklist, those with fewer than `least` rows."""
+    blacklisted = ledger.loc[ledger["reason"] == cleaning.BLACKLISTED, "label"]
+    rare = ledger.loc[ledger["reason"].isin([cleaning.RARE, cleaning.RARE_LOOKALIKE]), "label"]
+    found = []
+    if len(blacklisted):
+        found.append(
+            f"set aside, {_rows_by_intent(blacklisted, supported)}: on the blacklist ({blacklist}); "
+            "blacklist=none keeps them"
+        )
+    if len(rare):
+        found.append(
+            f"set aside, {_rows_by_intent(rare, supported)}: fewer than {least} rows; gather more, or lower "
+            "min_per_intent"
+        )
+    return tuple(found)
+
+
+def _rows_by_intent(labels: "pd.Series[str]", supported: Collection[str]) -> str:
+    """The rows in all and of each intent, most first, with the supported one whose name it resembles."""
+    counts = labels.value_counts()
+    resembled = {name_form(intent): intent for intent in supported}
+    named = []
+    for intent, rows in counts.head(SET_ASIDE_INTENTS).items():
+        other = resembled.get(name_form(str(intent)), intent)
+        alike = f" (looks like {spelled(other)})" if other != intent else ""
+        named.append(f"{spelled(intent)} {rows:,}{alike}")
+    if len(counts) > len(named):
+        named.append(f"and {len(counts) - len(named):,} more, all in the cleaning ledger")
+    return f"{len(labels):,} rows of {len(counts):,} intents ({', '.join(named)})"
+
+
+def lookalike_groups(labels: "pd.Series[str]") -> list["pd.Series[int]"]:
+    """The rows of each intent for every group of several whose names look alike.
+
+    Those come first in which nothing is invisible, of these the one with most rows.
+    """
+    counts = labels.value_counts()
+    counts = counts[
+        sorted(counts.index, key=lambda name: (not name.isprintable(), -counts[name], len(name), name))
+    ]
+    groups = counts.groupby([name_form(intent) for intent in counts.index], sort=False)
+    return [group for _, group in groups if len(group) > 1]
+
+
+def lookalikes(labels: "pd.Series[str]") -> tuple[str, ...]:
+    """A line on the intents whose names look alike, if there are any."""
+    groups = lookalike_groups(labels)
+    if not groups:
+        return ()
+    named = "; ".join(
+        " / ".join(f"{spelled(intent)} {rows:,}" for intent, rows in group.items())
+        for group in groups[:NAMED_INTENTS]
+    ) + ("; …" if len(groups) > NAMED_INTENTS else "")
+    return (
+        f"names of intents look alike and stay apart (rows): {named}. To make them one, relabel: check_data lists the "
+        "rows for corrections=",
+    )
+
+
+def spelled(intent: object) -> str:
+    """An intent's name in quotes, shortened, with what can't be seen in it escaped, marks too."""
+    return "".join(
+        ascii(character)[1:-1] if unicodedata.category(character)[0] == "M" else character
+        for character in quoted(intent)
+    )
 
 
 def notes(rows: pd.DataFrame) -> tuple[str, ...]:

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 
 from intents.data.corpus import Corpus, digest
-from intents.data.splitting import TEST, normal_form
+from intents.data.forms import name_form, normal_form
+from intents.data.splitting import TEST
 from intents.errors import DataError
 
 LEFT_OUT = "left_out"
@@ -30,6 +31,8 @@ def leave_intents_out(corpus: Corpus, *, known_share: float, seed: int) -> Corpu
     left_out = corpus.rows[~is_known & (corpus.rows["part"] == TEST)]
     # An utterance that stands under a known intent too is not out-of-scope, and may have been trained on.
     left_out = left_out[~left_out["text"].map(normal_form).isin(rows["text"].map(normal_form))]
+    # Nor is one of an intent whose name looks like a known one's: it may well be of that.
+    left_out = left_out[~left_out["label"].map(name_form).isin(set(map(name_form, known)))]
     if left_out.empty:
         raise DataError(
             f"{corpus.name}: none of the {len(corpus.intents) - count} intents left out (seed {seed}) has a test row. "

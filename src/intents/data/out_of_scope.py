@@ -7,7 +7,8 @@ import pandas as pd
 from intents.config import DataConfig
 from intents.data import cleaning, duplicates, findings, splitting
 from intents.data.cleaning import CleanCorpus
-from intents.data.splitting import TRAIN, normal_form
+from intents.data.forms import normal_form
+from intents.data.splitting import TRAIN
 
 
 @dataclass(frozen=True)

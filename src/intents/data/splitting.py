@@ -1,37 +1,17 @@
 """Splitting: which rows are trained on, which choose the epoch, which are tested on, once."""
 
 import hashlib
-import unicodedata
 from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
+from intents.data.forms import normal_form
 from intents.data.problems import quoted
 from intents.errors import DataError
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
-
-
-def normal_form(text: str) -> str:
-    """What makes two utterances the same: NFKC, casefold, no spaces, no punctuation, no symbols.
-
-    An utterance of nothing but punctuation or symbols keeps them.
-    """
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return folded.translate(_KEPT) or "".join(folded.split())
-
-
-class _KeptCharacters(dict[int, int | None]):
-    """What `str.translate` makes of a character: None, which drops it, of spaces, punctuation and symbols."""
-
-    def __missing__(self, code: int) -> int | None:
-        self[code] = None if unicodedata.category(chr(code))[0] in "PSZC" else code
-        return self[code]
-
-
-_KEPT = _KeptCharacters()
 
 
 def grouped_parts(

@@ -1,16 +1,18 @@
 """A finding: one thing that is wrong with a corpus, with what to do about it, what it costs, and its rows."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from intents.data.cleaning import OVER_CAP, RARE, RARE_LOOKALIKE
 from intents.data.corpus import Corpus
 from intents.data.corrections import DROP
+from intents.data.forms import normal_form
 from intents.data.problems import quoted
-from intents.data.splitting import TEST, normal_form
+from intents.data.splitting import TEST
 from intents.scoring import Floats, Integers
 
 COLUMNS = ["text", "label", "suggested", "reason", "confidence", "dataset", "line", "part"]
@@ -38,7 +40,7 @@ class Evidence:
     """A corpus' in-scope rows (B of them, indexed from 0), and what the baseline says of each out of fold.
 
     `own_B` is the probability of the row's own label; `is_reviewed_B` marks rows that a correction was made of: a
-    person has decided.
+    person has decided. `dropped` are rows that cleaning left out, but for blacklisted ones, and no one has decided on.
     """
 
     rows: pd.DataFrame
@@ -50,6 +52,7 @@ class Evidence:
     is_wrong_B: npt.NDArray[np.bool_]
     is_reviewed_B: npt.NDArray[np.bool_]
     intents: tuple[str, ...]
+    dropped: pd.DataFrame
 
     @property
     def error_rate(self) -> float:
@@ -78,7 +81,14 @@ def evidence(corpus: Corpus, probabilities_BC: Floats) -> Evidence:
         is_wrong_B=predicted_B != labels_B,
         is_reviewed_B=np.array([key in outcomes for key in keys], dtype=bool),
         intents=corpus.intents,
+        dropped=_dropped(corpus, outcomes),
     )
+
+
+def _dropped(corpus: Corpus, outcomes: Collection[tuple[str, str, str]]) -> pd.DataFrame:
+    ledger = corpus.ledger[corpus.ledger["reason"].isin([OVER_CAP, RARE, RARE_LOOKALIKE])]
+    keys = zip(ledger["dataset"], ledger["text"], ledger["label"], strict=True)
+    return ledger[[key not in outcomes for key in keys]]
 
 
 def label_ids(corpus: Corpus) -> Integers:

@@ -43,7 +43,8 @@ def findings(known: Evidence) -> Iterator[Finding]:
 
 
 def _conflicts(known: Evidence, groups: Groups) -> Finding | None:
-    """The same utterance under several intents: whatever a model answers, it is wrong in all of them but one."""
+    """The same utterance under several intents: a model can be right in one of them only, unless what the forms leave
+    out tells them apart."""
     rows = known.rows.assign(
         group=groups.group, form=known.forms, label_id=known.labels_B, is_reviewed=known.is_reviewed_B
     )
@@ -55,7 +56,7 @@ def _conflicts(known: Evidence, groups: Groups) -> Finding | None:
         return None
     rows["suggested"] = [known.intents[i] for i in rows["group"].map(_best_labels(known, rows))]
     is_minority = rows["suggested"] != rows["label"]
-    costs = is_minority & known.is_wrong_B[rows.index] if groups.is_near else is_minority
+    costs = is_minority & known.is_wrong_B[rows.index]
     intents = {group: sorted(set(labels)) for group, labels in rows.groupby("group")["label"]}
     pairs = pd.Series([" / ".join(map(plain, names)) for names in intents.values()]).value_counts()
     to_the_letter = rows.groupby("text")["label"].nunique().gt(1).sum()

@@ -5,15 +5,17 @@ from pathlib import Path
 
 import pandas as pd
 
+from intents import spreadsheets
 from intents.data import corrections
 from intents.data.corrections import Correction
 from intents.data.problems import Problems
 from intents.diagnosis.confusions import LABEL_ERRORS
 from intents.diagnosis.finding import Finding
+from intents.diagnosis.lookalikes import LOOKALIKES
 from intents.diagnosis.repeats import CONFLICTS, DUPLICATES, LEAKS, NEAR_CONFLICTS
 from intents.errors import DataError
 
-DECIDED_ROW_BY_ROW = frozenset({LABEL_ERRORS, CONFLICTS, NEAR_CONFLICTS, LEAKS, DUPLICATES})
+DECIDED_ROW_BY_ROW = frozenset({LABEL_ERRORS, LOOKALIKES, CONFLICTS, NEAR_CONFLICTS, LEAKS, DUPLICATES})
 """What a decision on single rows mends. Pairs and rare intents ask for a decision on the intents, or for more rows."""
 COLUMNS = [
     "text",
@@ -93,7 +95,9 @@ def write(table: pd.DataFrame, path: Path) -> None:
     """Writes the sheet as UTF-8 with a mark, by which spreadsheets know it. Raises DataError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(path, index=False, encoding="utf-8-sig", lineterminator="\n")
+        spreadsheets.harmless_table(table).to_csv(
+            path, index=False, encoding="utf-8-sig", lineterminator="\n"
+        )
     except OSError as error:
         raise DataError(
             f"{path}: can't be written ({error.strerror}). Name another file with -P findings=<path>."

@@ -36,6 +36,8 @@ class ReportContent:
     """baseline_accuracy and baseline_f1_weighted, where a baseline was measured."""
     train_rows: Mapping[str, int] = field(default_factory=dict)
     """Training rows of each intent, where they are known."""
+    notes: Sequence[str] = ()
+    """What was set aside of the corpus, what was merged, and what else its reading told, a line each."""
     findings: Sequence[Finding] = ()
     kinds: pd.DataFrame = field(default_factory=pd.DataFrame)
     """As `TestOutcome.kinds`, one row a kind of out-of-scope utterance."""

@@ -14,6 +14,7 @@ from optuna import visualization
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState
 
+from intents import spreadsheets
 from intents.tuning import trials
 from intents.tuning.names import COMPLETE, FAILED, PRUNED
 
@@ -28,7 +29,7 @@ STYLE = (
 
 def write(study: optuna.Study, folder: Path, *, metric: str) -> None:
     """Writes page, table and best values into the folder."""
-    table(study).to_csv(folder / TABLE, index=False)
+    spreadsheets.write(table(study), folder / TABLE)
     found = best(study)
     if found is not None:
         values = json.dumps(found.params, ensure_ascii=False, indent=2)

@@ -62,7 +62,7 @@ def tune(
     logged = vars(data) | vars(config) | {"storage": stores.without_password(config.storage)}
     with interrupts.stop_the_run(), runs.started_with(logged) as parent:
         corpus = corpora.load(data)
-        say(corpus.summary())
+        say(corpus.opening())
         prepared = training.prepare(base, corpus, on_note=lambda line: say(f"note: {line}"))
         name = config.study or re.sub(r"[^\w.-]", "-", f"{config.family}-{corpus.name}")[:100]
         space = _space(base, config)
