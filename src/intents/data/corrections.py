@@ -12,7 +12,7 @@ import pandas as pd
 
 from intents.data.problems import Problems, Rejected, quoted
 from intents.data.reading import OUT_OF_SCOPE_COLUMNS, PARTS, RawCorpus
-from intents.data.tables import csv_records
+from intents.data.records import csv_records
 
 KEEP, DROP, RELABEL = "keep", "drop", "relabel"
 ACTIONS = (KEEP, DROP, RELABEL)
