@@ -42,21 +42,36 @@ class Writing:
 
 
 def named(path: str) -> Path:
-    """The path that a person wrote; ~ is their home."""
-    return Path(os.path.expanduser(path.strip()))  # noqa: PTH111 (Path.expanduser raises where there is no home)
+    """The path that a person wrote; ~ is their home, where there is one."""
+    return Path(os.path.expanduser(path.strip()))
 
 
 def require_file(path: Path) -> None:
     """Raises DataError unless `path` is a regular file: opening a FIFO would wait for ever."""
+    require_name(path)
     if not path.is_file():
         raise DataError(f"{path}: expected a readable {path.suffix} file, found {_what_it_is(path)}.")
+
+
+def require_name(path: Path) -> None:
+    """Raises DataError unless the path is UTF-8: nothing that logs it, or writes it down, could hold it."""
+    if shown(path) != str(path):
+        raise DataError(
+            f"{shown(path)}: expected a name in UTF-8; each \\udc.. is a byte that is not. "
+            "Rename the file or its folder."
+        )
+
+
+def shown(path: Path) -> str:
+    """The path as it can be printed: bytes that are not UTF-8 as \\udc.."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def place_looked_at(path: Path) -> str:
     """Where a path leads that a person may have meant from elsewhere; "" where it says so itself."""
     if path.is_absolute():
         return ""
-    return f" at {path.absolute()} (relative paths are taken from {Path.cwd()})"
+    return f" at {shown(path.absolute())} (relative paths are taken from {shown(Path.cwd())})"
 
 
 def unreadable(path: Path, error: OSError) -> DataError:
@@ -79,8 +94,9 @@ def writing(path: Path) -> Writing:
 def numbered_lines(path: Path, problems: Problems) -> Iterator[tuple[int, bytes]]:
     """Numbered lines in UTF-8, ended by \\n alone (U+2028 is text), without the byte-order mark.
 
-    A file without \\n has lines that end in \\r. Memory stays bounded: lines that are too long go to `problems`. So does,
-    once, a file in another encoding, unless it is certainly Chinese in GB18030. Raises DataError when it can't be read.
+    A file without \\n has lines that end in \\r. Memory stays bounded: lines that are too long go to `problems`. So
+    does, once, a file in another encoding, unless it is certainly Chinese in GB18030. Raises DataError when the file
+    can't be read.
     """
     how = writing(path)
     if how.rejected:

@@ -18,7 +18,7 @@ _DIGITS = re.compile("[0-9]+")
 _OWN_WORDS = {
     "unexpected end of data": "a quote is opened and never closed",
     "field larger than field limit": f"a field of over {MAX_CHARACTERS:,} characters; is a quote never closed?",
-    "new-line character seen": "a line ends in \\r alone where others end in \\n; save the file with line ends of one kind",
+    "new-line character seen": "a line ends in \\r alone, others in \\n; save the file with line ends of one kind",
     "',' expected after": "text follows a closing quote; write a quote inside a quoted text twice",
 }
 """What the csv module says, by how it begins."""
