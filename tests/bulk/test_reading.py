@@ -97,7 +97,7 @@ def test_a_csv_in_an_encoding_that_is_not_certain_is_refused_once_and_a_damaged_
     path = tmp_path / "rows.csv"
     path.write_bytes(b"id,text\n" + "1,café\n2,good\n".encode("cp1252") * 500)
     with pytest.raises(
-        DataError, match=r"1 problem.*\n.*rows.csv:2: the file is not UTF-8: byte 5, and 499 more lines; save"
+        DataError, match=r"rows.csv:2: the file is not UTF-8: byte 5, and 499 more lines; save"
     ):
         reading.opened(path, wanted())
     path.write_bytes(b"id,text\n" + b"1,good\n" * 50 + b"2,caf\xe9\n3,caf\xe9\n")
@@ -223,11 +223,5 @@ def test_a_file_that_is_damaged_or_not_there_is_an_error_with_its_name(suffix: s
     with pytest.raises(DataError, match="found nothing"):
         reading.opened(path, wanted())
     path.write_bytes(b"\xff\xfet\x00e\x00x\x00t\x00\n\x00")
-    if suffix == ".jsonl":
-        (chunk,) = all_chunks(path)
-        assert [refused.reason for refused in chunk.refused] == [
-            "the file is UTF-16: save it as UTF-8 (in Excel: CSV UTF-8)"
-        ]
-    else:
-        with pytest.raises(DataError, match=str(path)):
-            reading.opened(path, wanted())
+    with pytest.raises(DataError, match=str(path)):
+        reading.opened(path, wanted())

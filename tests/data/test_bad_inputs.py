@@ -189,7 +189,7 @@ REFUSED: dict[str, tuple[str, str, bytes, str]] = {
     "a large text in .json": (LONG, "data.json", b'{"a": ["' + b"x" * (1 << 20) + b'x"]}', ": text is too long: utterance 1"),
     "a large text in .parquet": (LONG, "c.parquet", column(["é" * (1 << 21)], ["a"]), ":1: text is too long: 2097152 characters"),
     "a large field in .csv": (LONG, "c.csv", CSV + b'"' + (b"x" * 999 + b"\n") * 1100 + b'",a\n', ":82: not CSV: a field of over 1,048,576 characters"),
-    "a quote that is never closed": (LONG, "c.csv", CSV + b'"hi' + CSV * 300, ":82: not CSV: a quote is opened and never closed; lines 82 to 24381"),
+    "a quote that is never closed": (LONG, "c.csv", CSV + b'"hi' + CSV * 300, ":82: not CSV: a quote is opened and never closed (lines 82 to 24381)"),
     "one intent only": (FEW, "c.jsonl", b"".join(JSONL.splitlines(keepends=True)[:40]), "c holds one intent only, 'apple' (40 rows)"),
     "one intent only, .csv": (FEW, "c.csv", CSV[: CSV.index(b"pear")], "c holds one intent only, 'apple' (40 rows)"),
 }  # fmt: skip

@@ -30,7 +30,7 @@ def test_records_between_two_stray_quotes_are_named_by_their_lines(path: Path, f
     message = rejection(path)
     assert "1 problem(s)" in message
     assert f"{path}:{first}: a quoted text spans lines that read as records: is a quote missing?" in message
-    assert f"; lines {first} to {last}\n" in message
+    assert f" (lines {first} to {last})\n" in message
 
 
 def test_they_are_found_too_where_labels_come_first_beside_ids_and_broken_rows(path: Path) -> None:
@@ -39,7 +39,7 @@ def test_they_are_found_too_where_labels_come_first_beside_ids_and_broken_rows(p
     rows[10], rows[12] = "10,track,well, well", "12,rarest,hi"
     rows[20] += '"'
     path.write_text("\n".join(["id,label,text", *rows]))
-    assert "lines 9 to 22\n" in rejection(path)
+    assert "(lines 9 to 22)\n" in rejection(path)
 
 
 LINES = [
@@ -64,7 +64,7 @@ def test_a_quoted_text_of_several_lines_is_read(path: Path, text: str, header: s
 
 def test_a_quote_that_is_never_closed_is_named_with_all_the_lines_it_takes(path: Path) -> None:
     path.write_text("text,label\n" + 'a,x\n"b,x\n' + "c,x\n" * 50)
-    assert f"{path}:3: not CSV: a quote is opened and never closed; lines 3 to 53\n" in rejection(path)
+    assert f"{path}:3: not CSV: a quote is opened and never closed (lines 3 to 53)\n" in rejection(path)
 
 
 def test_a_file_of_one_column_has_no_records_to_be_told_from_lines(path: Path) -> None:

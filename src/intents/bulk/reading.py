@@ -213,8 +213,10 @@ def _check_columns(path: Path, names: list[str], wanted: Wanted) -> None:
 
 
 def _lines_and_notes(path: Path) -> tuple[int, list[str]]:
-    """How many lines a file has, and what a person should know of how it is written."""
+    """How many lines a file has, and what a person should know of how it is written. Raises DataError."""
     how = writing(path)
+    if how.rejected:
+        raise DataError(f"{path}:{how.rejected_line}: {how.rejected.kind}: {how.rejected.detail}.")
     return how.lines, [f"{path}: {note}" for note in how.notes]
 
 

@@ -75,7 +75,8 @@ def correct(raw: RawCorpus, file: str) -> Corrected:
     decided = read(path, problems)
     chosen = _matched(raw.rows, decided, path, problems)
     problems.raise_if_any(of="the corrections", expected=EXPECTED)
-    return _applied(raw, decided, chosen, name=path.name)
+    corrected = _applied(raw, decided, chosen, name=path.name)
+    return dataclasses.replace(corrected, notes=(*problems.notes, *corrected.notes))
 
 
 def read(path: Path, problems: Problems) -> tuple[Correction, ...]:

@@ -141,13 +141,14 @@ def _writing(handle: BinaryIO) -> Writing:
         return Writing(1, rejected=Rejected("the file is UTF-16", SAVE_AS_UTF_8))
     handle.seek(0)
     decoder = codecs.getincrementaldecoder("utf-8")()
-    newlines, returns, is_utf_8 = 0, 0, True
+    newlines, returns, is_utf_8, block = 0, 0, True, b""
     for block in _blocks(handle):
         newlines += block.count(b"\n")
         returns += 0 if newlines else block.count(b"\r")
         is_utf_8 = is_utf_8 and _decodes(decoder, block)
     is_utf_8 = is_utf_8 and _decodes(decoder, b"", final=True)
-    how = Writing(newlines or returns, line_end=b"\n" if newlines or not returns else b"\r")
+    line_end = b"\n" if newlines or not returns else b"\r"
+    how = Writing((newlines or returns) + (not block.endswith(line_end)), line_end=line_end)
     return how if is_utf_8 else _in_another_encoding(handle, how)
 
 

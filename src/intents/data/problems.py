@@ -48,7 +48,7 @@ class Problems:
         One of several lines, up to `last_line`, is one problem.
         """
         if last_line > line:
-            detail = f"{detail + '; ' if detail else ''}lines {line} to {last_line}"
+            detail = f"{detail} (lines {line} to {last_line})"
         self.counts[kind] += 1
         if len(self.shown) < SHOWN_PROBLEMS:
             place = f"{path}:{line}" if line else f"{path}"
