@@ -239,6 +239,7 @@ def _seeds() -> list[tuple[str, Seed]]:
         ("json", Seed({"data.json": intents, "noise.json": noise}, "data.json")),
         ("noise", Seed({"noise.json": noise, "data.json": intents}, "data.json")),
         ("csv", Seed({"a.csv": csv}, "a.csv")),
+        ("csv in gbk", Seed({"a.csv": csv.decode().replace("hello", "你好呀").encode("gbk")}, "a.csv")),
         ("parquet plain", Seed({"a.parquet": _parquet(table, compression=None)}, "a.parquet")),
         ("parquet snappy", Seed({"a.parquet": _parquet(table, compression="snappy")}, "a.parquet")),
         ("split directory", Seed(parts | oos, "mine")),

@@ -39,6 +39,8 @@ class Parameter:
 
     def parse(self, text: str) -> Any:
         """The typed value of `text`. Raises ConfigError when it can't be one."""
+        is_utf_8 = text.encode("utf-8", "ignore").decode() == text  # a name from the disk may not be
+        require(is_utf_8, self.name, text, "text in UTF-8; rename a file whose name is not")
         if self.choices:
             expected = "one of " + ", ".join(self.choices)
             require(text in self.choices, self.name, text, expected)

@@ -123,6 +123,22 @@ def test_a_file_in_which_nothing_can_be_scored_is_an_error_that_says_why(
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_a_file_of_which_most_rows_cannot_be_scored_ends_with_2_their_count_and_the_side_file(
+    model_directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    file, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    words = ["--input", str(file), "--output", str(output), "--model", str(model_directory), "--workers", "1"]
+    file.write_text(lines("你好", "在吗", 5, 6, ""), encoding="utf-8")
+    assert cli.main(["score", *words]) == 2
+    said = capsys.readouterr().err
+    assert "in.jsonl: 3 of 5 rows can't be scored: 2 x text is not a string; 1 x text is blank. " in said
+    assert "the other 2 are in " in said
+    assert len(read(output)) == 2
+    assert len(read(shards.rejected_file(output))) == 3
+    file.write_text(lines("你好", "在吗", 5, 6), encoding="utf-8")
+    assert cli.main(["score", *words]) == 0
+
+
 @pytest.mark.usefixtures("in_store")
 @pytest.mark.parametrize(
     ("flags", "said"),
@@ -132,6 +148,7 @@ def test_a_file_in_which_nothing_can_be_scored_is_an_error_that_says_why(
         ({"output": "in.jsonl"}, "in.jsonl is the input too"),
         ({"output": "no/out.csv"}, "no/out.csv: there is no such folder"),
         ({"input": "no.csv"}, "no.csv: expected a readable .csv file, found nothing"),
+        ({"input": "caf\udce9.csv"}, "input='caf\\udce9.csv': expected text in UTF-8; rename"),
         ({"column": ""}, "column='': expected a column's name"),
         ({"workers": "-1"}, "workers=-1: expected 0 to 1024 processes"),
         ({"model": "no/model"}, "model='no/model': there is no such directory"),

@@ -80,15 +80,66 @@ def test_a_record_with_another_number_of_fields_is_refused(tmp_path: Path):
     assert chunk.refused == [Refused(3, detail)]
 
 
-def test_a_csv_in_another_encoding_is_refused_chunk_by_chunk(tmp_path: Path):
-    path = tmp_path / "gbk.csv"
-    path.write_bytes(b"text\n" + "你好呀\n".encode("gbk") * 5000)
-    found = all_chunks(path)
-    assert max(len(chunk.refused) for chunk in found) <= chunks.ROWS
-    assert [row.line for chunk in found for row in chunk.refused] == list(range(2, 5002))
-    assert {row.reason.split(":")[0] for chunk in found for row in chunk.refused} == {"not UTF-8"}
-    after = found[0].end
-    assert [chunk.end for chunk in all_chunks(path, after)] == [chunk.end for chunk in found[1:]]
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_file_in_gb18030_is_read_from_any_line_on_and_noted(tmp_path: Path, suffix: str):
+    path = tmp_path / f"gbk{suffix}"
+    line = "你好呀\n" if suffix == ".csv" else '{"text": "你好呀"}\n'
+    path.write_bytes(b"text\n" * (suffix == ".csv") + line.encode("gbk") * 2000)
+    source = reading.opened(path, wanted())
+    assert source.notes == [f"{path}: it is not UTF-8 and was read as GB18030 (GBK), by all its bytes"]
+    found = list(source.chunks(0))
+    assert [text for chunk in found for text in chunk.texts] == ["你好呀"] * 2000
+    assert not any(chunk.refused for chunk in found)
+    assert [chunk.end for chunk in source.chunks(found[0].end)] == [chunk.end for chunk in found[1:]]
+
+
+def test_a_csv_in_an_encoding_that_is_not_certain_is_refused_once_and_a_damaged_row_alone(tmp_path: Path):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(b"id,text\n" + "1,café\n2,good\n".encode("cp1252") * 500)
+    with pytest.raises(
+        DataError, match=r"rows.csv:2: the file is not UTF-8: byte 5, and 499 more lines; save"
+    ):
+        reading.opened(path, wanted())
+    path.write_bytes(b"id,text\n" + b"1,good\n" * 50 + b"2,caf\xe9\n3,caf\xe9\n")
+    (chunk,) = all_chunks(path)
+    assert len(chunk.texts) == 50
+    assert [refused.line for refused in chunk.refused] == [52, 53]
+
+
+def test_line_ends_of_an_old_macintosh_are_line_ends(tmp_path: Path):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(b'id,text\r1,hi\r2,"a\rb"\r3,lo\r')
+    source = reading.opened(path, wanted())
+    (chunk,) = source.chunks(0)
+    assert (chunk.texts, chunk.lines, source.rows) == (["hi", "a\nb", "lo"], [2, 3, 5], 4)
+
+
+def test_each_line_that_a_stray_quote_swallows_is_refused(tmp_path: Path):
+    path = tmp_path / "rows.csv"
+    rows = [f"{number},hello {number}" for number in range(60)]
+    rows[10] = rows[10].replace("hello", '"hello')
+    rows[50] += '"'
+    path.write_text("\n".join(["id,text", *rows]))
+    (chunk,) = all_chunks(path)
+    assert chunk.lines == [*range(2, 12), *range(53, 62)]
+    assert [refused.line for refused in chunk.refused] == list(range(12, 53))
+    assert "lines 12 to 52" in chunk.refused[0].reason
+    (rest,) = all_chunks(path, after=52)
+    assert (rest.lines, rest.refused) == (list(range(53, 62)), [])
+    rows[50] = rows[50].strip('"')
+    path.write_text("\n".join(["id,text", *rows]))
+    (chunk,) = all_chunks(path)
+    assert [refused.line for refused in chunk.refused] == list(range(12, 62))
+
+
+def test_a_key_that_is_missing_is_told_with_those_that_are_there(tmp_path: Path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"message": "hi", "id": 1}\n{}\n')
+    (chunk,) = all_chunks(path)
+    assert [refused.reason for refused in chunk.refused] == [
+        "text is missing: the keys are 'message', 'id'",
+        "text is missing: the object is empty",
+    ]
 
 
 def test_records_that_are_no_csv_are_refused_chunk_by_chunk(tmp_path: Path):
@@ -172,9 +223,5 @@ def test_a_file_that_is_damaged_or_not_there_is_an_error_with_its_name(suffix: s
     with pytest.raises(DataError, match="found nothing"):
         reading.opened(path, wanted())
     path.write_bytes(b"\xff\xfet\x00e\x00x\x00t\x00\n\x00")
-    if suffix == ".jsonl":
-        (chunk,) = all_chunks(path)
-        assert [refused.reason for refused in chunk.refused] == ["the file is UTF-16: save it as UTF-8"]
-    else:
-        with pytest.raises(DataError, match=str(path)):
-            reading.opened(path, wanted())
+    with pytest.raises(DataError, match=str(path)):
+        reading.opened(path, wanted())

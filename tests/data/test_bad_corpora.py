@@ -123,6 +123,11 @@ STRANGE_LABELS = [
     "x" * 4096,
     "{0}%s",
     "👍",
+    "pay/bill",
+    "pay:bill",
+    "macro avg",
+    "out-of-scope",
+    "$5_to_$9",
 ]
 
 

@@ -1,6 +1,9 @@
 """A corpus ready for training: its parts, its ledger, its findings, its cache, and the ones that are refused."""
 
+import os
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -131,9 +134,78 @@ def test_split_given_follows_each_rows_own_part_and_names_a_row_without_one(
     corpus = load(tmp_path / "raw", split="given")
     assert corpus.part("test")["dataset"].unique().tolist() == ["test_rows"]
     assert corpus.part("validation")["dataset"].unique().tolist() == ["validation_rows"]
-    write_rows("raw/z.jsonl", [("p", "a")], split="dev")
-    with pytest.raises(DataError, match="line 1 of z says split='dev'; expected one of train, val"):
+
+
+def test_split_given_counts_the_rows_without_a_part_and_shows_the_first(
+    write_rows: Write, load: Load, tmp_path: Path
+) -> None:
+    write_rows("raw/a.jsonl", TWO_INTENTS, split="train")
+    write_rows("raw/y.jsonl", [("p", "a")], split="elsewhere")
+    write_rows("raw/z.jsonl", [("q", "a"), ("r", "a"), ("s", "b")])
+    with pytest.raises(DataError) as caught:
         load(tmp_path / "raw", split="given")
+    y, z = tmp_path / "raw/y.jsonl", tmp_path / "raw/z.jsonl"
+    shown = f"{y}:1 (split 'elsewhere'), {z}:1 (split ''), {z}:2 (split '') …. Expected one of train, training, val"
+    assert f"split=given, but 4 of 104 rows name no part: {shown}" in str(caught.value)
+
+
+def test_parts_that_rows_name_are_noted_where_they_are_not_followed(write_rows: Write, load: Load) -> None:
+    path = write_rows("c.jsonl", TWO_INTENTS, split="train")
+    (note,) = (note for note in load(path).notes if "`split`" in note)
+    assert note == (
+        "100 of 100 rows name a part in `split`, which split=grouped does not follow; split=given does"
+    )
+    write_rows("c.jsonl", TWO_INTENTS)
+    assert not any("`split`" in note for note in load(path).notes)
+
+
+def test_an_intent_that_only_the_test_part_has_is_named_by_file_and_line_with_advice_that_helps(
+    write_rows: Write, load: Load, tmp_path: Path
+) -> None:
+    write_rows("mine/train.jsonl", TWO_INTENTS)
+    write_rows("mine/testing.jsonl", [("y", "a"), ("x", "lonely"), ("z", "lonely"), ("w", "A")])
+    with pytest.raises(DataError) as caught:
+        load(tmp_path / "mine")
+    file = tmp_path / "mine/testing.jsonl"
+    assert "2 intent(s) have no training row (rows in all: 'A' 1, 'lonely' 2): " in str(caught.value)
+    assert f"{file}:2 (label 'lonely'), {file}:4 (label 'A'). Add training rows of these" in str(caught.value)
+    assert "min_per_intent" not in str(caught.value)
+
+
+def test_rows_that_are_one_utterance_repeated_are_called_so(write_rows: Write, load: Load) -> None:
+    repeated = [("same again", "one")] * 250
+    seed = next(seed for seed in range(50) if part_of("same again", seed) == "test")
+    with pytest.raises(DataError, match="All rows of 'one' are one utterance, which stands in one part: add"):
+        load(write_rows("c.jsonl", TWO_INTENTS + repeated), split_seed=seed)
+    seed = next(seed for seed in range(50) if part_of("same again", seed) == "train" == part_of("hi", seed))
+    with pytest.raises(DataError, match=r"among 290, which are 2 different utterance\(s\); repeats count as"):
+        load(write_rows("d.jsonl", [("hi", "two")] * 40 + repeated), split_seed=seed)
+
+
+def part_of(text: str, seed: int) -> str:
+    parts = grouped_parts(pd.Series([text]), test_size=0.2, validation_size=0.1, seed=seed)
+    return str(parts.iloc[0])
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's /proc")
+def test_a_corpus_that_is_replaced_while_it_is_read_is_refused_and_nothing_of_it_is_kept(
+    write_rows: Write, load: Load
+) -> None:
+    path = write_rows("c.jsonl", utterances("old", 30_000) + utterances("other", 30_000))
+    new = write_rows("new.jsonl", TWO_INTENTS)
+    with ThreadPoolExecutor() as pool:
+        reading = pool.submit(load, path)
+        while not reading.done() and not is_open(path):
+            time.sleep(0.001)
+        new.replace(path)
+        with pytest.raises(DataError, match=r"c\.jsonl: was changed or replaced while it was read"):
+            reading.result(timeout=60)
+    assert load(path).intents == ("a", "b")
+
+
+def is_open(path: Path) -> bool:
+    opened = [Path("/proc/self/fd") / number for number in os.listdir("/proc/self/fd")]
+    return any(link.is_symlink() and os.path.realpath(link) == str(path) for link in opened)
 
 
 def test_an_utterance_under_two_intents_is_reported_with_its_intents(write_rows: Write, load: Load) -> None:

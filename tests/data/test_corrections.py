@@ -151,6 +151,18 @@ def test_a_missing_column_is_named(
         load(write_rows("c.jsonl", ROWS), corrections=file)
 
 
+def test_a_sheet_that_excel_saved_in_gbk_is_read_and_noted(
+    write_rows: Write, load: Load, tmp_path: Path
+) -> None:
+    path = write_rows("c.jsonl", [*ROWS, ("我想查询一下这个订单的状态，可以吗", "a")])
+    sheet = tmp_path / "f.csv"
+    lines = ["text,label,dataset,action,new_label", "我想查询一下这个订单的状态，可以吗,a,c,drop,"]
+    sheet.write_bytes("\r\n".join(lines).encode("gbk"))
+    corpus = load(path, corrections=str(sheet))
+    assert "我想查询一下这个订单的状态，可以吗" not in set(corpus.rows["text"])
+    assert f"{sheet}: it is not UTF-8 and was read as GB18030 (GBK), by all its bytes" in corpus.notes
+
+
 def test_a_file_that_is_not_there_or_empty_is_refused(write_rows: Write, load: Load, tmp_path: Path) -> None:
     path = write_rows("c.jsonl", ROWS)
     with pytest.raises(DataError, match=r"nowhere\.csv: expected a readable \.csv file, found nothing"):

@@ -1,6 +1,7 @@
 """Reading: good files become rows, bad ones are named by file and line, and nothing crashes the reader."""
 
 import json
+import os
 import tracemalloc
 from pathlib import Path
 
@@ -215,3 +216,91 @@ def test_several_files_are_merged_in_the_order_named_and_each_row_keeps_its_file
     corpus = reading.read(DataConfig(data=f"{tmp_path / 'b.jsonl'}, {tmp_path / 'a.jsonl'}"))
     assert corpus.rows[["text", "dataset"]].values.tolist() == [["b", "b"], ["a", "a"]]
     assert not corpus.arrives_split
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation", "dev", "devel", "development"])
+def test_the_validation_part_goes_by_several_names(tmp_path: Path, name: str) -> None:
+    for part in ("train", name, "test"):
+        (tmp_path / f"{part}.jsonl").write_bytes(GOOD.replace(b"hello", part.encode()))
+        (tmp_path / f"oos_{part}.jsonl").write_bytes(b'{"text": "moo"}\n')
+    corpus = read(tmp_path)
+    assert dict(zip(corpus.rows["text"], corpus.rows["split"], strict=True)) == {
+        "train": "train",
+        name: "validation",
+        "test": "test",
+    }
+    assert corpus.out_of_scope["split"].tolist() == ["train", "validation", "test"]
+    assert corpus.notes == ()
+
+
+@pytest.mark.parametrize(("one", "other"), [("val", "dev"), ("oos_valid", "oos_dev"), ("train", "training")])
+def test_two_files_of_one_part_are_refused_and_both_named(tmp_path: Path, one: str, other: str) -> None:
+    for name in {"train", "test", one, other}:
+        (tmp_path / f"{name}.jsonl").write_bytes(GOOD)
+    assert f"{tmp_path}: {one}.jsonl and {other}.jsonl are both its " in rejection(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("read_files", "beside"),
+    [
+        (["data.json"], ["a.csv", "extra.jsonl"]),
+        (["a.jsonl", "noise.jsonl"], ["b.csv", "c.PARQUET", "d.json", "noise.json"]),
+        (["train.jsonl", "test.jsonl"], ["data.json", "eval.jsonl"]),
+    ],
+)
+def test_files_of_a_directory_that_are_not_read_are_noted(
+    tmp_path: Path, read_files: list[str], beside: list[str]
+) -> None:
+    for name in (*read_files, *beside, ".hidden.csv", "README.md"):
+        (tmp_path / name).write_bytes(b'{"greet": ["hello"]}' if name == "data.json" else GOOD)
+    corpus = read(tmp_path)
+    assert {file.name for file in corpus.files} == set(read_files)
+    shown = ", ".join(map(repr, beside))
+    assert corpus.notes == (
+        f"{len(beside)} file(s) in {tmp_path} are not read: {shown}. "
+        "Name those that belong to the corpus one by one in data=.",
+    )
+
+
+def test_a_directory_of_tables_alone_is_refused_with_their_names(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"text,label\nhi,greet\n")
+    assert "what could be read there: 'a.csv'. Name a corpus with -P data=<path>; .csv" in rejection(tmp_path)
+
+
+def test_a_file_that_was_read_as_gb18030_is_noted(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    path.write_bytes(("text,label\n" + "我想查询一下订单,查询\n" * 5).encode("gbk"))
+    corpus = read(path)
+    assert corpus.rows["label"].unique().tolist() == ["查询"]
+    assert corpus.notes == (f"{path}: it is not UTF-8 and was read as GB18030 (GBK), by all its bytes",)
+
+
+def test_keys_that_are_there_are_named_where_one_is_missing(path: Path) -> None:
+    path.write_bytes(b'{"utterance": "hi", "intent": "greet"}\n{"text": "hi", "intent": "greet"}\n{}\n')
+    message = rejection(path)
+    assert f"{path}:1: text is missing: the keys are 'utterance', 'intent'\n" in message
+    assert f"{path}:2: label is missing: the keys are 'text', 'intent'\n" in message
+    assert f"{path}:3: text is missing: the object is empty\n" in message
+
+
+def test_a_relative_path_that_leads_nowhere_is_told_with_the_place_and_the_home_is_expanded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    looked = f" at {tmp_path / 'absent.jsonl'} (relative paths are taken from {tmp_path})"
+    assert f"absent.jsonl: there is no such file or directory{looked}" in rejection(Path("absent.jsonl"))
+    (tmp_path / "c.jsonl").write_bytes(GOOD)
+    assert f"found nothing{looked}" in rejection(Path("c.jsonl"), noise="absent.jsonl")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert read(Path("~/c.jsonl"), noise="~/c.jsonl").files == (tmp_path / "c.jsonl", tmp_path / "c.jsonl")
+
+
+def test_a_name_that_is_not_utf_8_is_refused_in_words_that_can_be_printed(tmp_path: Path) -> None:
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    path = folder / os.fsdecode(b"caf\xe9.jsonl")
+    path.write_bytes(GOOD)
+    for named in (path, folder):
+        message = rejection(named)
+        assert "caf\\udce9.jsonl: expected a name in UTF-8; each" in message
+        assert message.isascii()

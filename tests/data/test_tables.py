@@ -205,3 +205,16 @@ def test_a_damaged_index_into_a_columns_dictionary_is_refused_and_gives_no_other
     batch = pyarrow.record_batch([damaged, damaged], names=["text", "label"])
     monkeypatch.setattr(pyarrow.parquet.ParquetFile, "iter_batches", lambda *_, **__: iter([batch]))
     assert f"{path}: can't be read as Parquet (a value is not in its column's dictionary)" in rejection(path)
+
+
+@pytest.mark.parametrize("name", ["c.csv", "c.parquet"])
+def test_labels_that_read_as_no_value_elsewhere_are_names(tmp_path: Path, load: Load, name: str) -> None:
+    labels = ["NA", "None", "nan", "null", "no", "yes", "true", "1"]
+    table = pd.DataFrame({"text": [f"utterance {i}" for i in range(320)], "label": labels * 40})
+    if name == "c.csv":
+        table.to_csv(tmp_path / name, index=False)
+    else:
+        table.astype("category").to_parquet(tmp_path / name)
+    corpus = load(tmp_path / name)
+    assert corpus.intents == tuple(sorted(labels))
+    assert corpus.rows["label"].value_counts().tolist() == [40] * 8

@@ -91,9 +91,12 @@ class Refusals(Problems):
         self.after = after
         self.found: list[Refused] = []
 
-    def add(self, path: Path, line: int, kind: str, detail: str = "") -> None:  # noqa: ARG002
-        if line > self.after:
-            self.found.append(Refused(line, f"{kind}: {detail}" if detail else kind))
+    def add(self, path: Path, line: int, kind: str, detail: str = "", *, last_line: int = 0) -> None:  # noqa: ARG002
+        """Each of the lines is refused, so that none is lost without a word."""
+        reason = f"{kind}: {detail}" if detail else kind
+        reason += f" (lines {line} to {last_line})" if last_line > line else ""
+        lines = range(max(line, self.after + 1), max(line, last_line) + 1)
+        self.found.extend(Refused(number, reason) for number in lines)
 
 
 class Gathering:

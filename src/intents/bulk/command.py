@@ -15,6 +15,7 @@ from intents.bulk import columns, crew, reading, shards, writing
 from intents.bulk.chunks import Answered, Chunk, Refused, Source, Wanted
 from intents.bulk.crew import Crew
 from intents.bulk.shards import Done, Shards
+from intents.data.lines import named
 from intents.entry_points import ScoreConfig
 from intents.errors import ScoringError
 
@@ -25,7 +26,7 @@ SHOWN_REASONS = 5
 def score(config: ScoreConfig, *, say: Callable[[str], None]) -> str:
     """What is to be printed last. Raises IntentsError."""
     began = time.monotonic()
-    path, output = Path(config.input), Path(config.output)
+    path, output = named(config.input), named(config.output)
     _check_paths(path, output)
     source = _opened(path, output, config)
     crew.begin_to_import()
@@ -48,6 +49,8 @@ def score(config: ScoreConfig, *, say: Callable[[str], None]) -> str:
         work.join()
     for note in source.notes:
         say(f"note: {note}")
+    if work.done.refused > work.done.scored:
+        raise _mostly_refused(path, output, work.done, reasons)
     return _summary(output, work.done, before, starting=loaded - began, scoring=time.monotonic() - loaded)
 
 
@@ -132,10 +135,21 @@ def _identity(path: Path, model: str, config: ScoreConfig) -> dict[str, Any]:
 def _nothing(path: Path, done: Done, reasons: "Counter[str]") -> ScoringError:
     if not done.refused:
         return ScoringError(f"{path}: the file holds no rows.")
-    told = "; ".join(f"{count:,} x {reason}" for reason, count in reasons.most_common(SHOWN_REASONS))
     return ScoringError(
-        f"{path}: none of {done.refused:,} rows can be scored: {told}. Is column=<name> where the texts are?"
+        f"{path}: none of {done.refused:,} rows can be scored: {_told(reasons)}. Is column=<name> where the texts are?"
     )
+
+
+def _mostly_refused(path: Path, output: Path, done: Done, reasons: "Counter[str]") -> ScoringError:
+    return ScoringError(
+        f"{path}: {done.refused:,} of {done.refused + done.scored:,} rows can't be scored: {_told(reasons)}. "
+        f"{shards.rejected_file(output)} says which and why; the other {done.scored:,} are in {output}. "
+        "Mend the input, and run again."
+    )
+
+
+def _told(reasons: "Counter[str]") -> str:
+    return "; ".join(f"{count:,} x {reason}" for reason, count in reasons.most_common(SHOWN_REASONS))
 
 
 def _summary(output: Path, done: Done, before: Done, *, starting: float, scoring: float) -> str:

@@ -12,12 +12,11 @@ import pyarrow
 import pyarrow.parquet
 
 from intents.bulk.chunks import LINE, ROWS, Chunk, Gathering, Refusals, Source, Wanted
-from intents.data import jsonl, tables
-from intents.data.lines import numbered_lines, require_file, unreadable
+from intents.data import jsonl, records, tables
+from intents.data.lines import numbered_lines, require_file, writing
 from intents.data.problems import Problems, Rejected, quoted
 from intents.errors import DataError
 
-BLOCK_BYTES = 1 << 20
 BATCH_BYTES = 1 << 23
 """Of the rows of a .parquet file that are read at once, about."""
 
@@ -29,7 +28,7 @@ def opened(path: Path, wanted: Wanted) -> Source:
 
 
 def _open_jsonl(path: Path, wanted: Wanted) -> Source:
-    rows, notes = _lines_of(path), list[str]()
+    rows, notes = _lines_and_notes(path)
     if wanted.as_lines:
         schema = pyarrow.schema([(LINE, pyarrow.binary())])
         return Source(rows, schema, lambda after: _jsonl_chunks(path, wanted, schema, after, notes), notes)
@@ -85,8 +84,10 @@ def _row(line: bytes, wanted: Wanted, schema: Any) -> _Row | Rejected:
     row = jsonl.parse_object(line)
     if isinstance(row, Rejected):
         return row
+    if wanted.column not in row:
+        return jsonl.no_key(wanted.column, row)
     carried = _line(line, row, wanted) if wanted.as_lines else [_cell(row.get(name)) for name in schema.names]
-    return carried if isinstance(carried, Rejected) else _Row(row.get(wanted.column), carried, row.keys())
+    return carried if isinstance(carried, Rejected) else _Row(row[wanted.column], carried, row.keys())
 
 
 def _line(line: bytes, row: Mapping[str, Any], wanted: Wanted) -> list[bytes] | Rejected:
@@ -110,16 +111,15 @@ def _cell(value: object) -> str | None:
 
 def _open_csv(path: Path, wanted: Wanted) -> Source:
     problems = Problems()
-    header = _header(tables.csv_records(path, problems))
+    rows, notes = _lines_and_notes(path)
+    header = _header(records.csv_records(path, problems))
     if not header:
         problems.raise_if_any(of=str(path), expected="Expected .csv in UTF-8, with a header.")
         raise DataError(f"{path}: the file holds no rows.")
     names = [name.strip() for name in header]
     _check_columns(path, names, wanted)
     schema = pyarrow.schema([(name, pyarrow.string()) for name in wanted.carried(names)])
-    return Source(
-        _lines_of(path) - 1, schema, functools.partial(_csv_chunks, path, wanted.column, names, schema)
-    )
+    return Source(rows - 1, schema, functools.partial(_csv_chunks, path, wanted.column, names, schema), notes)
 
 
 def _header(records: Iterator[tuple[int, list[str]]]) -> list[str]:
@@ -131,16 +131,16 @@ def _csv_chunks(path: Path, column: str, names: list[str], schema: Any, after: i
     refusals = Refusals(after)
     gathering = Gathering(schema, refusals)
     text, places = names.index(column), [names.index(name) for name in schema.names]
-    records = tables.csv_records(path, refusals)
-    _header(records)
-    for line, fields in records:
+    found = records.csv_records(path, refusals, text=column)
+    _header(found)
+    for line, fields in found:
         if line <= after:
             continue
         if len(fields) == len(names):
             cells = [fields[place] for place in places]
             gathering.add(line, fields[text], cells, characters=sum(map(len, fields)))
         elif fields:
-            wrong = tables.wrong_number(fields, names)
+            wrong = records.wrong_number(fields, names)
             refusals.add(path, line, wrong.kind, wrong.detail)
         if gathering.is_full:
             yield gathering.taken()
@@ -212,14 +212,12 @@ def _check_columns(path: Path, names: list[str], wanted: Wanted) -> None:
         )
 
 
-def _lines_of(path: Path) -> int:
-    """How many lines a file has."""
-    try:
-        with path.open("rb") as handle:
-            blocks = iter(lambda: handle.read(BLOCK_BYTES), b"")
-            return sum(block.count(b"\n") for block in blocks) + 1
-    except OSError as error:
-        raise unreadable(path, error) from error
+def _lines_and_notes(path: Path) -> tuple[int, list[str]]:
+    """How many lines a file has, and what a person should know of how it is written. Raises DataError."""
+    how = writing(path)
+    if how.rejected:
+        raise DataError(f"{path}:{how.rejected_line}: {how.rejected.kind}: {how.rejected.detail}.")
+    return how.lines, [f"{path}: {note}" for note in how.notes]
 
 
 _OPENERS = {".jsonl": _open_jsonl, ".csv": _open_csv, ".parquet": _open_parquet}

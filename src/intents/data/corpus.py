@@ -14,6 +14,7 @@ import pandas as pd
 from intents.config import NONE, DataConfig
 from intents.data import cleaning, corrections, findings, out_of_scope, reading, splitting
 from intents.data.corrections import Corrected, Correction
+from intents.data.forms import normal_form
 from intents.data.problems import quoted
 from intents.data.reading import RawCorpus
 from intents.data.splitting import TEST, TRAIN, VALIDATION
@@ -113,14 +114,32 @@ def load(config: DataConfig, *, selects_on_test: bool = False) -> Corpus:
         out_of_scope=gathered.rows,
         ledger=_joined(corrected.ledger, cleaned.ledger),
         intents=tuple(sorted(rows["label"].unique())),
-        notes=(*aside, *corrected.notes, *findings.notes(rows), *gathered.notes),
+        notes=(
+            *aside,
+            *read.notes,
+            *_ignored_parts(raw, config),
+            *corrected.notes,
+            *findings.notes(rows),
+            *gathered.notes,
+        ),
         files=raw.files,
         rows_read=len(read.rows),
         digest=digest(rows, gathered.rows),
         corrections=corrected.decided,
     )
-    _check_trainable(corpus, measured=(TEST,) if selects_on_test else (VALIDATION, TEST))
+    _check_trainable(corpus, raw, config, measured=(TEST,) if selects_on_test else (VALIDATION, TEST))
     return corpus
+
+
+def _ignored_parts(raw: RawCorpus, config: DataConfig) -> tuple[str, ...]:
+    """A note on parts that rows name and the split doesn't follow, where there are any."""
+    named = int((raw.rows["split"] != "").sum())
+    if raw.arrives_split or config.split == "given" or not named:
+        return ()
+    return (
+        f"{named:,} of {len(raw.rows):,} rows name a part in `split`, which split={config.split} does not follow; "
+        "split=given does",
+    )
 
 
 def _parts(
@@ -128,7 +147,7 @@ def _parts(
 ) -> "pd.Series[str]":
     sizes = {"test_size": config.test_size, "validation_size": validation_size, "seed": config.split_seed}
     if raw.arrives_split or config.split == "given":
-        return _given_parts(rows, config, validation_size=validation_size)
+        return _given_parts(raw, rows, config, validation_size=validation_size)
     if config.split == "grouped":
         return splitting.grouped_parts(rows["text"], **sizes)  # type: ignore[arg-type]
     if config.split == "random":
@@ -136,14 +155,16 @@ def _parts(
     return splitting.stratified_parts(rows["label"], **sizes)  # type: ignore[arg-type]
 
 
-def _given_parts(rows: pd.DataFrame, config: DataConfig, *, validation_size: float) -> "pd.Series[str]":
+def _given_parts(
+    raw: RawCorpus, rows: pd.DataFrame, config: DataConfig, *, validation_size: float
+) -> "pd.Series[str]":
     """Each row's own part; validation is carved from train (by hash) where none is given."""
     parts = rows["split"].map(reading.PARTS)
     if parts.isna().any():
-        row = rows[parts.isna()].iloc[0]
         raise DataError(
-            f"split=given, but line {row['line']} of {row['dataset']} says split={quoted(row['split'])}; expected one "
-            f"of {', '.join(reading.PARTS)}. Name a part in every row, or use split=grouped."
+            f"split=given, but {int(parts.isna().sum()):,} of {len(rows):,} rows name no part: "
+            f"{_examples(raw, rows[parts.isna()], 'split')}. Expected one of {', '.join(reading.PARTS)}. "
+            "Name a part in every row, or use split=grouped."
         )
     if validation_size and not (parts == VALIDATION).any():
         is_train = parts == TRAIN
@@ -152,6 +173,13 @@ def _given_parts(rows: pd.DataFrame, config: DataConfig, *, validation_size: flo
         )
         parts[is_train] = carved.to_numpy()
     return parts
+
+
+def _examples(raw: RawCorpus, rows: pd.DataFrame, column: str) -> str:
+    """The places of the first rows, in the order of their lines, and what they say in a column."""
+    first = rows.sort_values(["dataset", "line"]).head(findings.EXAMPLES)
+    shown = ", ".join(f"{raw.place(row)} ({column} {quoted(row[column])})" for _, row in first.iterrows())
+    return shown + (" …" if len(rows) > len(first) else "")
 
 
 def _check_intents(rows: pd.DataFrame, raw: RawCorpus) -> None:
@@ -168,18 +196,38 @@ def _check_intents(rows: pd.DataFrame, raw: RawCorpus) -> None:
         )
 
 
-def _check_trainable(corpus: Corpus, *, measured: tuple[str, ...]) -> None:
+def _check_trainable(
+    corpus: Corpus, raw: RawCorpus, config: DataConfig, *, measured: tuple[str, ...]
+) -> None:
     untrained = sorted(set(corpus.intents) - set(corpus.part(TRAIN)["label"]))
     if untrained:
-        counts = corpus.rows["label"].value_counts()
+        rows = corpus.rows[corpus.rows["label"].isin(untrained)]
+        counts = rows["label"].value_counts()
         named = ", ".join(f"{quoted(intent)} {counts[intent]}" for intent in untrained[:10])
         raise DataError(
-            f"{len(untrained)} intent(s) have no training row (rows in all: {named}). "
-            "Add rows of these intents, or raise min_per_intent so that they are set aside."
+            f"{len(untrained)} intent(s) have no training row (rows in all: {named}): "
+            f"{_examples(raw, rows.drop_duplicates('label'), 'label')}. {_how_to_train(rows, raw, config)}"
         )
     for part in measured:
         if corpus.part(part).empty:
-            raise DataError(f"{corpus.name} has no {part} row among {len(corpus.rows)}. Gather more rows.")
+            utterances = corpus.rows["text"].map(normal_form).nunique()
+            raise DataError(
+                f"{corpus.name} has no {part} row among {len(corpus.rows)}, which are {utterances} different "
+                "utterance(s); repeats count as one. Gather more that differ."
+            )
+
+
+def _how_to_train(rows: pd.DataFrame, raw: RawCorpus, config: DataConfig) -> str:
+    """What to do with the rows of intents that have no training row."""
+    if raw.arrives_split or config.split == "given":
+        return "Add training rows of these intents, correct the names where they are misspelled, or delete their rows."
+    forms = rows["text"].map(normal_form).groupby(rows["label"]).nunique()
+    if (forms == 1).any() and config.split == "grouped":
+        repeated = ", ".join(quoted(intent) for intent in forms.index[forms == 1][:10])
+        return (
+            f"All rows of {repeated} are one utterance, which stands in one part: add utterances that differ."
+        )
+    return "Add rows of these intents, or raise min_per_intent so that they are set aside."
 
 
 def _empty_ledger(rows: pd.DataFrame) -> pd.DataFrame:
@@ -210,9 +258,8 @@ def _clean_cached(
     listed = [sorted(blacklist.intents), sorted(blacklist.datasets or ())]
     decided = [asdict(correction) for correction in corrected.decided]
     key = hashlib.sha256(json.dumps([CACHE_FORMAT, settings, listed, decided]).encode())
-    for file in raw.files:
-        with file.open("rb") as handle:
-            key.update(os.fsencode(file.stem) + hashlib.file_digest(handle, "sha256").digest())
+    for file, read in zip(raw.files, raw.digests, strict=True):
+        key.update(os.fsencode(file.stem) + read)
     folder = Path(config.workspace) / "clean" / key.hexdigest()[:32]
     cached = _read_cache(folder)
     if cached:

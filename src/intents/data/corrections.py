@@ -11,9 +11,10 @@ from pathlib import Path
 import pandas as pd
 
 from intents import spreadsheets
+from intents.data.lines import named
 from intents.data.problems import Problems, Rejected, quoted
 from intents.data.reading import OUT_OF_SCOPE_COLUMNS, PARTS, RawCorpus
-from intents.data.tables import csv_records
+from intents.data.records import csv_records
 
 KEEP, DROP, RELABEL = "keep", "drop", "relabel"
 ACTIONS = (KEEP, DROP, RELABEL)
@@ -71,10 +72,12 @@ def correct(raw: RawCorpus, file: str) -> Corrected:
     if not file:
         return Corrected(raw, raw.rows.iloc[:0].assign(reason=pd.Series(dtype=object)))
     problems = Problems()
-    decided = read(Path(file), problems)
-    chosen = _matched(raw.rows, decided, Path(file), problems)
+    path = named(file)
+    decided = read(path, problems)
+    chosen = _matched(raw.rows, decided, path, problems)
     problems.raise_if_any(of="the corrections", expected=EXPECTED)
-    return _applied(raw, decided, chosen, name=Path(file).name)
+    corrected = _applied(raw, decided, chosen, name=path.name)
+    return dataclasses.replace(corrected, notes=(*problems.notes, *corrected.notes))
 
 
 def read(path: Path, problems: Problems) -> tuple[Correction, ...]:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from intents.data import strict_json
 from intents.data.lines import numbered_lines
-from intents.data.problems import Problems, Rejected
+from intents.data.problems import Problems, Rejected, listed
 from intents.data.rows import Row, RowTable, checked_row
 
 
@@ -41,10 +41,20 @@ def parse_object(line: bytes) -> dict[str, Any] | Rejected:
     return row if isinstance(row, dict) else Rejected("not a JSON object", f"a {type(row).__name__}")
 
 
+def no_key(name: str, row: dict[str, Any]) -> Rejected:
+    """Why an object without that key holds no row."""
+    return Rejected(
+        f"{name} is missing", f"the keys are {listed(list(row))}" if row else "the object is empty"
+    )
+
+
 def _parse_row(line: bytes, *, needs_label: bool) -> Row | Rejected:
     row = parse_object(line)
     if isinstance(row, Rejected):
         return row
+    missing = [name for name in (("text", "label") if needs_label else ("text",)) if name not in row]
+    if missing:
+        return no_key(missing[0], row)
     return checked_row(
         row.get("text"), row.get("label"), row.get("split"), row.get("kind"), needs_label=needs_label
     )

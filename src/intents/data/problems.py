@@ -2,6 +2,7 @@
 
 import reprlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from intents.errors import DataError
 
 SHOWN_PROBLEMS = 20
 SHOWN_CHARACTERS = 60
+SHOWN_NAMES = 10
 EXPECTED = (
     'Expected, in UTF-8: in .jsonl a JSON object a line, {"text": "...", "label": "..."}; in .csv and '
     '.parquet columns text and label; in .json one object, {"intent": ["...", ...]}. '
@@ -32,9 +34,21 @@ class Problems:
 
     shown: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+    """What a person should know of these files all the same."""
 
-    def add(self, path: Path, line: int, kind: str, detail: str = "") -> None:
-        """Notes a problem in a line (in a .parquet file: a row), or in the file as a whole where `line` is 0."""
+    def note(self, note: str) -> None:
+        """Takes a note, once."""
+        if note not in self.notes:
+            self.notes.append(note)
+
+    def add(self, path: Path, line: int, kind: str, detail: str = "", *, last_line: int = 0) -> None:
+        """Notes a problem in a line (in a .parquet file: a row), or in the file as a whole where `line` is 0.
+
+        One of several lines, up to `last_line`, is one problem.
+        """
+        if last_line > line:
+            detail = f"{detail} (lines {line} to {last_line})"
         self.counts[kind] += 1
         if len(self.shown) < SHOWN_PROBLEMS:
             place = f"{path}:{line}" if line else f"{path}"
@@ -58,3 +72,8 @@ class Problems:
 def quoted(value: object) -> str:
     """The value as Python writes it, shortened in its middle where it is long."""
     return _SHORT.repr(value)
+
+
+def listed(names: Sequence[str]) -> str:
+    """The names, quoted, the first of them where they are many."""
+    return ", ".join(map(quoted, names[:SHOWN_NAMES])) + (" …" if len(names) > SHOWN_NAMES else "")

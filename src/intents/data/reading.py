@@ -1,21 +1,29 @@
 """Reading: which files a corpus is made of, and one table of rows out of them, whatever their form."""
 
 import dataclasses
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from intents.config import DEFAULT_CORPUS_DIR, SAMPLE_CORPUS_DIR, DataConfig
 from intents.data import intents_json, jsonl, tables
-from intents.data.problems import Problems
+from intents.data.lines import named, place_looked_at, require_file, require_name, unreadable
+from intents.data.problems import Problems, listed
 from intents.errors import DataError
 
 INTENTS_FILE = "data.json"
 RAW_CORPORA = ("telemarketing_intent_cn.jsonl", "crosswoz.jsonl")
 NOISE_FILES = ("noise.jsonl", "noise.json")
-PARTS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
+PARTS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev", "devel", "development"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""Parts, by the names that they arrive under."""
 PART_FILES = frozenset(f"{prefix}{name}.jsonl" for prefix in ("", "oos_") for name in PARTS)
 ROW_COLUMNS = ["text", "label", "dataset", "split", "line"]
 OUT_OF_SCOPE_COLUMNS = ["text", "kind", "dataset", "split", "line"]
@@ -36,6 +44,7 @@ class RawCorpus:
     `rows` has one row an in-scope utterance (text, label, dataset, split, line), `out_of_scope` one row an
     utterance of no supported intent (text, kind, dataset, split, line). `split` is the file's or the row's own
     word for its part, "" where it has none. What arrives split, or as .json files alone, is not cleaned.
+    `digests` are the SHA-256 of the files' bytes, `notes` what a person should know of how they were read.
     """
 
     name: str
@@ -44,6 +53,46 @@ class RawCorpus:
     files: tuple[Path, ...]
     arrives_split: bool = False
     needs_cleaning: bool = False
+    digests: tuple[bytes, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def place(self, row: "pd.Series[Any]") -> str:
+        """The file and the line of one of the rows; its dataset in place of the file where two files may be meant."""
+        if self.arrives_split:
+            files = [
+                f for f in self.files if f.parent.name == row["dataset"] and PARTS.get(f.stem) == row["split"]
+            ]
+        else:
+            files = [file for file in self.files if file.stem == row["dataset"]]
+        return f"{files[0] if len(files) == 1 else row['dataset']}:{row['line']}"
+
+
+class _Reader:
+    """Reads files one by one: what is wrong with them goes to `problems`, what their bytes were to `digests`."""
+
+    def __init__(self) -> None:
+        self.problems = Problems()
+        self.digests: dict[Path, bytes] = {}
+
+    def table(self, file: Path, *, needs_label: bool) -> pd.DataFrame:
+        """The rows of a file that stays as it is while it is read. Raises DataError."""
+        self.digests[file] = _digest(file)
+        table = _READERS[file.suffix.lower()](file, self.problems, needs_label=needs_label)
+        if _digest(file) != self.digests[file]:
+            raise DataError(
+                f"{file}: was changed or replaced while it was read, so its rows may be of either version. "
+                "Run again when nobody writes it."
+            )
+        return table
+
+
+def _digest(file: Path) -> bytes:
+    require_file(file)
+    try:
+        with file.open("rb") as handle:
+            return hashlib.file_digest(handle, "sha256").digest()
+    except OSError as error:
+        raise unreadable(file, error) from error
 
 
 def read(config: DataConfig) -> RawCorpus:
@@ -59,27 +108,51 @@ def read(config: DataConfig) -> RawCorpus:
 
 def _read(config: DataConfig) -> RawCorpus:
     paths = _corpus_paths(config.data)
-    problems = Problems()
+    reader = _Reader()
     if any(_arrives_split(path) for path in paths):
-        corpus = _read_split_directories(paths, problems)
+        corpus = _read_split_directories(paths, reader)
     else:
-        corpus = _read_unsplit_files([file for path in paths for file in _corpus_files(path)], problems)
+        corpus = _read_unsplit_files([file for path in paths for file in _corpus_files(path)], reader)
     for noise in _noise_files(config.noise, paths, read=corpus.files):
-        table = _READERS[noise.suffix.lower()](noise, problems, needs_label=False)
+        table = reader.table(noise, needs_label=False)
         out_of_scope = [corpus.out_of_scope, _out_of_scope(table, noise, split="")]
         corpus = dataclasses.replace(
             corpus, out_of_scope=pd.concat(out_of_scope, ignore_index=True), files=(*corpus.files, noise)
         )
-    problems.raise_if_any()
-    return corpus
+    reader.problems.raise_if_any()
+    unread = [_unread(path, read=corpus.files) for path in paths if path.is_dir()]
+    return dataclasses.replace(
+        corpus,
+        digests=tuple(reader.digests[file] for file in corpus.files),
+        notes=(*reader.problems.notes, *(note for note in unread if note)),
+    )
+
+
+def _unread(directory: Path, *, read: tuple[Path, ...]) -> str:
+    """A line on the files in a directory that could be read and were not; "" without any."""
+    known = {file.resolve() for file in read}
+    beside = [file.name for file in _readable_files(directory) if file.resolve() not in known]
+    if not beside:
+        return ""
+    return (
+        f"{len(beside)} file(s) in {directory} are not read: {listed(beside)}. Name those that belong to the corpus "
+        "one by one in data=."
+    )
+
+
+def _readable_files(directory: Path) -> list[Path]:
+    files = (file for file in directory.iterdir() if not file.name.startswith("."))
+    return sorted(file for file in files if file.suffix.lower() in _READERS and file.is_file())
 
 
 def _corpus_paths(data: str) -> list[Path]:
     if "\0" in data:
         raise DataError(f"data={data[:200]!r}: a NUL can't be part of a file's name. Pass -P data=<path>.")
-    named = [Path(part.strip()) for part in data.split(",") if part.strip()]
-    if named:
-        return named
+    paths = [named(part) for part in data.split(",") if part.strip()]
+    for path in paths:
+        require_name(path)
+    if paths:
+        return paths
     present = [Path(DEFAULT_CORPUS_DIR) / name for name in RAW_CORPORA]
     present = [path for path in present if path.is_file()]
     if present:
@@ -92,29 +165,30 @@ def _corpus_paths(data: str) -> list[Path]:
     )
 
 
-def _noise_files(named: str, corpus: list[Path], *, read: tuple[Path, ...]) -> list[Path]:
+def _noise_files(noise: str, corpus: list[Path], *, read: tuple[Path, ...]) -> list[Path]:
     """The files of out-of-scope utterances: the one named, or one of the usual names beside each of the corpus."""
-    if not named:
+    if not noise:
         folders = dict.fromkeys(path if path.is_dir() else path.parent for path in corpus)
         beside = [
             [folder / name for name in NOISE_FILES if (folder / name).is_file()][:1] for folder in folders
         ]
         return [file for files in beside for file in files if file not in read]
-    if "\0" in named or Path(named).suffix.lower() not in _READERS:
-        raise DataError(f"noise={named[:200]!r}: expected a file ending in {_FORMS}.")
-    return [Path(named)]
+    if "\0" in noise or named(noise).suffix.lower() not in _READERS:
+        raise DataError(f"noise={noise[:200]!r}: expected a file ending in {_FORMS}.")
+    return [named(noise)]
 
 
 def _arrives_split(path: Path) -> bool:
-    return (path / "train.jsonl").is_file() and (path / "test.jsonl").is_file()
+    present = {part for name, part in PARTS.items() if (path / f"{name}.jsonl").is_file()}
+    return {"train", "test"} <= present
 
 
 def _corpus_files(path: Path) -> list[Path]:
     if not path.exists():
         raise DataError(
-            f"{path}: there is no such file or directory. data= takes a .jsonl, .json, .csv or .parquet file, several "
-            f"separated by commas, or a directory. The raw corpora {' and '.join(RAW_CORPORA)} go into "
-            f"{DEFAULT_CORPUS_DIR}; the bundled sample is data={SAMPLE_CORPUS_DIR}."
+            f"{path}: there is no such file or directory{place_looked_at(path)}. data= takes a .jsonl, .json, .csv or "
+            ".parquet file, several separated by commas, or a directory. The raw corpora "
+            f"{' and '.join(RAW_CORPORA)} go into {DEFAULT_CORPUS_DIR}; the bundled sample is data={SAMPLE_CORPUS_DIR}."
         )
     if path.is_dir():
         return [path / INTENTS_FILE] if (path / INTENTS_FILE).is_file() else _raw_files(path)
@@ -127,7 +201,8 @@ def _raw_files(directory: Path) -> list[Path]:
     files = sorted(file for file in directory.glob("*.jsonl") if file.name not in NOISE_FILES)
     if not files:
         raise DataError(
-            f"{directory}: neither {INTENTS_FILE} nor a .jsonl file is in this directory. "
+            f"{directory}: neither {INTENTS_FILE} nor a .jsonl file is in this directory; what could be read there: "
+            f"{listed([file.name for file in _readable_files(directory)]) or 'nothing'}. "
             "Name a corpus with -P data=<path>; .csv and .parquet files are named one by one."
         )
     parts = [file.name for file in files if file.name in PART_FILES]
@@ -139,11 +214,11 @@ def _raw_files(directory: Path) -> list[Path]:
     return files
 
 
-def _read_unsplit_files(files: list[Path], problems: Problems) -> RawCorpus:
+def _read_unsplit_files(files: list[Path], reader: _Reader) -> RawCorpus:
     _refuse_repeats(files)
     frames = []
     for file in files:
-        table = _READERS[file.suffix.lower()](file, problems, needs_label=True)
+        table = reader.table(file, needs_label=True)
         frames.append(table.assign(dataset=file.stem)[ROW_COLUMNS])
     return RawCorpus(
         name="+".join(
@@ -156,7 +231,7 @@ def _read_unsplit_files(files: list[Path], problems: Problems) -> RawCorpus:
     )
 
 
-def _read_split_directories(directories: list[Path], problems: Problems) -> RawCorpus:
+def _read_split_directories(directories: list[Path], reader: _Reader) -> RawCorpus:
     unsplit = [str(path) for path in directories if not _arrives_split(path)]
     if unsplit:
         raise DataError(
@@ -165,16 +240,15 @@ def _read_split_directories(directories: list[Path], problems: Problems) -> RawC
         )
     _refuse_repeats(directories)
     rows, out_of_scope, files = [], [_no_out_of_scope()], []
-    for name, directory in [(name, directory) for directory in directories for name in PARTS]:
-        file, oos_file = directory / f"{name}.jsonl", directory / f"oos_{name}.jsonl"
-        if file.is_file():
-            table = jsonl.read(file, problems, needs_label=True)
-            rows.append(table.assign(dataset=directory.name, split=PARTS[name])[ROW_COLUMNS])
+    for directory in directories:
+        for part, file in _part_files(directory):
+            table = reader.table(file, needs_label=True)
+            rows.append(table.assign(dataset=directory.name, split=part)[ROW_COLUMNS])
             files.append(file)
-        if oos_file.is_file():
-            table = jsonl.read(oos_file, problems, needs_label=False)
-            out_of_scope.append(_out_of_scope(table, oos_file, split=PARTS[name]))
-            files.append(oos_file)
+        for part, file in _part_files(directory, prefix="oos_"):
+            table = reader.table(file, needs_label=False)
+            out_of_scope.append(_out_of_scope(table, file, split=part))
+            files.append(file)
     return RawCorpus(
         "+".join(directory.resolve().name for directory in directories),
         pd.concat(rows, ignore_index=True),
@@ -182,6 +256,19 @@ def _read_split_directories(directories: list[Path], problems: Problems) -> RawC
         files=tuple(files),
         arrives_split=True,
     )
+
+
+def _part_files(directory: Path, *, prefix: str = "") -> list[tuple[str, Path]]:
+    """Each part of a directory that has a file, and the file. Raises DataError where a part has two."""
+    found: dict[str, Path] = {}
+    for name, part in PARTS.items():
+        file = directory / f"{prefix}{name}.jsonl"
+        if file.is_file() and found.setdefault(part, file) != file:
+            raise DataError(
+                f"{directory}: {found[part].name} and {file.name} are both its {part} part. Join them, or give the one "
+                "that is not meant another name."
+            )
+    return list(found.items())
 
 
 def _refuse_repeats(paths: list[Path]) -> None:

@@ -1,6 +1,5 @@
 """A .csv or .parquet file with the columns text and label; split and kind are read where they are there."""
 
-import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,13 +8,13 @@ import pandas as pd
 import pyarrow
 import pyarrow.parquet
 
-from intents.data.lines import numbered_lines, require_file
-from intents.data.problems import Problems, Rejected, quoted
+from intents.data.lines import require_file
+from intents.data.problems import Problems, Rejected, listed
+from intents.data.records import csv_records, wrong_number
 from intents.data.rows import Row, RowTable, checked_row
 from intents.errors import DataError
 
 COLUMNS = Row._fields
-SHOWN_COLUMNS = 10
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 MAX_GROUP_BYTES = 1 << 30
 """Of one row group of a .parquet file, uncompressed: no more than that is in memory at once."""
@@ -50,68 +49,12 @@ def read_csv(path: Path, problems: Problems, *, needs_label: bool) -> pd.DataFra
     return table.frame()
 
 
-class _Feed:
-    """The lines of a file, for the csv module, which doesn't say which of them a record runs over.
-
-    Since both were last reset, `first` is the number of the first line, and `wrong` why a line is not UTF-8, with its
-    number.
-    """
-
-    def __init__(self, path: Path, problems: Problems) -> None:
-        self.first, self.wrong = 0, (0, "")
-        self._lines = numbered_lines(path, problems)
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        number, line = next(self._lines)
-        self.first = self.first or number
-        try:
-            return line.decode("utf-8")
-        except UnicodeDecodeError as error:
-            self.wrong = number, f"byte {error.start}"
-            return line.decode("utf-8", "surrogateescape")
-
-
-def csv_records(path: Path, problems: Problems) -> Iterator[tuple[int, list[str]]]:
-    """(number of its first line, fields) of each record that is not blank; what is no CSV goes to `problems`.
-
-    So does one that is not UTF-8; neither has any fields here.
-    """
-    feed = _Feed(path, problems)
-    reader = csv.reader(feed, strict=True)
-    while True:
-        feed.first, feed.wrong = 0, (0, "")
-        try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            problems.add(path, feed.first, "not CSV", f"{error} (is a quote never closed?)")
-            yield feed.first, []
-            continue
-        number, detail = feed.wrong
-        if number:
-            problems.add(path, number, "not UTF-8", detail)
-            yield feed.first, []
-        elif any(field.strip() for field in fields):
-            yield feed.first, fields
-
-
-def wrong_number(fields: list[str], names: list[str]) -> Rejected:
-    """Why a record with another number of fields than the header is none."""
-    detail = f"{len(fields)}, the header has {len(names)}; quote a text that holds a comma"
-    return Rejected("another number of fields than the header", detail)
-
-
 def check_columns(
     names: list[str], *, needed: Sequence[str], once: Sequence[str] = COLUMNS
 ) -> Rejected | None:
     """Why the columns that are needed aren't there, or one of `once` stands twice; None where all is well."""
     missing = [name for name in needed if name not in names]
-    found = ", ".join(quoted(name) for name in names[:SHOWN_COLUMNS])
-    found += " …" if len(names) > SHOWN_COLUMNS else ""
+    found = listed(names)
     if missing:
         hint = next((word for mark, word in SEPARATORS.items() if len(names) == 1 and mark in names[0]), "")
         hint = f"; its fields are separated by {hint}, not commas" if hint else ""
