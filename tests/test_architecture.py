@@ -61,7 +61,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("intents.progress",),
     ("intents.fitting", "intents.testing"),
     ("intents.serving", "intents.serving.limits", "intents.serving.batcher", "intents.serving.refusal"),
-    ("intents.serving.runtime",),
+    ("intents.serving.runtime", "intents.serving.tables"),
+    ("intents.serving.bodies",),
     ("intents.training", "intents.pyfunc"),
     (
         "intents.saving",

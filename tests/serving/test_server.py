@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import pandas as pd
 import pytest
 from mlflow.artifacts import download_artifacts
 
@@ -26,6 +28,8 @@ ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 GUIDE = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
 MOST_ROWS = 40
+NO_PARAMS = "params: expected an object with top_k, threshold or both, and nothing else"
+NO_TYPE = "Content-Type: expected one of application/json, text/csv, application/vnd.apache.parquet"
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +106,53 @@ def test_what_can_not_be_answered_is_refused_in_one_line(port: int, content: Any
     assert set(said) <= {"error_code", "message", "sqlstate", "error_class"}
 
 
-def problems(request: mutations.Request, reply: Reply) -> list[str]:
+CSV, JSON = "text/csv", "application/json"
+NO_HEADER = "the body's first line: expected the columns' names, one of them text"
+OTHER_KEYS = "the body: expected inputs, and params if wanted, and nothing else; found "
+
+
+@pytest.mark.slow
+def test_a_table_is_answered_by_its_column_of_texts(port: int):
+    expected = post(port, {"inputs": ["多少钱", "你好"]}).body
+    table = io.BytesIO()
+    pd.DataFrame({"id": ["a17", "a18"], "text": ["多少钱", "你好"]}).to_parquet(table)
+    for body, kind in (
+        ("id,text\na17,多少钱\na18,你好\n".encode(), CSV),
+        (
+            json.dumps({"dataframe_records": [{"lang": "zh", "text": "多少钱"}, {"text": "你好"}]}).encode(),
+            JSON,
+        ),
+        (json.dumps({"dataframe_split": {"columns": ["0"], "data": [["多少钱"], ["你好"]]}}).encode(), JSON),
+        (table.getvalue(), "application/vnd.apache.parquet"),
+    ):
+        assert load.post(port, body, kind)[:2] == (200, expected), body
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("body", "kind", "status", "message"),
+    [
+        ('{"inputs": ["秘密"], "instances": ["密码"]}', JSON, 400, f"{OTHER_KEYS}inputs, instances"),
+        ('{"inputs": ["秘密"], "inputs": ["密码"]}', JSON, 400, "the body: an object has a key twice"),
+        ('{"inputs": ["秘密"], "params": {"秘密": 1}}', JSON, 400, NO_PARAMS),
+        ('{"inputs": [1' + "0" * 5000 + "]}", JSON, 400, "the body holds a number of thousands of digits"),
+        ("[" * 100_000, JSON, 400, "the body is nested too deeply"),
+        ("id,lang\na17,zh\n", CSV, 400, NO_HEADER),
+        ("秘密\n密码\n", CSV, 400, NO_HEADER),
+        ("id,text\na17,秘密\na18,密码,多\n", CSV, 400, "row 1: 3 values, expected 2, one for each column"),
+        ("text\n秘密\n\n密码\n", CSV, 400, "row 1: the line is blank"),
+        ("no parquet", "application/vnd.apache.parquet", 400, "the body can't be read as Parquet"),
+        ('{"inputs": ["秘密"]}', None, 415, NO_TYPE),
+    ],
+)
+def test_a_body_of_two_meanings_or_none_is_refused_in_one_line(
+    port: int, body: str, kind: str | None, status: int, message: str
+):
+    reply = load.post(port, body.encode(), kind)
+    assert (reply.status, json.loads(reply.body)["message"]) == (status, message)
+
+
+def problems(reply: Reply) -> list[str]:
     """What is wrong with an answer to a mutated request."""
     text = reply.body.decode()
     found = [word for word in ("Traceback", "stack_trace", 'File "', str(ROOT)) if word in text]
@@ -110,7 +160,7 @@ def problems(request: mutations.Request, reply: Reply) -> list[str]:
         found.append(f"status {reply.status}")
     if reply.status == 200 and re.search(r"NaN|Infinity", text):
         found.append("not finite")
-    if reply.status == 400 and not request.is_mlflows and ("\n" in json.loads(text)["message"]):
+    if reply.status >= 400 and ("\n" in (said := json.loads(text)["message"]) or len(said) > 200):
         found.append("more than one line")
     return found
 
@@ -122,7 +172,7 @@ def test_mutated_requests_get_no_stack_trace_no_path_and_no_server_error(port: i
         async with Client(port) as client:
             for number in range(300):
                 request = mutations.mutated(UTTERANCES, number)
-                if found := problems(request, await client.post(request.body, request.content_type)):
+                if found := problems(await client.post(request.body, request.content_type)):
                     wrong[number] = found
             assert (await client.post(json.dumps({"inputs": ["你好"]}).encode())).status == 200
         return wrong
