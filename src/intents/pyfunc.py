@@ -41,9 +41,7 @@ class IntentModel(PythonModel):  # type: ignore[misc]
 
     def load_context(self, context: Any) -> None:
         """Loads and verifies the model directory. Raises IntentsError; a server says why, and stops."""
-        self._predict_type_hints = (
-            _TypeHints()
-        )  # else MLflow hands on a table's first column of strings alone
+        self._predict_type_hints = _TypeHints()  # with them MLflow picks a table's column itself: the first
         if _SERVER_MODEL_PATH not in os.environ:
             self._load(context, limits.IN_PROCESS, seconds=None)
             return

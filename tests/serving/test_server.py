@@ -2,58 +2,33 @@
 
 import asyncio
 import contextlib
+import gzip
 import io
 import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import pandas as pd
 import pytest
-from mlflow.artifacts import download_artifacts
 
 from bench import load, mutations
 from bench.load import Client, Reply
-from tests.conftest import Logged
+from tests.serving.conftest import MOST_ROWS
 from tests.test_pyfunc import UTTERANCES
 
 ROOT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
 GUIDE = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
-MOST_ROWS = 40
 NO_PARAMS = "params: expected an object with top_k, threshold or both, and nothing else"
 NO_TYPE = "Content-Type: expected one of application/json, text/csv, application/vnd.apache.parquet"
-
-
-@pytest.fixture(scope="module")
-def downloaded(store: str, logged: Logged, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    mlflow.set_tracking_uri(store)
-    return Path(download_artifacts(logged.model_uri, dst_path=str(tmp_path_factory.mktemp("model"))))
-
-
-@pytest.fixture(scope="module")
-def environment(subprocess_environment: dict[str, str]) -> dict[str, str]:
-    kept = {name: text for name, text in subprocess_environment.items() if name != "PYTHONPATH"}
-    return kept | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "INTENTS_MOST_ROWS": str(MOST_ROWS)}
-
-
-@pytest.fixture(scope="module")
-def port(
-    downloaded: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[int]:
-    """A server's."""
-    with load.served(str(downloaded), tmp_path_factory.mktemp("server"), environment=environment) as (
-        port,
-        _,
-    ):
-        yield port
 
 
 def post(port: int, content: Any) -> Reply:
@@ -152,6 +127,32 @@ def test_a_body_of_two_meanings_or_none_is_refused_in_one_line(
     assert (reply.status, json.loads(reply.body)["message"]) == (status, message)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("head", "answer"),
+    [
+        ("GET /nowhere HTTP/1.1", '{"detail":"Not Found"}'),
+        ("GET /invocations HTTP/1.1", '{"detail":"Method Not Allowed"}'),
+        ("GET /docs HTTP/1.1", "swagger"),
+        ("GET /redoc HTTP/1.1", "redoc"),
+        ("GET /openapi.json HTTP/1.1", '"openapi":'),
+        ("nothing of the kind", "Invalid HTTP request received."),
+        (f"POST /invocations HTTP/1.1\r\nContent-Type: {CSV}\r\nContent-Type: {JSON}", NO_HEADER),
+        (
+            f"POST /invocations HTTP/1.1\r\nContent-Type: {JSON}\r\nContent-Encoding: gzip",
+            "the body is not UTF-8: byte 1",
+        ),
+    ],
+)
+def test_what_the_guide_says_is_left_to_mlflow_is(port: int, head: str, answer: str):
+    body = gzip.compress(b'{"inputs": ["a"]}') if "gzip" in head else b""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        rest = f"\r\nHost: test\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+        connection.sendall(f"{head}{rest}".encode() + body)
+        said = connection.makefile("rb").read().decode()
+    assert answer in said
+
+
 def problems(reply: Reply) -> list[str]:
     """What is wrong with an answer to a mutated request."""
     text = reply.body.decode()
@@ -185,7 +186,7 @@ def test_the_clients_of_the_guide_run_as_they_stand(port: int, tmp_path: Path):
     blocks = dict(re.findall(r"<!-- test: (\w+) -->\n```\w+\n(.*?)```", GUIDE, re.S))
     assert set(blocks) == {"curl", "python"}
     for language, command in (("curl", ["bash", "-euc"]), ("python", [sys.executable, "-c"])):
-        script = blocks[language].replace("localhost:5000", f"127.0.0.1:{port}")
+        script = blocks[language].replace("localhost:5001", f"127.0.0.1:{port}")
         assert str(port) in script
         process = subprocess.run(
             [*command, script], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
