@@ -86,7 +86,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("intents.studies",),
     ("intents.bulk", "intents.bulk.chunks", "intents.bulk.columns"),
     ("intents.bulk.reading", "intents.bulk.writing", "intents.bulk.worker", "intents.bulk.models"),
-    ("intents.bulk.shards", "intents.bulk.crew"),
+    ("intents.bulk.shards", "intents.bulk.crew", "intents.asking"),
     ("intents.bulk.command",),
     ("intents.comparison.named",),
     ("intents.comparison.command",),
