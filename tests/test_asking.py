@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 import os
 import pty
 import re
@@ -88,16 +89,19 @@ def test_what_can_not_be_asked_ends_with_2_and_why(
 def typed(
     keys: tuple[str, ...], end: Callable[[int], None], flags: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> tuple[int, str]:
-    """The exit code and the screen of `ask` at a terminal, each of the keys pressed at its prompt, then the end."""
+    """The exit code and the screen of `ask` at a terminal: the keys pressed at its prompts, then the end at each."""
     ours, its = pty.openpty()
     shown = bytearray()
 
     def person() -> None:
-        for prompts, pressed in enumerate((*keys, ""), start=1):
-            while shown.count(b"> ") < prompts:
-                shown.extend(os.read(ours, 1000))
-            os.write(ours, pressed.encode())
-        end(ours)
+        with contextlib.suppress(OSError):  # so a terminal ends
+            for prompts in itertools.count(1):
+                while shown.count(b"> ") < prompts:
+                    shown.extend(os.read(ours, 1000))
+                if prompts <= len(keys):
+                    os.write(ours, keys[prompts - 1].encode())
+                else:
+                    end(ours)
 
     typist = threading.Thread(target=person, daemon=True)
     with open(its, encoding="utf-8") as stdin, open(its, "w", encoding="utf-8", closefd=False) as stdout:
@@ -107,9 +111,6 @@ def typed(
         code = cli.main(["ask", *flags])
         monkeypatch.undo()
     typist.join(30)
-    with contextlib.suppress(OSError):  # so a terminal ends
-        while piece := os.read(ours, 1000):
-            shown.extend(piece)
     os.close(ours)
     return code, shown.decode().replace("\r\n", "\n")
 
@@ -120,7 +121,9 @@ def ctrl_d(terminal: int) -> None:
 
 def ctrl_c(terminal: int) -> None:
     os.kill(os.getpid(), signal.SIGINT)
-    os.write(terminal, b"\n")  # wakes a read that began after the signal came
+    os.write(
+        terminal, b"\n"
+    )  # Python's input loses a signal that comes while it shows the prompt: it asks again
 
 
 @pytest.mark.parametrize("end", [ctrl_d, ctrl_c])
