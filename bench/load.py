@@ -97,12 +97,12 @@ class Client:
         await self.close()
 
 
-def post(port: int, body: bytes) -> Reply:
+def post(port: int, body: bytes, content_type: str | None = "application/json") -> Reply:
     """The answer to one request, over a connection of its own."""
 
     async def run() -> Reply:
         async with Client(port) as client:
-            return await client.post(body)
+            return await client.post(body, content_type)
 
     return asyncio.run(run())
 

@@ -45,11 +45,10 @@ CONTENT_TYPES = (
 
 
 class Request(NamedTuple):
-    """What is posted, and whether MLflow's server answers it before the model is asked."""
+    """What is posted."""
 
     body: bytes
     content_type: str = "application/json"
-    is_mlflows: bool = False
 
 
 def mutated(texts: Sequence[str], number: int) -> Request:
@@ -70,7 +69,7 @@ def _spoiled_inputs(chance: random.Random, texts: list[str]) -> Request:  # noqa
 
 def _spoiled_params(chance: random.Random, texts: list[str]) -> Request:
     params = chance.choice(WRONG_PARAMS)
-    return _json({"inputs": texts, "params": params})._replace(is_mlflows=True)
+    return _json({"inputs": texts, "params": params})
 
 
 def _too_many(chance: random.Random, texts: list[str]) -> Request:
@@ -86,26 +85,32 @@ def _long_but_allowed(chance: random.Random, texts: list[str]) -> Request:
 
 
 def _other_key(chance: random.Random, texts: list[str]) -> Request:
-    return _json({chance.choice(OTHER_KEYS): texts})._replace(is_mlflows=True)
+    return _json({chance.choice(OTHER_KEYS): texts})
 
 
 def _cut_off(chance: random.Random, texts: list[str]) -> Request:
     body = _json({"inputs": texts}).body
-    return Request(body[: chance.randrange(len(body))], is_mlflows=True)
+    return Request(body[: chance.randrange(len(body))])
 
 
 def _flipped_byte(chance: random.Random, texts: list[str]) -> Request:
     body = bytearray(_json({"inputs": texts}).body)
     body[chance.randrange(len(body))] = chance.randrange(256)
-    return Request(bytes(body), is_mlflows=True)
+    return Request(bytes(body))
 
 
 def _not_utf8(chance: random.Random, texts: list[str]) -> Request:  # noqa: ARG001
-    return Request(json.dumps({"inputs": texts}, ensure_ascii=False).encode("utf-16"), is_mlflows=True)
+    return Request(json.dumps({"inputs": texts}, ensure_ascii=False).encode("utf-16"))
+
+
+def _table(chance: random.Random, texts: list[str]) -> Request:
+    lines = [chance.choice(("text", "id,text", "", '"text'))]
+    lines += [chance.choice((text, f"7,{text}", f'"{text}"', f'a"{text}', "")) for text in texts]
+    return Request("\n".join(lines).encode(), "text/csv")
 
 
 def _other_type(chance: random.Random, texts: list[str]) -> Request:
-    return Request(_json({"inputs": texts}).body, chance.choice(CONTENT_TYPES), is_mlflows=True)
+    return Request(_json({"inputs": texts}).body, chance.choice(CONTENT_TYPES))
 
 
 def _json(content: object) -> Request:
@@ -123,5 +128,6 @@ _MUTATIONS: tuple[Callable[[random.Random, list[str]], Request], ...] = (
     _cut_off,
     *(_flipped_byte,) * 2,
     _not_utf8,
+    *(_table,) * 2,
     _other_type,
 )

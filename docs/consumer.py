@@ -4,6 +4,7 @@ rollback at the next utterance. Needs torch and transformers, and for a TextCNN 
 project. Try it: python docs/consumer.py assets/models/intent_predictor
 """
 
+import argparse
 import os
 import sys
 
@@ -37,6 +38,11 @@ class PublishedModel:
 
 
 if __name__ == "__main__":
-    model = PublishedModel(sys.argv[1])
+    parser = argparse.ArgumentParser(description="Prints intent and confidence of each line of standard input.")
+    parser.add_argument("target", help="the published directory, such as assets/models/intent_predictor")
+    target = parser.parse_args().target
+    if not os.path.isdir(target):
+        parser.error(f"{target}: no such directory; publish a version: python -m registry.promote --version 1")
+    model = PublishedModel(target)
     for line in sys.stdin:
         print(*model.predict(line.strip()), flush=True)

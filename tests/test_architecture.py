@@ -75,7 +75,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("intents.progress",),
     ("intents.fitting", "intents.testing"),
     ("intents.serving", "intents.serving.limits", "intents.serving.batcher", "intents.serving.refusal"),
-    ("intents.serving.runtime",),
+    ("intents.serving.runtime", "intents.serving.tables"),
+    ("intents.serving.bodies",),
     ("intents.training", "intents.pyfunc"),
     (
         "intents.saving",
@@ -101,7 +102,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("intents.studies",),
     ("intents.bulk", "intents.bulk.chunks", "intents.bulk.columns"),
     ("intents.bulk.reading", "intents.bulk.writing", "intents.bulk.worker", "intents.bulk.models"),
-    ("intents.bulk.shards", "intents.bulk.crew"),
+    ("intents.bulk.shards", "intents.bulk.crew", "intents.asking"),
     ("intents.bulk.command",),
     ("intents.comparison.command",),
     ("intents.mlproject",),

@@ -8,6 +8,7 @@ import pytest
 from intents import config, entry_points, parameters
 from intents.config import DataConfig, RunConfig
 from intents.entry_points import (
+    AskConfig,
     CheckConfig,
     CompareConfig,
     OpenSetConfig,
@@ -32,6 +33,7 @@ DECLARATIONS = (
     TuneConfig,
     CompareConfig,
     ScoreConfig,
+    AskConfig,
     ReductionConfig,
     OpenSetConfig,
 )
@@ -125,6 +127,7 @@ IMPOSSIBLE = {
     (ScoreConfig, "column"): ("",),
     (ScoreConfig, "model"): ("", " "),
     (ScoreConfig, "workers"): ("-1", "1025"),
+    (AskConfig, "model"): ("", " "),
     (CheckConfig, "model_name"): ("", " "),
     (CheckConfig, "max_length"): ("2", "8193"),
     (CheckConfig, "findings"): ("findings", "findings.xlsx", " "),
@@ -136,7 +139,7 @@ IMPOSSIBLE = {
     (OpenSetConfig, "seeds"): ("0", "-1", "1001"),
     (OpenSetConfig, "hyperparams"): ("epochs", "=3", "epoch=3", "test_size=0.3"),
 }
-ANY_TEXT_WILL_DO = {"force", "keep", "data", "noise", "corrections"}
+ANY_TEXT_WILL_DO = {"text", "keep", "force", "data", "noise", "corrections"}
 EDGES = [
     (DataConfig, {"min_per_intent": "1", "max_per_intent": "1", "split_seed": "4294967295"}),
     (BertHyperparams, {"max_length": "3", "batch_size": "1", "epochs": "1", "learning_rate": "1"}),
@@ -181,10 +184,8 @@ def test_every_parameter_that_can_be_impossible_has_been_tried() -> None:
     assert {(d, name) for d, name in declared if name not in ANY_TEXT_WILL_DO} == IMPOSSIBLE.keys()
 
 
-def test_every_declaration_of_an_entry_point_is_among_those_tried() -> None:
-    assert {d for declarations in entry_points.ENTRY_POINTS.values() for d in declarations} == set(
-        DECLARATIONS
-    )
+def test_every_declaration_of_a_command_is_among_those_tried() -> None:
+    assert {d for declarations in entry_points.COMMANDS.values() for d in declarations} == set(DECLARATIONS)
 
 
 @pytest.mark.parametrize(("declaration", "texts"), EDGES)
@@ -302,8 +303,8 @@ def test_a_recipe_names_declared_parameters_with_possible_values(family: str) ->
         assert {name: effective[name] for name in values} == values
 
 
-@pytest.mark.parametrize("entry_point", entry_points.ENTRY_POINTS)
-def test_an_entry_points_parameters_are_distinct_have_defaults_and_say_what_they_mean(
+@pytest.mark.parametrize("entry_point", entry_points.COMMANDS)
+def test_a_commands_parameters_are_distinct_have_defaults_and_say_what_they_mean(
     entry_point: str,
 ) -> None:
     parameters = entry_points.entry_point_parameters(entry_point)
@@ -321,8 +322,8 @@ def test_the_line_beneath_a_field_is_its_meaning_in_a_subclass_too() -> None:
     assert meanings["epochs"].startswith("Most epochs: passes over the training part")
 
 
-def test_every_entry_point_has_a_meaning_and_every_family_a_command() -> None:
-    assert entry_points.ENTRY_POINT_MEANINGS.keys() == entry_points.ENTRY_POINTS.keys()
+def test_every_command_has_a_meaning_and_every_family_a_command() -> None:
+    assert entry_points.ENTRY_POINT_MEANINGS.keys() == entry_points.COMMANDS.keys()
     commands = [hyperparams.ENTRY_POINT for hyperparams in FAMILIES.values()]
     assert set(commands) <= entry_points.ENTRY_POINTS.keys()
     assert len(commands) == len(set(commands))

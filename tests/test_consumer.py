@@ -1,6 +1,7 @@
 """The chat service's five lines, in a process that has never heard of this project."""
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -37,7 +38,8 @@ except ImportError:
 
 
 WITHOUT_THIS_PROJECT, REST = CONSUMER.strip().split("\n", maxsplit=1)
-SOURCE = Path(__file__).parents[1] / "src"
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src"
 KNOWING_CONSUMER = f"import sys; sys.path.insert(0, {str(SOURCE)!r}); import intents\n" + REST.replace(
     "import intents\nexcept ImportError:", "pass\nfinally:"
 )
@@ -99,3 +101,22 @@ def check_agreement(directory: Path, theirs: list[tuple[str, float]]) -> None:
     )
     # not because the model says one thing of everything
     assert len({intent for intent, _ in theirs}) > 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ([], "the following arguments are required: target"),
+        (["nowhere"], "nowhere: no such directory; publish"),
+    ],
+)
+def test_the_documented_reader_says_how_it_is_used(
+    arguments: list[str], reason: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(sys, "argv", ["docs/consumer.py", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / "docs" / "consumer.py"), run_name="__main__")
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert said.startswith("usage: consumer.py [-h] target\n")
+    assert reason in said

@@ -25,6 +25,8 @@ from tests.conftest import INTENTS, Logged
 FIELDS = ["intent", "confidence", "energy", "in_scope", "best_intent", "alternatives"]
 UTTERANCES = ["你好呀", "几点钟", "我还钱", "别打来，谢谢", "龘龘龘", "播放音乐的，今天"]
 
+NO_COLUMN = "inputs: 2 columns, none named text; name the column of the texts so, or send no other"
+
 SERVER = """
 import sys; sys.modules["registry"] = None
 import json, mlflow
@@ -99,8 +101,31 @@ def test_no_utterance_gives_no_row(model: Any):
     assert model.predict([]) == []
 
 
-def test_a_one_column_table_is_read_as_a_list(model: Any, rows: list[Any]):
-    assert model.predict(pd.DataFrame({"text": UTTERANCES})) == rows
+OTHERS = ["a17"] * len(UTTERANCES)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pd.DataFrame({"text": UTTERANCES}),
+        pd.DataFrame({"utterance": UTTERANCES}),
+        pd.DataFrame(UTTERANCES),
+        pd.DataFrame({"id": OTHERS, "text": UTTERANCES}),
+        pd.DataFrame({"lang": OTHERS, "text": UTTERANCES, "n": range(len(UTTERANCES))}, index=list("abcdef")),
+        pd.DataFrame({"id": OTHERS, "text": pd.Categorical(UTTERANCES)}),
+        pd.Series(UTTERANCES, name="anything", index=list("abcdef")),
+    ],
+    ids=["text alone", "another name", "no name", "id before", "lang before", "categories", "one column"],
+)
+def test_of_a_table_the_column_text_is_answered_or_the_only_one(model: Any, rows: list[Any], table: Any):
+    assert model.predict(table) == rows
+
+
+@pytest.mark.parametrize(
+    "empty", [pd.DataFrame(), pd.DataFrame({"text": []}), pd.DataFrame({"id": [], "text": []}), pd.Series([])]
+)
+def test_an_empty_table_gives_no_row(model: Any, empty: Any):
+    assert model.predict(empty) == []
 
 
 @pytest.mark.parametrize(
@@ -112,20 +137,24 @@ def test_a_one_column_table_is_read_as_a_list(model: Any, rows: list[Any]):
         ([float("nan")], "row 0: text is not a string"),
         (["你好", " "], "row 1: text is blank"),
         ("你好", "inputs: expected a list of texts, found a string"),
-        (pd.Series(["你好"]), "inputs: expected a list of texts, found a Series"),
+        (np.array(["你好"]), "inputs: expected a list of texts, found a ndarray"),
+        (pd.DataFrame({"text": [None, "你好"]}), "row 0: text is missing"),
+        (pd.DataFrame({"text": [None, None]}), "row 0: text is missing"),
+        (pd.DataFrame({"id": ["a"], "text": [float("nan")]}), "row 0: text is missing"),
+        (pd.Series(["你好", None]), "row 1: text is missing"),
+        (pd.DataFrame({"text": [7]}), "row 0: text is not a string"),
+        (pd.DataFrame({"id": ["a"], "utterance": ["你好"]}), NO_COLUMN),
+        (pd.DataFrame({"Text": ["a"], "lang": ["你好"]}), NO_COLUMN),
+        (
+            pd.DataFrame([["你好", "早"]], columns=["text", "text"]),
+            "inputs: 2 columns are named text, expected one",
+        ),
     ],
 )
 def test_what_is_no_list_of_texts_is_refused_with_its_row(model: Any, wrong: Any, reason: str):
     with pytest.raises(MlflowException) as refused:
         model.predict(wrong)
     assert (refused.value.message, refused.value.get_http_status_code()) == (reason, 400)
-
-
-def test_nothing_that_a_server_adds_to_a_refusal_reaches_the_client(model: Any):
-    with pytest.raises(MlflowException) as refused:
-        model.predict([""])
-    refused.value.message = "Failed to predict data '...'"
-    assert refused.value.message == "row 0: text is blank"
 
 
 def test_texts_that_look_alike_have_one_answer(downloaded: Path):

@@ -72,6 +72,26 @@ def test_a_hundred_thousand_rows_have_an_answer_each(spark: Any, logged: Logged)
     assert_same([found[number] for number in sample], [row.model_dump() for row in expected])
 
 
+def test_of_a_struct_the_column_text_is_answered(spark: Any, logged: Logged):
+    answer = mlflow.pyfunc.spark_udf(spark, logged.model_uri, env_manager="local")
+    rows = [(str(number), text) for number, text in enumerate(TEXTS)]
+    table = spark.createDataFrame(rows, "id string, text string")
+    struct = pytest.importorskip("pyspark.sql.functions").struct
+    found = table.withColumn("answer", answer(struct("id", "text"))).select("answer.*").collect()
+    expected = mlflow.pyfunc.load_model(logged.model_uri).predict(list(TEXTS))
+    assert_same(found, [row.model_dump() for row in expected])
+
+    for wrong, reason in (
+        (
+            table.select(answer(struct("id", table["text"].alias("utterance")))),
+            "inputs: 2 columns, none named",
+        ),
+        (spark.createDataFrame([(None,)], "text string").select(answer("text")), "row 0: text is missing"),
+    ):
+        with pytest.raises(Exception, match=reason):
+            wrong.collect()
+
+
 def test_a_server_a_batch_spark_and_this_process_give_the_same_answers(
     spark: Any, logged: Logged, tmp_path: Path
 ):

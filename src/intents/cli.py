@@ -116,6 +116,14 @@ def _score(texts: Mapping[str, str]) -> Any:
     return command.score(config, say=_say)
 
 
+def _ask(texts: Mapping[str, str]) -> None:
+    config = build(entry_points.AskConfig, texts)
+    quieten()
+    from intents import asking
+
+    asking.ask(config, say=_say)
+
+
 def _reduce_embeddings(texts: Mapping[str, str]) -> Any:
     config = build(entry_points.ReductionConfig, texts)
     quieten()
@@ -140,6 +148,7 @@ _COMMANDS: dict[str, Callable[[Mapping[str, str]], Any]] = {
     "evaluate_open_set": _evaluate_open_set,
     "compare": _compare,
     "score": _score,
+    "ask": _ask,
     "reduce_embeddings": _reduce_embeddings,
 }
 

@@ -243,6 +243,19 @@ class ScoreConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AskConfig:
+    """Which model is asked, and what."""
+
+    model: str = f"models:/{REGISTERED_MODEL}@Production"
+    """Registered version (models:/name@alias or models:/name/3), run (runs:/<id>), or a model directory."""
+    text: str = ""
+    """Utterance; empty: each line of standard input, typed or piped."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.model.strip()), "model", self.model, "a model's uri, or its directory")
+
+
+@dataclass(frozen=True, kw_only=True)
 class CompareConfig:
     """Which runs are compared, and how closely."""
 
@@ -306,6 +319,9 @@ ENTRY_POINTS: dict[str, tuple[type, ...]] = {
     "promote": (PromoteConfig,),
 }
 
+COMMANDS: dict[str, tuple[type, ...]] = {**ENTRY_POINTS, "ask": (AskConfig,)}
+"""Beside the entry points what asks a person, and so is nothing for `mlflow run`."""
+
 ENTRY_POINT_MEANINGS: dict[str, str] = {
     "train_bert": "fine-tune a transformer encoder, evaluate it, log and register it",
     "train_cnn": "train a TextCNN with energy-based open-set recognition, evaluate it, log and register it",
@@ -314,11 +330,12 @@ ENTRY_POINT_MEANINGS: dict[str, str] = {
     "evaluate_open_set": "leave intents out, train on the others, and measure how well the left out are refused",
     "compare": "tell whether the difference between runs is real: the same test rows, intervals, what broke",
     "score": "answer a file of texts of any size, on all cores, resumable after a kill",
+    "ask": "say what a model makes of utterances that are typed in",
     "reduce_embeddings": "reduce an encoder's token table by PCA, for train_cnn with embeddings=reduced",
     "promote": "publish the registered version marked Production to where the chat service reads it",
 }
 
 
 def entry_point_parameters(entry_point: str) -> tuple[Parameter, ...]:
-    """The parameters of one entry point, in order."""
-    return tuple(p for declaration in ENTRY_POINTS[entry_point] for p in parameters(declaration))
+    """The parameters of one command, in order."""
+    return tuple(p for declaration in COMMANDS[entry_point] for p in parameters(declaration))

@@ -4,10 +4,8 @@ MLflow runs this file, copied into the logged model with the package, to rebuild
 """
 
 import logging
-import math
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +13,19 @@ import mlflow
 import numpy as np
 import torch
 from mlflow.environment_variables import MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT
+from mlflow.models.signature import _TypeHints
 from mlflow.pyfunc import PythonModel
 from mlflow.pyfunc.scoring_server import _SERVER_MODEL_PATH
 
 from intents import answers, artifact
 from intents.answers import Answers, Prediction
-from intents.errors import ArtifactError, ConfigError, IntentsError
-from intents.serving import limits, refusal
+from intents.errors import ArtifactError, IntentsError
+from intents.serving import bodies, limits, refusal, tables
 from intents.serving.batcher import Batcher, BusyError
 from intents.serving.refusal import Refusal
 from intents.serving.runtime import Runtime
 
 MODEL_ARTIFACT = "model"
-MOST_RUNNERS_UP = 1_000
 WARMING = ("你好", "where is my parcel?", "好" * 1_000)
 CANNOT_START = 3
 """A server's worker that exits with this is not started again: uvicorn stops instead."""
@@ -43,6 +41,7 @@ class IntentModel(PythonModel):  # type: ignore[misc]
 
     def load_context(self, context: Any) -> None:
         """Loads and verifies the model directory. Raises IntentsError; a server says why, and stops."""
+        self._predict_type_hints = _TypeHints()  # with them MLflow picks a table's column itself: the first
         if _SERVER_MODEL_PATH not in os.environ:
             self._load(context, limits.IN_PROCESS, seconds=None)
             return
@@ -51,6 +50,7 @@ class IntentModel(PythonModel):  # type: ignore[misc]
             torch.set_num_threads(1)  # of each pass; several at a time are faster than one on several threads
             self._load(context, chosen, seconds=float(MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT.get()))
             self._warm_up()
+            bodies.serve()
         except Exception as error:
             if not isinstance(error, IntentsError):
                 log.exception("the model can't be served")
@@ -76,18 +76,17 @@ class IntentModel(PythonModel):  # type: ignore[misc]
     def predict(
         self,
         context: Any,  # noqa: ARG002
-        model_input: list[str],
+        model_input: list[str],  # or a table, or one column of it
         params: dict[str, Any] | None = None,
     ) -> list[Prediction]:
         """One prediction an utterance, in order. Raises Refusal."""
         try:
-            asked = _asked(params or {})
-            _check(model_input, self._limits)
-            return self._answers(model_input, **asked).predictions()
+            asked = bodies.checked_params(params or {})
+            texts = tables.texts(model_input)
+            _check(texts, self._limits)
+            return self._answers(texts, **asked).predictions()
         except Refusal:
             raise
-        except ConfigError as error:
-            raise refusal.bad_request(str(error)) from None
         except (BusyError, TimeoutError) as error:
             raise refusal.busy(f"{error}; try again later") from None
         except ArtifactError as error:
@@ -114,7 +113,7 @@ def example_params(threshold: float) -> dict[str, Any]:
 def _check(texts: Any, chosen: limits.Limits) -> None:
     """Raises Refusal where not every text can be answered. Rows count from 0, as in the request's list."""
     if not isinstance(texts, list):
-        raise refusal.bad_request(f"inputs: expected a list of texts, found {_json_type(texts)}")
+        raise refusal.bad_request(f"inputs: expected a list of texts, found {bodies.json_type(texts)}")
     if len(texts) > chosen.rows:
         raise refusal.bad_request(f"inputs: {len(texts):,} rows, at most {chosen.rows:,}")
     for row, text in enumerate(texts):
@@ -125,22 +124,6 @@ def _check(texts: Any, chosen: limits.Limits) -> None:
         raise refusal.bad_request(
             f"inputs: {characters:,} characters in all, at most {chosen.request_characters:,}"
         )
-
-
-def _json_type(value: Any) -> str:
-    names = {dict: "an object", str: "a string", bool: "a boolean", type(None): "null"}
-    names |= {int: "a number", float: "a number"}
-    return names.get(type(value), f"a {type(value).__name__}")
-
-
-def _asked(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of a request. Raises ConfigError."""
-    top_k, threshold = params.get("top_k", 0), params.get("threshold")
-    if isinstance(top_k, bool) or not isinstance(top_k, int) or not 0 <= top_k <= MOST_RUNNERS_UP:
-        raise ConfigError(f"params: top_k={top_k!r}, expected a whole number from 0 to {MOST_RUNNERS_UP}.")
-    if threshold is not None and (not isinstance(threshold, float | int) or not math.isfinite(threshold)):
-        raise ConfigError(f"params: threshold={threshold!r}, expected an energy: any finite number.")
-    return {"top_k": top_k, "threshold": threshold}
 
 
 if __name__ != "intents.pyfunc":  # run by MLflow, not imported

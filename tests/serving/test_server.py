@@ -2,54 +2,33 @@
 
 import asyncio
 import contextlib
+import gzip
+import io
 import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import mlflow
+import pandas as pd
 import pytest
-from mlflow.artifacts import download_artifacts
 
 from bench import load, mutations
 from bench.load import Client, Reply
-from tests.conftest import Logged
+from tests.serving.conftest import MOST_ROWS
 from tests.test_pyfunc import UTTERANCES
 
 ROOT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
 GUIDE = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
-MOST_ROWS = 40
-
-
-@pytest.fixture(scope="module")
-def downloaded(store: str, logged: Logged, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    mlflow.set_tracking_uri(store)
-    return Path(download_artifacts(logged.model_uri, dst_path=str(tmp_path_factory.mktemp("model"))))
-
-
-@pytest.fixture(scope="module")
-def environment(subprocess_environment: dict[str, str]) -> dict[str, str]:
-    kept = {name: text for name, text in subprocess_environment.items() if name != "PYTHONPATH"}
-    return kept | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "INTENTS_MOST_ROWS": str(MOST_ROWS)}
-
-
-@pytest.fixture(scope="module")
-def port(
-    downloaded: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[int]:
-    """A server's."""
-    with load.served(str(downloaded), tmp_path_factory.mktemp("server"), environment=environment) as (
-        port,
-        _,
-    ):
-        yield port
+NO_PARAMS = "params: expected an object with top_k, threshold or both, and nothing else"
+NO_TYPE = "Content-Type: expected one of application/json, text/csv, application/vnd.apache.parquet"
 
 
 def post(port: int, content: Any) -> Reply:
@@ -102,7 +81,79 @@ def test_what_can_not_be_answered_is_refused_in_one_line(port: int, content: Any
     assert set(said) <= {"error_code", "message", "sqlstate", "error_class"}
 
 
-def problems(request: mutations.Request, reply: Reply) -> list[str]:
+CSV, JSON = "text/csv", "application/json"
+NO_HEADER = "the body's first line: expected the columns' names, one of them text"
+OTHER_KEYS = "the body: expected inputs, and params if wanted, and nothing else; found "
+
+
+@pytest.mark.slow
+def test_a_table_is_answered_by_its_column_of_texts(port: int):
+    expected = post(port, {"inputs": ["多少钱", "你好"]}).body
+    table = io.BytesIO()
+    pd.DataFrame({"id": ["a17", "a18"], "text": ["多少钱", "你好"]}).to_parquet(table)
+    for body, kind in (
+        ("id,text\na17,多少钱\na18,你好\n".encode(), CSV),
+        (
+            json.dumps({"dataframe_records": [{"lang": "zh", "text": "多少钱"}, {"text": "你好"}]}).encode(),
+            JSON,
+        ),
+        (json.dumps({"dataframe_split": {"columns": ["0"], "data": [["多少钱"], ["你好"]]}}).encode(), JSON),
+        (table.getvalue(), "application/vnd.apache.parquet"),
+    ):
+        assert load.post(port, body, kind)[:2] == (200, expected), body
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("body", "kind", "status", "message"),
+    [
+        ('{"inputs": ["秘密"], "instances": ["密码"]}', JSON, 400, f"{OTHER_KEYS}inputs, instances"),
+        ('{"inputs": ["秘密"], "inputs": ["密码"]}', JSON, 400, "the body: an object has a key twice"),
+        ('{"inputs": ["秘密"], "params": {"秘密": 1}}', JSON, 400, NO_PARAMS),
+        ('{"inputs": [1' + "0" * 5000 + "]}", JSON, 400, "the body holds a number of thousands of digits"),
+        ("[" * 100_000, JSON, 400, "the body is nested too deeply"),
+        ("id,lang\na17,zh\n", CSV, 400, NO_HEADER),
+        ("秘密\n密码\n", CSV, 400, NO_HEADER),
+        ("id,text\na17,秘密\na18,密码,多\n", CSV, 400, "row 1: 3 values, expected 2, one for each column"),
+        ("text\n秘密\n\n密码\n", CSV, 400, "row 1: the line is blank"),
+        ("no parquet", "application/vnd.apache.parquet", 400, "the body can't be read as Parquet"),
+        ('{"inputs": ["秘密"]}', None, 415, NO_TYPE),
+    ],
+)
+def test_a_body_of_two_meanings_or_none_is_refused_in_one_line(
+    port: int, body: str, kind: str | None, status: int, message: str
+):
+    reply = load.post(port, body.encode(), kind)
+    assert (reply.status, json.loads(reply.body)["message"]) == (status, message)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("head", "answer"),
+    [
+        ("GET /nowhere HTTP/1.1", '{"detail":"Not Found"}'),
+        ("GET /invocations HTTP/1.1", '{"detail":"Method Not Allowed"}'),
+        ("GET /docs HTTP/1.1", "swagger"),
+        ("GET /redoc HTTP/1.1", "redoc"),
+        ("GET /openapi.json HTTP/1.1", '"openapi":'),
+        ("nothing of the kind", "Invalid HTTP request received."),
+        (f"POST /invocations HTTP/1.1\r\nContent-Type: {CSV}\r\nContent-Type: {JSON}", NO_HEADER),
+        (
+            f"POST /invocations HTTP/1.1\r\nContent-Type: {JSON}\r\nContent-Encoding: gzip",
+            "the body is not UTF-8: byte 1",
+        ),
+    ],
+)
+def test_what_the_guide_says_is_left_to_mlflow_is(port: int, head: str, answer: str):
+    body = gzip.compress(b'{"inputs": ["a"]}') if "gzip" in head else b""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        rest = f"\r\nHost: test\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+        connection.sendall(f"{head}{rest}".encode() + body)
+        said = connection.makefile("rb").read().decode()
+    assert answer in said
+
+
+def problems(reply: Reply) -> list[str]:
     """What is wrong with an answer to a mutated request."""
     text = reply.body.decode()
     found = [word for word in ("Traceback", "stack_trace", 'File "', str(ROOT)) if word in text]
@@ -110,7 +161,7 @@ def problems(request: mutations.Request, reply: Reply) -> list[str]:
         found.append(f"status {reply.status}")
     if reply.status == 200 and re.search(r"NaN|Infinity", text):
         found.append("not finite")
-    if reply.status == 400 and not request.is_mlflows and ("\n" in json.loads(text)["message"]):
+    if reply.status >= 400 and ("\n" in (said := json.loads(text)["message"]) or len(said) > 200):
         found.append("more than one line")
     return found
 
@@ -122,7 +173,7 @@ def test_mutated_requests_get_no_stack_trace_no_path_and_no_server_error(port: i
         async with Client(port) as client:
             for number in range(300):
                 request = mutations.mutated(UTTERANCES, number)
-                if found := problems(request, await client.post(request.body, request.content_type)):
+                if found := problems(await client.post(request.body, request.content_type)):
                     wrong[number] = found
             assert (await client.post(json.dumps({"inputs": ["你好"]}).encode())).status == 200
         return wrong
@@ -135,7 +186,7 @@ def test_the_clients_of_the_guide_run_as_they_stand(port: int, tmp_path: Path):
     blocks = dict(re.findall(r"<!-- test: (\w+) -->\n```\w+\n(.*?)```", GUIDE, re.S))
     assert set(blocks) == {"curl", "python"}
     for language, command in (("curl", ["bash", "-euc"]), ("python", [sys.executable, "-c"])):
-        script = blocks[language].replace("localhost:5000", f"127.0.0.1:{port}")
+        script = blocks[language].replace("localhost:5001", f"127.0.0.1:{port}")
         assert str(port) in script
         process = subprocess.run(
             [*command, script], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path

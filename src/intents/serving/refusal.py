@@ -1,22 +1,28 @@
 """What is answered in place of predictions: one line, under the right HTTP status, and nothing else."""
 
-from typing import Any
-
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST, INTERNAL_ERROR, TEMPORARILY_UNAVAILABLE
 
 
 class Refusal(MlflowException):  # type: ignore[misc]
-    """A message that stays as it is: MLflow's server writes the request's data into those it passes on."""
+    """A message for the client, as it is."""
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name != "message" or "message" not in self.__dict__:
-            super().__setattr__(name, value)
+
+class OtherTypeRefusal(Refusal):
+    """415: the body is of a type that nobody reads. MLflow has no error code for it."""
+
+    def get_http_status_code(self) -> int:
+        return 415
 
 
 def bad_request(message: str) -> Refusal:
     """400: the request must be another."""
     return Refusal(message, BAD_REQUEST)
+
+
+def other_type(message: str) -> Refusal:
+    """415: the body's type must be another."""
+    return OtherTypeRefusal(message, BAD_REQUEST)
 
 
 def busy(message: str) -> Refusal:
