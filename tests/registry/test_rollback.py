@@ -319,6 +319,7 @@ def publish_meanwhile(target: Path, source: Path, number: int, meanwhile: Callab
 
     def fetch(folder: Path) -> Path:
         meanwhile()
+        assert folder.is_dir(), "what a live publisher stages is left to it"
         return Path(shutil.copytree(source, folder / "model"))
 
     candidate = Candidate(Identity("toy", str(number), f"run{number}", f"m-{number}"), "models:/m", 0, fetch)
