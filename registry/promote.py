@@ -5,7 +5,6 @@ python -m registry.promote --version 7  mark version 7 Production, then publish 
 python -m registry.promote --rollback   the version before it back, at once, without a network or a registry
 """
 
-import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
@@ -20,16 +19,19 @@ Actions = Mapping[str, Callable[[PromoteConfig], Outcome]]
 
 def main(argv: Sequence[str] | None = None, *, actions: Actions = commands.ACTIONS) -> int:
     """Runs the command; 0 when done or nothing to do, 2 when refused, 1 when something broke, 75 when busy."""
-    parser = _parser()
-    texts = {name: text for name, text in vars(parser.parse_args(argv)).items() if text is not None}
-    return cli.guarded(lambda: _run(build(PromoteConfig, texts), actions))
+    words = sys.argv[1:] if argv is None else argv
+    return cli.guarded(lambda: _run(_config(words), actions), run_name=cli.name_of_run(["promote", *words]))
 
 
-def _parser() -> argparse.ArgumentParser:
+def _config(words: Sequence[str]) -> PromoteConfig:
+    texts = _parser().texts(words, lambda _: cli.parameter_names("promote"))
+    config: PromoteConfig = build(PromoteConfig, texts)
+    return config
+
+
+def _parser() -> cli.Parser:
     """The flags of every parameter, and a shorter way to name each action."""
-    parser = argparse.ArgumentParser(
-        prog="python -m registry.promote", description=(__doc__ or "").splitlines()[0], allow_abbrev=False
-    )
+    parser = cli.Parser(prog="python -m registry.promote", description=(__doc__ or "").splitlines()[0])
     cli.add_flags(parser, "promote")
     actions = parser.add_mutually_exclusive_group()
     for name in commands.ACTIONS:

@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.file_utils import local_file_uri_to_path
 
-from intents import stores
+from intents import redaction, stores
 from intents.errors import PromotionError, TrackingError
 from registry import record
 from registry.publishing import Candidate
@@ -144,13 +144,13 @@ def _reached(call: Callable[[], Any], what: str) -> Any:
         return call()
     except MlflowException as error:
         raise PromotionError(
-            f"{what}: its files can't be fetched: {stores.without_password(str(error))[:300]} {REGISTER}"
+            f"{what}: its files can't be fetched: {redaction.without_secrets(str(error))[:300]} {REGISTER}"
         ) from error
 
 
 def _unreachable(error: MlflowException) -> TrackingError:
     return TrackingError(
-        f"the registry can't be used: {stores.without_password(str(error))[:300]} Check MLFLOW_TRACKING_URI."
+        f"the registry can't be used: {redaction.without_secrets(str(error))[:300]} Check MLFLOW_TRACKING_URI."
     )
 
 

@@ -175,7 +175,7 @@ def test_a_run_that_was_cut_off_before_it_read_its_corpus_is_gone_on_with_like_t
     in_store: str, settings: Settings, cut_off: str
 ):
     config = declarations.train_config("bert", settings | {"resume": cut_off})
-    with runs.started(config) as second, resuming.workspace(config, second, say=print):
+    with runs.started(config, name="cut off") as second, resuming.workspace(config, second, say=print):
         pass  # it ends before it has a corpus, and takes the folder with it
     again = declarations.train_config("bert", settings | {"resume": second})
     corpus = corpora.load(again.data)

@@ -1,6 +1,8 @@
 """Libraries that talk too much."""
 
+import contextlib
 import logging
+from collections.abc import Iterator
 
 CHATTY = ("alembic", "mlflow.store.db.utils", "mlflow.types.type_hints", "mlflow.models.signature")
 
@@ -12,3 +14,15 @@ def quieten() -> None:
     transformers_logging.disable_progress_bar()
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+@contextlib.contextmanager
+def silent(logger: str) -> Iterator[None]:
+    """A block in which nothing below an error is heard of this logger."""
+    named = logging.getLogger(logger)
+    before = named.level
+    named.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        named.setLevel(before)

@@ -6,7 +6,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from intents import stores
+from intents import runs, stores
 from intents.config import REGISTERED_MODEL
 
 TEST_DIGEST_TAG = "test_digest"
@@ -19,7 +19,10 @@ def register(model_uri: str, name: str, *, run_id: str) -> str:
     """The new version of the registered model, with its run's card and tags; "" where none is wanted."""
     if not name:
         return ""
-    version = str(mlflow.register_model(model_uri, name).version)
+    tags = {
+        runs.REGISTERED_BY_TAG: runs.outermost()
+    }  # from its first moment: what a cut-off run leaves is known
+    version = str(mlflow.register_model(model_uri, name, tags=tags).version)
     client = MlflowClient()
     tags = client.get_run(run_id).data.tags
     card = mlflow.artifacts.load_text(f"{client.get_run(run_id).info.artifact_uri}/{CARD}")
