@@ -8,7 +8,7 @@ import mlflow
 import pytest
 from mlflow.tracking import MlflowClient
 
-from intents import checkpoints, redaction, resuming, runs, stores
+from intents import checkpoints, resuming, runs, stores
 from intents.errors import DataError, TrackingError
 from tests.conftest import run_tracked, start_command, stopped_while_training
 
@@ -55,30 +55,6 @@ def test_a_store_that_cannot_be_reached_ends_within_a_minute_and_shows_no_passwo
     assert f"http://someone:***@{CLOSED_PORT} can't be used" in errors
     assert "s3cret" not in said + errors
     assert "Traceback" not in errors
-
-
-@pytest.mark.parametrize(
-    "uri",
-    [
-        "http://someone:s3cret@host:5000/path",
-        "postgresql://someone:s3cret@host/database",
-        "mysql+pymysql://someone:s3cret@host/database",
-        "http://someone:s3@cret@host",
-        "postgresql://someone:s3/cret@host/database",
-        "http://:s3cret@host",
-    ],
-)
-def test_no_message_shows_the_password_of_an_address(uri: str):
-    shown = redaction.without_secrets(f"first {uri} then {uri}: refused")
-    assert "cret" not in shown
-    assert "s3" not in shown
-    assert shown.count("@host") == 2
-    assert shown.endswith(": refused")
-
-
-def test_an_address_without_a_password_is_shown_as_it_is():
-    text = "http://127.0.0.1:5000/api and sqlite:////tmp/mlflow.db of someone@example.org"
-    assert redaction.without_secrets(text) == text
 
 
 @pytest.mark.parametrize("uri", ["./folder", "nonsense://host", f"postgresql://u:s3cret@{CLOSED_PORT}/db"])

@@ -8,7 +8,7 @@ from urllib.parse import unquote, unquote_plus
 HIDDEN = "***"
 ADDRESSES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 """Variables whose address may carry a secret that a library then quotes by itself."""
-_SECRET = r"(?:password|passwd|pwd|passphrase|passfile|token|secret|api[_-]?key|access[_-]?key|signature|credentials?)"
+_SECRET = r"(?:password|passwd|pwd|passphrase|token|secret|api[_-]?key|access[_-]?key|signature|credentials?)"
 _KEY = re.compile(rf"[\w.-]*{_SECRET}", re.IGNORECASE)
 _USERINFO = re.compile(r"(\w[\w+.-]*://[^/\s:@?#'\"]*):[^\s]*@")
 _BARE_USERINFO = re.compile(r"(https?://)[^/\s:@?#'\"]+@", re.IGNORECASE)
@@ -19,6 +19,8 @@ _ASSIGNED = re.compile(
 )
 _IN_HEADER = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{6,}", re.IGNORECASE)
 _ENCODED_KEY = re.compile(r"([?&])([\w.+-]*%[\w.+%-]*)=([^\s&'\"]*)")
+NO_SECRETS = ("PWD", "OLDPWD")
+"""Variables that sound like secrets, and hold folders."""
 SHORTEST, LONGEST_WORD = 6, 12
 """A secret is hidden by its value too, unless it is so short, or a word of so few letters, that any text has it."""
 
@@ -42,7 +44,7 @@ def _hidden_if_secret(found: "re.Match[str]") -> str:
 
 def _given() -> Iterator[str]:
     """The secrets in this process's environment that can't be mistaken for a word, as written and as decoded."""
-    found = [value for name, value in os.environ.items() if _KEY.fullmatch(name)]
+    found = [value for name, value in os.environ.items() if _KEY.fullmatch(name) and name not in NO_SECRETS]
     for address in filter(None, map(os.environ.get, ADDRESSES)):
         found += re.findall(r"://[^/\s:@]*:(\S*)@", address)
         found += [
