@@ -256,7 +256,9 @@ def test_what_never_began_under_mlflow_run_says_so_and_why_in_tags_that_filter(
 ):
     run_id = begun_by_mlflow_run(monkeypatch)
     assert (cli.main(arguments), in_store) == (2, mlflow.get_tracking_uri())
-    (run,) = MlflowClient().search_runs(["0"], f"tags.stage = 'not started' and tags.handed_over = '{run_id}'")
+    (run,) = MlflowClient().search_runs(
+        ["0"], f"tags.stage = 'not started' and tags.handed_over = '{run_id}'"
+    )
     assert run.info.run_name == name
     assert run.data.tags[runs.FAILURE_TAG].startswith(reason)
 

@@ -4,7 +4,7 @@ import contextlib
 import logging
 from collections.abc import Iterator
 
-CHATTY = ("alembic", "mlflow.store.db.utils", "mlflow.types.type_hints", "mlflow.models.signature")
+CHATTY = ("alembic", "mlflow.types.type_hints", "mlflow.models.signature")
 
 
 def quieten() -> None:

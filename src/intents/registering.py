@@ -19,18 +19,23 @@ def register(model_uri: str, name: str, *, run_id: str) -> str:
     """The new version of the registered model, with its run's card and tags; "" where none is wanted."""
     if not name:
         return ""
-    tags = {
-        runs.REGISTERED_BY_TAG: runs.outermost()
-    }  # from its first moment: what a cut-off run leaves is known
-    version = str(mlflow.register_model(model_uri, name, tags=tags).version)
     client = MlflowClient()
-    tags = client.get_run(run_id).data.tags
-    card = mlflow.artifacts.load_text(f"{client.get_run(run_id).info.artifact_uri}/{CARD}")
-    client.update_model_version(name, version, description=card)
-    for tag in VERSION_TAGS:
-        if tag in tags:
-            client.set_model_version_tag(name, version, tag, tags[tag])
-    return version
+    run = client.get_run(run_id)
+    card = mlflow.artifacts.load_text(f"{run.info.artifact_uri}/{CARD}")
+    ours = {
+        runs.REGISTERED_BY_TAG: runs.outermost()
+    }  # from the first moment: a cut-off run's leavings are known
+    try:
+        client.create_registered_model(name, ours)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    tags = {tag: run.data.tags[tag] for tag in VERSION_TAGS if tag in run.data.tags}
+    model_id = model_uri.removeprefix("models:/")
+    version = client.create_model_version(
+        name, model_uri, tags=tags | ours, description=card, model_id=model_id
+    )
+    return str(version.version)
 
 
 def verdict(name: str, candidate: str, run_id: str) -> str:

@@ -20,7 +20,7 @@ from intents.redaction import without_secrets
 
 FAILURE_TAG = "failure"
 REGISTERED_BY_TAG = "registered_by"
-"""Of a model version: the run whose command registered it."""
+"""Of a model version, and of a registered model: the run whose command made it."""
 STAGE_TAG = "stage"
 NOT_STARTED, STARTED, DONE = "not started", "started", "done"
 """How far a run's work came. What never started has no result, and only its reason is worth reading."""
@@ -148,14 +148,13 @@ def end_the_dead() -> None:
 
 def _withdraw(run: Any) -> None:
     """Takes back what a run that did not finish has registered, unless somebody has given it an alias since."""
-    client = MlflowClient()
-    for found in client.search_model_versions(f"tags.`{REGISTERED_BY_TAG}` = '{run.info.run_id}'"):
-        if client.get_model_version(found.name, found.version).aliases:
-            continue
-        client.delete_model_version(found.name, found.version)
-        is_new = client.get_registered_model(found.name).creation_timestamp >= run.info.start_time
-        if is_new and not client.search_model_versions(f"name = '{found.name}'"):
-            client.delete_registered_model(found.name)
+    client, its_own = MlflowClient(), f"tags.`{REGISTERED_BY_TAG}` = '{run.info.run_id}'"
+    for found in client.search_model_versions(its_own):
+        if not client.get_model_version(found.name, found.version).aliases:
+            client.delete_model_version(found.name, found.version)
+    for model in client.search_registered_models(its_own):
+        if not client.search_model_versions(f"name = '{model.name}'"):
+            client.delete_registered_model(model.name)
 
 
 def outermost() -> str:

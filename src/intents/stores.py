@@ -1,7 +1,9 @@
 """MLflow's tracking store: pointed at, initialised once, and never with its password shown."""
 
 import contextlib
+import logging
 import os
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,6 +27,9 @@ SQLITE = "sqlite:///"
 INITIALISATION_TIMEOUT_SECONDS = 60
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """What MLflow answers when a model, a version or an alias is not there."""
+REPEATING = "mlflow.store.db.utils"
+"""Logs with its traceback what is raised, and told, as well."""
+FROM_DATABASE = re.compile(r"\([\w.]+Error\) ")
 UNUSABLE = (MlflowException, SQLAlchemyError, OSError)
 """What MLflow raises when its store, or the artifact root, can't be used."""
 
@@ -35,6 +40,7 @@ def connect() -> None:
     A cold SQLite store that several processes open at once stays broken, hence the lock.
     """
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    logging.getLogger(REPEATING).setLevel(logging.CRITICAL)
     uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
     try:
         database = database_file(uri)
@@ -113,8 +119,10 @@ def production(name: str) -> Any | None:
 
 
 def said_by(error: BaseException) -> str:
-    """The first line of what a library said, without its secrets."""
-    return without_secrets((str(error).strip() or type(error).__name__).splitlines()[0])[:300]
+    """The line that says most of what a library said, without its secrets."""
+    lines = (str(error).strip() or type(error).__name__).splitlines()
+    telling = (line for line in lines if FROM_DATABASE.match(line))
+    return without_secrets(next(telling, lines[0]))[:300]
 
 
 @contextlib.contextmanager
