@@ -208,7 +208,7 @@ def test_whatever_call_fails_after_registering_nothing_stays_registered(
         assert MlflowClient().search_model_versions("name = 'injected'") == [], failures
         assert MlflowClient().search_registered_models("name = 'injected'") == [], failures
         assert MlflowClient().get_run(run_id).info.status == "FAILED", failures
-    assert failures >= 8
+    assert failures >= 7
     (version,) = MlflowClient().search_model_versions("name = 'injected'")
     assert (version.run_id, in_store) == (logged.run_id, logged.uri)
     assert MlflowClient().get_run(run_id).info.status == "FINISHED"

@@ -274,4 +274,4 @@ def test_a_small_corpus_whose_epochs_are_stretched_says_so_and_how_to_try_quickl
 ):
     (note,) = [note for note in train_tiny(epochs="2", min_steps="40").notes if "min_steps" in note]
     assert note.startswith("each of the 2 epochs makes 2 passes over ")
-    assert "min_steps=40 asks; for a quick try: epochs=1 and min_steps=0" in note
+    assert "min_steps=40 asks; for a smoke test pass epochs=1 and min_steps=0" in note

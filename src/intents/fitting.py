@@ -100,7 +100,7 @@ def fit(
     if passes > 1:
         callbacks.on_note(
             f"each of the {hyperparams.epochs} epochs makes {passes} passes over {len(train):,} rows, as min_steps="
-            f"{hyperparams.min_steps} asks; for a quick try: epochs=1 and min_steps=0"
+            f"{hyperparams.min_steps} asks; for a smoke test pass epochs=1 and min_steps=0"
         )
     training_set = train.repeated(passes)
     steps = math.ceil(len(training_set) / hyperparams.batch_size) * hyperparams.epochs

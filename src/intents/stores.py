@@ -102,8 +102,10 @@ def page(run_id: str) -> str:
 
 def place(root: str, name: str) -> str:
     """Where a person finds an artifact: its path where the artifact root is a folder, else its address."""
-    is_folder = root.startswith("file:") or "://" not in root
-    return str(Path(local_file_uri_to_path(root)) / name) if is_folder else f"{without_secrets(root)}/{name}"
+    if "://" in root and not root.startswith("file:"):
+        return f"{without_secrets(root)}/{name}"
+    path = Path(local_file_uri_to_path(root)) / name
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def production(name: str) -> Any | None:
