@@ -87,9 +87,8 @@ def recorded(module: Any, *, tokens: int) -> Network:
             "ignore"
         )  # torch.jit is deprecated; of what else it warns, the comparison decides
         try:
-            with silent(
-                "transformers.modeling_utils"
-            ):  # recording looks at every property, unused losses too
+            # Recording looks at every property, at losses that nobody uses, too.
+            with silent("transformers.modeling_utils"):
                 traced = torch.jit.trace(network, probes[0], check_trace=False)  # type: ignore[no-untyped-call]
             recording: Network = torch.jit.freeze(traced)
             differences = [float((recording(*probe) - network(*probe)).abs().max()) for probe in probes]
