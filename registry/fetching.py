@@ -18,6 +18,7 @@ from typing import Any
 
 import intents
 from intents.errors import PromotionError
+from intents.redaction import without_secrets
 
 STALL_SECONDS = 60
 LEAST_BYTES = 1 << 20
@@ -119,12 +120,10 @@ def main() -> None:
 def _fetched(uri: str, folder: str) -> dict[str, Any]:
     import mlflow
 
-    from intents import stores
-
     try:
         return {"path": mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)}
     except Exception as error:  # each kind of store raises its own
-        return {"error": stores.without_password(str(error))[:300]}
+        return {"error": without_secrets(str(error))[:300]}
 
 
 def _end_with_the_parent() -> None:

@@ -53,7 +53,9 @@ def _judged(
     if log:
         _log(candidate, evidence, _files(found) if found else {})
     if evidence["gate"] == REFUSED:
-        raise PromotionError(_refusal(judgement, standing, found, config))
+        raise PromotionError(
+            _refusal(judgement, standing, found, config), reasons=[reason.text for reason in standing]
+        )
     return evidence
 
 

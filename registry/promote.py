@@ -5,16 +5,14 @@ python -m registry.promote --version 7  mark version 7 Production, then publish 
 python -m registry.promote --rollback   the version before it back, at once, without a network or a registry
 """
 
-import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import NoReturn
 
 from intents import cli
 from intents.entry_points import PromoteConfig
-from intents.errors import ConfigError
 from intents.parameters import build
+from intents.redaction import without_secrets
 from registry import commands, outcome
 from registry.outcome import Outcome
 
@@ -24,9 +22,10 @@ Actions = Mapping[str, Callable[[PromoteConfig], Outcome]]
 def main(argv: Sequence[str] | None = None, *, actions: Actions = commands.ACTIONS) -> int:
     """Runs the command; 0 when done or nothing to do, 2 when refused, 1 when something broke, 75 when busy."""
     words = sys.argv[1:] if argv is None else argv
+    name = cli.name_of_run(["promote", *words])
     if _is_for_scripts(words):
-        return cli.guarded(lambda: _as_json(words, actions))
-    return cli.guarded(lambda: _outcome(words, actions).as_text())
+        return cli.guarded(lambda: _as_json(words, actions), run_name=name)
+    return cli.guarded(lambda: _outcome(words, actions).as_text(), run_name=name)
 
 
 def _is_for_scripts(words: Sequence[str]) -> bool:
@@ -39,28 +38,24 @@ def _as_json(words: Sequence[str], actions: Actions) -> str:
     try:
         return _outcome(words, actions).as_json()
     except (Exception, KeyboardInterrupt) as error:
-        print(outcome.of(error).as_json())
+        print(without_secrets(outcome.of(error).as_json()))
         raise
 
 
 def _outcome(words: Sequence[str], actions: Actions) -> Outcome:
-    texts = {name: text for name, text in vars(_parser().parse_args(words)).items() if text is not None}
-    config = build(PromoteConfig, texts)
+    config = _config(words)
     return actions[config.action](config)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Wrong words are an error like any other."""
+def _config(words: Sequence[str]) -> PromoteConfig:
+    texts = _parser().texts(words, lambda _: cli.parameter_names("promote"))
+    config: PromoteConfig = build(PromoteConfig, texts)
+    return config
 
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message}. What can be passed is told by: {self.prog} --help")
 
-
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> cli.Parser:
     """The flags of every parameter, and a shorter way to name each action."""
-    parser = _Parser(
-        prog="python -m registry.promote", description=(__doc__ or "").splitlines()[0], allow_abbrev=False
-    )
+    parser = cli.Parser(prog="python -m registry.promote", description=(__doc__ or "").splitlines()[0])
     cli.add_flags(parser, "promote")
     actions = parser.add_mutually_exclusive_group()
     for name in commands.ACTIONS:

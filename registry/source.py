@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.file_utils import local_file_uri_to_path
 
-from intents import stores
+from intents import redaction, stores
 from intents.errors import PromotionError, TrackingError
 from registry import fetching, record
 from registry.publishing import Candidate
@@ -227,7 +227,7 @@ def _reached(call: Callable[[], Any], uri: str, what: str) -> Any:
 
 def _words(error: Exception) -> str:
     """What went wrong, in one line, without a password and without the statement that a database was asked."""
-    return " ".join(stores.without_password(str(error)).split("[SQL:")[0].split())[:300]
+    return " ".join(redaction.without_secrets(str(error)).split("[SQL:")[0].split())[:300]
 
 
 def _unreachable(error: MlflowException) -> TrackingError:

@@ -14,7 +14,14 @@ ROOT = Path(__file__).parents[1]
 # Low to high. Modules on one line are siblings: none imports another. A new module must be given its place here.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("intents", "intents.models", "intents.errors"),
-    ("intents.parameters", "intents.processes", "intents.syncing", "intents.quiet", "intents.spreadsheets"),
+    (
+        "intents.parameters",
+        "intents.processes",
+        "intents.syncing",
+        "intents.quiet",
+        "intents.spreadsheets",
+        "intents.redaction",
+    ),
     ("intents.hyperparams.space",),
     ("intents.hyperparams.base",),
     ("intents.hyperparams.bert", "intents.hyperparams.textcnn"),
@@ -92,7 +99,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("intents.stores", "intents.liveness", "intents.interrupts"),
     ("intents.comparison.named",),
     ("intents.comparison.replacement",),
-    ("intents.runs", "intents.registering"),
+    ("intents.runs",),
+    ("intents.registering",),
     ("intents.resuming",),
     ("intents.tracking", "intents.tuning", "intents.tuning.names", "intents.tuning.trials"),
     ("intents.tuning.storage", "intents.tuning.page", "intents.tuning.winner"),

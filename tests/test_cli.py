@@ -1,16 +1,21 @@
 """The commands: exit codes, one line an error, and nothing done before the parameters are sound."""
 
 import re
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import mlflow
 import pytest
+from mlflow.tracking import MlflowClient
 
-from intents import cli, config
+from intents import cli, config, runs
 from intents.data import corpus as corpora
 from intents.hyperparams import FAMILIES
 from intents.parameters import build
+from registry import promote
 
 TRAININGS = [hyperparams.ENTRY_POINT for hyperparams in FAMILIES.values()]
 
@@ -189,18 +194,156 @@ def test_reduce_embeddings_of_an_encoder_without_any_ends_with_2(
 def test_a_command_or_flag_that_does_not_exist_ends_with_2(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ):
-    with pytest.raises(SystemExit) as ended:
-        cli.main(arguments)
-    assert ended.value.code == 2
-    assert "usage: intents" in capsys.readouterr().err
+    assert cli.main(arguments) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("usage: intents")
+    assert said.splitlines()[-1].startswith("error: ")
 
 
-@pytest.mark.parametrize("shortened", ["--epoch", "--learning"])
-def test_a_flag_is_never_guessed_from_its_beginning(shortened: str, capsys: pytest.CaptureFixture[str]):
-    """`mlflow run -P epoch=3` appends `--epoch 3`: a misspelled parameter must not quietly become another."""
-    with pytest.raises(SystemExit):
-        cli.main(["train_bert", shortened, "1"])
-    assert "unrecognized arguments" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["train_bert", "--epoch", "1"], "epochs"),  # `mlflow run -P epoch=1` appends it so
+        (["train_cnn", "--kernel_size=3"], "kernel_sizes"),
+        (["check_data", "--blackList", "none"], "blacklist"),
+        (["score", "--inputs", "a.csv"], "input"),
+        (["evaluate_open_set", "--hyperparams", "epoch=3"], "epochs"),
+        (["train_cn", "--epochs", "1"], "train_cnn"),
+        (["train_bert", "--split", "Grouped"], "grouped"),
+    ],
+)
+def test_a_misspelled_flag_command_or_value_is_never_guessed_but_named(
+    arguments: list[str], meant: str, capsys: pytest.CaptureFixture[str], empty_folder: Path
+):
+    assert cli.main(arguments) == 2
+    assert f"did you mean {meant}?" in capsys.readouterr().err
+    assert list(empty_folder.iterdir()) == []
+
+
+def test_promote_too_says_what_was_meant(capsys: pytest.CaptureFixture[str]):
+    assert promote.main(["--verson", "3"]) == 2
+    assert "did you mean version?" in capsys.readouterr().err
+
+
+def begun_by_mlflow_run(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A run as `mlflow run` hands it over."""
+    run_id = MlflowClient().create_run("0", run_name="bustling-sponge-479").info.run_id
+    MlflowClient().set_tag(run_id, "handed_over", run_id)
+    monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
+    return run_id
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "reason"),
+    [
+        (
+            ["train_bert", "--data", "my/mine.csv", "--epochs", "0"],
+            "train_bert mine.csv",
+            "ConfigError: epochs=0",
+        ),
+        (
+            ["train_cnn", "--data=a.csv,b.csv", "--epoch", "3"],
+            "train_cnn a.csv and 1 more",
+            "ConfigError: unrecog",
+        ),
+        (["train_cnn", "--model_name", "no-such-encoder"], "train_cnn", "EncoderError: model_name='no-such"),
+        (["check_data", "--data", "nowhere.jsonl"], "check_data nowhere.jsonl", "DataError: nowhere.jsonl"),
+        (["score", "--input", "in.csv", "--output", "out.csv"], "score in.csv", "DataError: in.csv"),
+    ],
+)
+def test_what_never_began_under_mlflow_run_says_so_and_why_in_tags_that_filter(
+    arguments: list[str], name: str, reason: str, in_store: str, monkeypatch: pytest.MonkeyPatch
+):
+    run_id = begun_by_mlflow_run(monkeypatch)
+    assert (cli.main(arguments), in_store) == (2, mlflow.get_tracking_uri())
+    (run,) = MlflowClient().search_runs(
+        ["0"], f"tags.stage = 'not started' and tags.handed_over = '{run_id}'"
+    )
+    assert run.info.run_name == name
+    assert run.data.tags[runs.FAILURE_TAG].startswith(reason)
+
+
+def test_a_command_without_a_run_of_its_own_names_the_one_that_mlflow_run_began(
+    tiny_corpus: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run_id = begun_by_mlflow_run(monkeypatch)
+    assert (
+        cli.main(["check_data", "--data", str(tiny_corpus / "rows"), "--findings", ""]) == 2
+    )  # no blacklist here
+    flags = ["--blacklist", str(tiny_corpus / "blacklist.txt"), "--findings", ""]
+    second = begun_by_mlflow_run(monkeypatch)
+    assert cli.main(["check_data", "--data", str(tiny_corpus / "rows"), *flags]) == 0
+    ended = [MlflowClient().get_run(run) for run in (run_id, second)]
+    assert [run.info.run_name for run in ended] == ["check_data rows"] * 2
+    assert [run.data.tags[runs.STAGE_TAG] for run in ended] == ["not started", "done"]
+    assert runs.FAILURE_TAG not in ended[1].data.tags
+
+
+@pytest.mark.usefixtures("empty_folder")
+def test_without_mlflow_run_a_command_that_needs_no_run_makes_none(tiny_corpus: Path):
+    flags = ["--blacklist", str(tiny_corpus / "blacklist.txt"), "--findings", ""]
+    assert cli.main(["check_data", "--data", str(tiny_corpus / "rows"), *flags]) == 0
+    assert not Path("mlflow.db").exists()
+
+
+def test_the_last_word_on_a_run_does_not_wait_for_a_store_that_hangs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and never answers
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
+        monkeypatch.setattr(runs, "PATIENCE_SECONDS", 0.2)
+        began = time.monotonic()
+        assert cli.main(["train_bert", "--epochs", "0"]) == 2
+        assert time.monotonic() - began < 5
+    mlflow.set_tracking_uri("")
+    assert "error: epochs=0" in capsys.readouterr().err
+
+
+def test_what_a_console_cannot_print_is_printed_as_its_number(
+    subprocess_environment: dict[str, str], empty_folder: Path
+):
+    rows = [
+        f"{icon}很好{number},{label}" for icon, label in (("👍", "赞"), ("👎", "踩")) for number in range(30)
+    ]
+    (empty_folder / "emoji.csv").write_text("\n".join(["text,label", *rows]), encoding="utf-8")
+    (empty_folder / "none.txt").touch()
+    process = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "intents.cli",
+            "check_data",
+            "--data",
+            "emoji.csv,👍.csv",
+            "--blacklist",
+            "none.txt",
+        ],
+        env=subprocess_environment | {"PYTHONIOENCODING": "gbk:strict", "PYTHONUTF8": "1"},
+        cwd=empty_folder,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert process.returncode == 2
+    assert r"error: \U0001f44d.csv: there is no such file" in process.stderr.decode("gbk")
+
+
+def test_what_a_command_prints_shows_no_secret(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def fail() -> None:
+        raise ValueError("bad port: hunter2@host in postgresql://h/db?user=me&password=hunter2")
+
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "hunter2")
+    for traceback in ("", "1"):
+        monkeypatch.setenv(cli.TRACEBACK_VARIABLE, traceback)
+        assert cli.guarded(fail, run_name="") == 1
+    assert cli.guarded(lambda: "token=hunter2", run_name="") == 0
+    said = capsys.readouterr()
+    assert "hunter2" not in said.out + said.err
+    assert said.err.count("\nValueError: bad port: ***@host") == 1
+    assert said.err.startswith("error: ValueError: bad port: ***@host")
 
 
 def test_help_names_every_parameter_with_its_default(capsys: pytest.CaptureFixture[str]):

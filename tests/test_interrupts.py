@@ -74,7 +74,7 @@ def test_a_signal_while_a_run_begins_ends_it_killed(in_store: str, monkeypatch: 
         return run
 
     monkeypatch.setattr(mlflow, "start_run", begin_and_signal)
-    begun = runs.started_with({"interrupted": "while it began"})
+    begun = runs.started_with({"interrupted": "while it began"}, name="begun")
     with pytest.raises(KeyboardInterrupt), interrupts.stop_the_run():
         begun.__enter__()
     (run,) = MlflowClient().search_runs(["0"], order_by=["attributes.start_time DESC"], max_results=1)

@@ -100,7 +100,7 @@ def test_its_parameters_need_not_be_repeated(in_store: str, settings: Settings, 
     killed = kill()
     needed = {"resume": killed, "workspace": settings["workspace"]}
     resumed = get(run_tracked(in_store, needed).run_id).data.params
-    assert resumed == get(killed).data.params | {"resume": killed, "register": "intent_predictor"}
+    assert resumed == get(killed).data.params | {"resume": killed}
 
 
 @pytest.mark.parametrize(
@@ -165,6 +165,55 @@ def test_a_corpus_that_has_changed_is_refused_and_the_checkpoints_kept(
     assert checkpoints.last_complete(folder) is not None
 
 
+@pytest.mark.parametrize(("asked_for", "registered"), [({}, ""), ({"register": "other"}, "other")])
+@pytest.mark.usefixtures("in_store")
+def test_it_registers_what_the_first_run_would_have_unless_told_otherwise(
+    cut_off: str, asked_for: Settings, registered: str
+):
+    config = declarations.train_config("bert", {"resume": cut_off} | asked_for)
+    assert config.run.register != ""
+    assert resuming.restored(config).run.register == registered
+
+
+@pytest.mark.usefixtures("in_store")
+def test_a_value_too_long_to_be_logged_is_taken_from_who_repeats_it():
+    files = ",".join(f"{number}.jsonl" for number in range(2000))
+    past = MlflowClient().create_run("0", tags={"family": "bert"}).info.run_id
+    config = declarations.train_config("bert", {"data": files, "resume": past})
+    for name, value in config.as_parameters().items():
+        MlflowClient().log_param(past, name, "" if name == "resume" else runs.as_logged(value))
+    assert len(get(past).data.params["data"]) <= 6000
+    assert resuming.restored(config).data.data == files
+
+
+@pytest.mark.parametrize(
+    ("tags", "command"),
+    [
+        ({}, "python -m intents.cli train_bert --resume "),
+        ({runs.ENTRY_POINT_TAG: "train_bert"}, "mlflow run . -e train_bert --env-manager local -P resume="),
+    ],
+)
+def test_what_is_interrupted_prints_the_whole_command_that_goes_on(
+    settings: Settings,
+    cut_off: str,
+    tags: Settings,
+    command: str,
+    monkeypatch: pytest.MonkeyPatch,
+    in_store: str,
+):
+    config = declarations.train_config("bert", settings | {"resume": cut_off})
+    begun = MlflowClient().create_run("0", tags=tags).info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", begun)
+    said: list[str] = []
+    with (
+        pytest.raises(KeyboardInterrupt),
+        runs.started(config, name="interrupted") as run_id,
+        resuming.workspace(config, run_id, say=said.append),
+    ):
+        raise KeyboardInterrupt
+    assert (said[-1], in_store) == (f"go on from the last complete epoch with: {command}{begun}", in_store)
+
+
 @pytest.mark.parametrize("resume", ["../x", "a b", "runs:/abc"])
 def test_what_is_no_run_id_is_refused_at_once(resume: str):
     with pytest.raises(ConfigError, match="resume"):
@@ -175,7 +224,7 @@ def test_a_run_that_was_cut_off_before_it_read_its_corpus_is_gone_on_with_like_t
     in_store: str, settings: Settings, cut_off: str
 ):
     config = declarations.train_config("bert", settings | {"resume": cut_off})
-    with runs.started(config) as second, resuming.workspace(config, second, say=print):
+    with runs.started(config, name="cut off") as second, resuming.workspace(config, second, say=print):
         pass  # it ends before it has a corpus, and takes the folder with it
     again = declarations.train_config("bert", settings | {"resume": second})
     corpus = corpora.load(again.data)

@@ -127,6 +127,12 @@ def test_two_seeds_are_two_finished_runs_under_the_one_that_mlflow_run_began(see
     parent, nested = run_of(seeded.begun), children(seeded.begun)
     assert [child.data.params["seed"] for child in nested] == [str(FIRST_SEED), str(FIRST_SEED + 1)]
     assert [run.info.status for run in (parent, *nested)] == ["FINISHED"] * 3
+    assert [run.info.run_name for run in (parent, *nested)] == [
+        "train_cnn rows 2 seeds",
+        f"train_cnn rows seed {FIRST_SEED}",
+        f"train_cnn rows seed {FIRST_SEED + 1}",
+    ]
+    assert [run.data.tags[runs.STAGE_TAG] for run in (parent, *nested)] == [runs.DONE] * 3
     # Each child says what it was: one training that registers nothing.
     assert [(c.data.params["seeds"], c.data.params["register"]) for c in nested] == [("1", "")] * 2
     assert shlex.split(parent.data.params["seeds"]) == ["2"]

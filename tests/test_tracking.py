@@ -12,7 +12,7 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from intents import entry_points, runs, tracking
+from intents import entry_points, parameters, runs, stores, tracking
 from intents.reporting import REPORT
 from tests.conftest import Logged, run_tracked
 
@@ -64,6 +64,66 @@ def test_a_run_that_went_well_is_finished_and_has_no_failure(run: Run):
     assert (run.info.status, runs.FAILURE_TAG in run.data.tags) == ("FINISHED", False)
     assert (run.data.tags["family"], run.data.tags["encoder"]) == ("bert", "char")
     assert (run.data.tags["recipe"], run.data.tags["selected_on"]) == ("default", "validation")
+    assert (run.info.run_name, run.data.tags[runs.STAGE_TAG]) == ("train_bert rows", runs.DONE)
+
+
+def test_the_end_of_a_training_says_where_to_look_how_to_try_and_last_how_to_publish(
+    logged: Logged, in_store: str
+):
+    run = MlflowClient().get_run(logged.run_id)
+    outcome = tracking.outcome(
+        logged.run_id, model_of=logged.run_id, name="tiny", version=logged.version, verdict=logged.verdict
+    )
+    first, look, attempt, last = str(outcome).splitlines()
+    page = f"http://127.0.0.1:5000/#/experiments/0/runs/{logged.run_id}"
+    assert first == f"run {logged.run_id}"
+    assert look == (
+        f"look: {run.info.artifact_uri}/report.html, or mlflow ui --backend-store-uri {in_store}, then {page}"
+    )
+    assert Path(run.info.artifact_uri, "report.html").is_file()
+    assert attempt == "try: python -m intents.cli ask --model models:/tiny/1"
+    assert last == logged.verdict
+
+
+def test_a_model_that_is_not_registered_is_tried_by_its_run(logged: Logged, in_store: str):
+    outcome = tracking.outcome(logged.run_id, model_of=logged.run_id, name="", version="", verdict="none")
+    assert in_store
+    assert outcome.attempt == f"python -m intents.cli ask --model runs:/{logged.run_id}"
+
+
+def test_a_page_of_the_default_store_needs_no_flag_and_a_servers_no_command(
+    logged: Logged, in_store: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(Path(stores.database_file(in_store)).parent)
+    assert stores.page(logged.run_id).startswith("mlflow ui, then http://127.0.0.1:5000/#/")
+    run = MlflowClient().get_run(logged.run_id)
+    monkeypatch.setattr(mlflow, "get_run", lambda _: run)
+    mlflow.set_tracking_uri("http://me:s3cret@host:5000/")
+    assert stores.page(logged.run_id) == f"http://me:***@host:5000/#/experiments/0/runs/{logged.run_id}"
+
+
+def test_a_corpus_of_many_files_is_logged_under_a_name_that_mlflow_takes(
+    in_store: str, tiny_settings: dict[str, str], tmp_path: Path
+):
+    rows = Path(tiny_settings["data"], "tiny.jsonl").read_text(encoding="utf-8").splitlines()
+    files = [tmp_path / f"customer_service_intent_number_{number:03}.jsonl" for number in range(20)]
+    for number, file in enumerate(files):
+        file.write_text("\n".join(rows[number::20]), encoding="utf-8")
+    data = ",".join(map(str, files))
+    ended = run_tracked(in_store, tiny_settings | {"data": data, "epochs": "1", "register": ""})
+    run = MlflowClient().get_run(ended.run_id)
+    assert run.info.run_name == "train_bert customer_service_intent_number_000.jsonl and 19 more"
+    names = {entry.dataset.name for entry in run.inputs.dataset_inputs} | {run.data.tags["dataset"]}
+    assert len(names) == 1
+    assert len(names.pop()) <= 250
+    assert run.data.params["data"] == data
+
+
+def test_what_is_shortened_is_told_from_all_that_begins_like_it():
+    one, other = (parameters.shortened("a" * 300 + end, 250) for end in "xy")
+    assert one != other
+    assert (len(one), len(other)) == (250, 250)
+    assert parameters.shortened("a" * 250, 250) == "a" * 250
 
 
 @pytest.mark.parametrize("name", ["train_loss", "val_accuracy", "val_f1_weighted", "val_f1_macro", "val_nll"])

@@ -267,3 +267,11 @@ def test_out_of_scope_rows_that_are_measured_change_no_weight_but_negatives_do(
     for part, is_trained_on in (("test", False), ("validation", False), ("train", True)):
         after = weights_with(part)
         assert all(torch.equal(before[name], after[name]) for name in before) != is_trained_on
+
+
+def test_a_small_corpus_whose_epochs_are_stretched_says_so_and_how_to_try_quickly(
+    train_tiny: Callable[..., Trained],
+):
+    (note,) = [note for note in train_tiny(epochs="2", min_steps="40").notes if "min_steps" in note]
+    assert note.startswith("each of the 2 epochs makes 2 passes over ")
+    assert "min_steps=40 asks; for a smoke test pass epochs=1 and min_steps=0" in note

@@ -1,42 +1,87 @@
 """The user's commands: `python -m intents.cli <command> --name value …`. Each parses, makes one call, prints."""
 
 import argparse
+import itertools
 import os
+import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from intents import config as declarations
 from intents import entry_points
-from intents.errors import IntentsError
+from intents.errors import ConfigError, IntentsError
 from intents.hyperparams import FAMILIES
-from intents.parameters import build
+from intents.parameters import build, did_you_mean
 from intents.quiet import quieten
+from intents.redaction import without_secrets
 
 _FAMILY_OF = {hyperparams.ENTRY_POINT: family for family, hyperparams in FAMILIES.items()}
 USER_ERROR, FAILURE, INTERRUPTED = 2, 1, 130
 TRACEBACK_VARIABLE = "INTENTS_TRACEBACK"
+RUN_VARIABLE = "MLFLOW_RUN_ID"
+"""Set by `mlflow run`, which begins a run before this code; who goes on with that run takes it away."""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse's, which raises ConfigError once it has shown the usage, and knows what was meant."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """Raises ConfigError."""
+        self.print_usage(sys.stderr)
+        if wrong := re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message):
+            message += did_you_mean(wrong[1], re.findall(r"[\w-]+", wrong[2]))
+        raise ConfigError(message)
+
+    def texts(
+        self, words: Sequence[str], known: Callable[[Mapping[str, str]], Iterable[str]]
+    ) -> dict[str, str]:
+        """The flags' texts by name, without those left out. Raises ConfigError."""
+        parsed, strange = self.parse_known_args(words)
+        texts = {name: text for name, text in vars(parsed).items() if text is not None}
+        if strange:
+            meant = did_you_mean(strange[0].partition("=")[0].lstrip("-"), known(texts))
+            self.error(f"unrecognized arguments: {' '.join(strange)}{meant}")
+        return texts
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns 0, or 2 for what the user can mend, 1 for what broke, 130 when interrupted."""
-    arguments = vars(build_parser().parse_args(argv))
-    command = arguments.pop("command")
-    texts = {name: text for name, text in arguments.items() if text is not None}
-    if command in _FAMILY_OF:
-        return guarded(lambda: _train(_FAMILY_OF[command], texts))
-    return guarded(lambda: _COMMANDS[command](texts))
+    words = sys.argv[1:] if argv is None else argv
+    return guarded(lambda: _run(words), run_name=name_of_run(words))
 
 
-def build_parser() -> argparse.ArgumentParser:
+def _run(words: Sequence[str]) -> Any:
+    texts = build_parser().texts(words, lambda texts: parameter_names(texts["command"]))
+    command = texts.pop("command")
+    return _train(_FAMILY_OF[command], texts) if command in _FAMILY_OF else _COMMANDS[command](texts)
+
+
+def parameter_names(entry_point: str) -> list[str]:
+    """The flags that a command takes."""
+    return [parameter.name for parameter in entry_points.entry_point_parameters(entry_point)]
+
+
+def name_of_run(words: Sequence[str]) -> str:
+    """What the run of a command is called, however wrong its flags are."""
+    command = words[0] if words else ""
+    flag = f"--{entry_points.SUBJECTS.get(command, '')}"
+    given = [after for word, after in itertools.pairwise(words) if word == flag]
+    given += [word.partition("=")[2] for word in words if word.startswith(f"{flag}=")]
+    return entry_points.run_name(command, given[0] if given else "")
+
+
+def build_parser() -> Parser:
     """One subcommand an entry point, one flag a parameter; flags left out keep their default."""
-    parser = argparse.ArgumentParser(
-        prog="intents", description="Train and check intent classifiers.", allow_abbrev=False
-    )
+    parser = Parser(prog="intents", description="Train and check intent classifiers.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name in (*_FAMILY_OF, *_COMMANDS):
-        command = commands.add_parser(name, help=entry_points.ENTRY_POINT_MEANINGS[name], allow_abbrev=False)
+        command = commands.add_parser(name, help=entry_points.ENTRY_POINT_MEANINGS[name])
         add_flags(command, name)
     return parser
 
@@ -51,30 +96,53 @@ def add_flags(parser: argparse.ArgumentParser, entry_point: str) -> None:
         )
 
 
-def guarded(command: Callable[[], Any]) -> int:
-    """Prints what the command returns, if anything, or the error in one line; returns the exit code."""
+def guarded(command: Callable[[], Any], *, run_name: str) -> int:
+    """Prints what the command returns, if anything, or the error in one line; returns the exit code.
+
+    A run that `mlflow run` began, and that the command has not gone on with, is told the rest under that name.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a console that lacks a character ends no command
+    run_id = os.environ.get(RUN_VARIABLE, "")
+    code, failure = _outcome(command)
+    if run_id:
+        from intents import runs
+
+        stage = {0: runs.DONE, ConfigError.exit_code: runs.NOT_STARTED}.get(code, runs.STARTED)
+        runs.account_for(run_id, name=run_name, failure=failure, stage=stage)
+    return code
+
+
+def _outcome(command: Callable[[], Any]) -> tuple[int, str]:
+    """The exit code, and why the command failed."""
     try:
         result = command()
         if result is not None:
-            print(result)
+            _say(str(result))
     except IntentsError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+        _complain(f"error: {error}")
+        return error.exit_code, f"{type(error).__name__}: {error}"
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
+        _complain("interrupted")
+        return INTERRUPTED, ""
     except Exception as error:
         if os.environ.get(TRACEBACK_VARIABLE):
-            raise
-        print(f"error: {_in_one_line(error)} ({TRACEBACK_VARIABLE}=1 shows where)", file=sys.stderr)
-        return FAILURE
-    return 0
+            _complain(traceback.format_exc())
+        else:
+            _complain(f"error: {_in_one_line(error)} ({TRACEBACK_VARIABLE}=1 shows where)")
+        return FAILURE, f"{type(error).__name__}: {error}"
+    return 0, ""
 
 
 def _in_one_line(error: Exception) -> str:
     """What broke underneath; of a known kind the library's own words say enough."""
     said = (str(error).strip() or "no reason given").splitlines()[0]
     return said if isinstance(error, OSError) else f"{type(error).__name__}: {said}"
+
+
+def _complain(line: str) -> None:
+    print(without_secrets(line), file=sys.stderr)
 
 
 def _train(family: str, texts: Mapping[str, str]) -> Any:
@@ -154,7 +222,7 @@ _COMMANDS: dict[str, Callable[[Mapping[str, str]], Any]] = {
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    print(without_secrets(line), flush=True)
 
 
 if __name__ == "__main__":

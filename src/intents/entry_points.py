@@ -12,7 +12,7 @@ from typing import Literal
 
 from intents.config import REGISTERED_MODEL, DataConfig, RunConfig
 from intents.hyperparams import FAMILIES
-from intents.parameters import Parameter, parameters, require
+from intents.parameters import Parameter, did_you_mean, parameters, require, shortened
 
 PUBLISHED_MODELS_DIR = "assets/models"
 UNCLEAR, LOST_INTENTS, OTHER_MODEL = "unclear", "lost_intents", "other_model"
@@ -297,8 +297,9 @@ def _by_name(pairs: str) -> dict[str, str]:
 
 def _check_overrides(family: str, pairs: str) -> None:
     names = {field.name for field in dataclasses.fields(FAMILIES[family])} - {"seed", "recipe"}
-    are_pairs = set(_by_name(pairs)) <= names
-    require(are_pairs, "hyperparams", pairs, f"name=value,… of {', '.join(sorted(names))}")
+    strange = sorted(set(_by_name(pairs)) - names)
+    meant = did_you_mean(strange[0], names) if strange else ""
+    require(not strange, "hyperparams", pairs, f"name=value,… of {', '.join(sorted(names))}{meant}")
 
 
 def _is_number(text: str) -> bool:
@@ -339,3 +340,21 @@ ENTRY_POINT_MEANINGS: dict[str, str] = {
 def entry_point_parameters(entry_point: str) -> tuple[Parameter, ...]:
     """The parameters of one command, in order."""
     return tuple(p for declaration in COMMANDS[entry_point] for p in parameters(declaration))
+
+
+SUBJECTS: dict[str, str] = {
+    **{name: "data" for name, declarations in COMMANDS.items() if DataConfig in declarations},
+    "compare": "runs",
+    "score": "input",
+    "reduce_embeddings": "model_name",
+    "promote": "name",
+}
+"""Of each command the parameter that tells one run of it from another."""
+LONGEST_RUN_NAME = 200
+
+
+def run_name(entry_point: str, subject: str, detail: str = "") -> str:
+    """What a run is called: its command, the names of the files (or runs) that it is about, and what else there is."""
+    names = [PurePath(part).name or part for part in map(str.strip, subject.split(",")) if part]
+    named = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more" if names else ""
+    return shortened(" ".join(filter(None, [entry_point, named, detail])), LONGEST_RUN_NAME)

@@ -96,7 +96,13 @@ def fit(
     stay: for who wants the metrics alone.
     """
     precision = _precision(hyperparams.precision)
-    training_set = train.repeated(hyperparams.passes(len(train)))
+    passes = hyperparams.passes(len(train))
+    if passes > 1:
+        callbacks.on_note(
+            f"each of the {hyperparams.epochs} epochs makes {passes} passes over {len(train):,} rows, as min_steps="
+            f"{hyperparams.min_steps} asks; for a smoke test pass epochs=1 and min_steps=0"
+        )
+    training_set = train.repeated(passes)
     steps = math.ceil(len(training_set) / hyperparams.batch_size) * hyperparams.epochs
     goal = objective.build(hyperparams, tokenizer, negatives=negatives, steps=steps)
     selection, journal = Selection(hyperparams.selection), Journal(callbacks.on_epoch, callbacks.on_step)

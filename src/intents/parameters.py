@@ -5,10 +5,12 @@ The meaning is the line beneath the field. From it come the flag's help and the 
 
 import ast
 import dataclasses
+import difflib
+import hashlib
 import inspect
 import textwrap
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,6 +21,21 @@ BOOLEANS = {"true": True, "false": False}
 
 def _how_to_pass(name: str) -> str:
     return f"Pass --{name} <value>; under mlflow run, -P {name}=<value>."
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """A question that names the choice most like the word; "" where none is."""
+    by_lower_case = {choice.lower(): choice for choice in choices}
+    close = difflib.get_close_matches(word.lower(), by_lower_case, n=1)
+    return f" (did you mean {by_lower_case[close[0]]}?)" if close else ""
+
+
+def shortened(text: str, limit: int) -> str:
+    """The text, or where it is longer than that its beginning and a digest that tells it from all others."""
+    if len(text) <= limit:
+        return text
+    mark = f"…{hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"
+    return text[: limit - len(mark)] + mark
 
 
 def require(holds: bool, name: str, value: object, expected: str) -> None:
@@ -42,7 +59,7 @@ class Parameter:
         is_utf_8 = text.encode("utf-8", "ignore").decode() == text  # a name from the disk may not be
         require(is_utf_8, self.name, text, "text in UTF-8; rename a file whose name is not")
         if self.choices:
-            expected = "one of " + ", ".join(self.choices)
+            expected = f"one of {', '.join(self.choices)}{did_you_mean(text, self.choices)}"
             require(text in self.choices, self.name, text, expected)
             return text
         if self.type is bool:

@@ -1,11 +1,10 @@
 """Libraries that talk too much."""
 
+import contextlib
 import logging
+from collections.abc import Iterator
 
 CHATTY = ("alembic", "mlflow.types.type_hints", "mlflow.models.signature")
-
-SAYS_TWICE = "mlflow.store.db.utils"
-"""It logs with a traceback what it raises too."""
 
 
 def quieten() -> None:
@@ -15,4 +14,15 @@ def quieten() -> None:
     transformers_logging.disable_progress_bar()
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger(SAYS_TWICE).setLevel(logging.CRITICAL)
+
+
+@contextlib.contextmanager
+def silent(logger: str) -> Iterator[None]:
+    """A block in which nothing below an error is heard of this logger."""
+    named = logging.getLogger(logger)
+    before = named.level
+    named.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        named.setLevel(before)

@@ -4,9 +4,10 @@ import shlex
 from collections.abc import Sequence
 
 import mlflow
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from intents import stores
+from intents import runs, stores
 from intents.comparison import named, replacement
 from intents.comparison.judgement import WORSE
 from intents.config import REGISTERED_MODEL
@@ -23,15 +24,21 @@ def register(model_uri: str, name: str, *, run_id: str) -> str:
     """The new version of the registered model, with its run's card and tags; "" where none is wanted."""
     if not name:
         return ""
-    version = str(mlflow.register_model(model_uri, name).version)
     client = MlflowClient()
-    tags = client.get_run(run_id).data.tags
-    card = mlflow.artifacts.load_text(f"{client.get_run(run_id).info.artifact_uri}/{CARD}")
-    client.update_model_version(name, version, description=card)
-    for tag in VERSION_TAGS:
-        if tag in tags:
-            client.set_model_version_tag(name, version, tag, tags[tag])
-    return version
+    run = client.get_run(run_id)
+    card = mlflow.artifacts.load_text(f"{run.info.artifact_uri}/{CARD}")
+    ours = {runs.REGISTERED_BY_TAG: runs.outermost()}  # at once: what a cut-off run leaves is known by it
+    try:
+        client.create_registered_model(name, ours)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    tags = {tag: run.data.tags[tag] for tag in VERSION_TAGS if tag in run.data.tags}
+    model_id = model_uri.removeprefix("models:/")
+    version = client.create_model_version(
+        name, model_uri, tags=tags | ours, description=card, model_id=model_id
+    )
+    return str(version.version)
 
 
 def verdict(name: str, candidate: str) -> str:

@@ -24,7 +24,7 @@ CHECKPOINTS, LOCK = "checkpoints", "lock"
 LITTLE_SPACE = 200 * 2**20
 """Bytes: what is left of a disk that a failure may be due to."""
 OWN = ("register", "resume")
-"""Parameters that a run that goes on has of its own."""
+"""Parameters that a run that goes on may have of its own; its `register` is the first one's unless it names another."""
 
 
 def restored(config: TrainConfig) -> TrainConfig:
@@ -48,11 +48,21 @@ def restored(config: TrainConfig) -> TrainConfig:
         )
     if past.info.status == "FINISHED":
         raise ResumeError(f"resume={resume}: that run finished; there is nothing to go on with. Train anew.")
-    texts = {name: runs.unquoted(text) for name, text in past.data.params.items() if name not in OWN}
-    theirs = train_config(config.hyperparams.FAMILY, texts)
+    theirs = train_config(config.hyperparams.FAMILY, _texts_of(past, config))
     _check_agrees(config, theirs)
-    run = dataclasses.replace(theirs.run, register=config.run.register, resume=resume)
-    return dataclasses.replace(theirs, run=run)
+    said_otherwise = config.run.register != RunConfig.register
+    register = config.run.register if said_otherwise else theirs.run.register
+    return dataclasses.replace(theirs, run=dataclasses.replace(theirs.run, register=register, resume=resume))
+
+
+def _texts_of(past: Any, config: TrainConfig) -> dict[str, str]:
+    """What the run was given; of a value too long to be logged whole, what `config` has, where that is the same."""
+    ours = config.as_parameters()
+    logged = {name: runs.unquoted(text) for name, text in past.data.params.items() if name != "resume"}
+    return {
+        name: str(ours[name]) if name in ours and runs.as_logged(ours[name]) == text else text
+        for name, text in logged.items()
+    }
 
 
 @contextlib.contextmanager
@@ -62,7 +72,7 @@ def workspace(config: TrainConfig, run_id: str, *, say: Callable[[str], None]) -
     Gone when the run is done; when it is cut off, kept as long as there is something to go on with. Raises
     ResumeError, also while another training uses the folder.
     """
-    resume = config.run.resume
+    resume, goes_on = config.run.resume, _command(config, run_id)
     name = _run(resume).data.tags.get(FOLDER_TAG, resume) if resume else run_id
     mlflow.set_tags({FOLDER_TAG: name} | ({RESUMES_TAG: resume} if resume else {}))
     folder = Path(config.data.workspace) / "runs" / name
@@ -84,9 +94,17 @@ def workspace(config: TrainConfig, run_id: str, *, say: Callable[[str], None]) -
             if checkpoints.last_complete(folder / CHECKPOINTS) is None:
                 shutil.rmtree(folder, ignore_errors=True)
             else:
-                say(f"go on from the last complete epoch with: resume={run_id}")
+                say(f"go on from the last complete epoch with: {goes_on}")
             raise
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _command(config: TrainConfig, run_id: str) -> str:
+    """What a person types to go on with the run."""
+    entry_point = config.hyperparams.ENTRY_POINT
+    if runs.is_of_mlflow_run(run_id):
+        return f"mlflow run . -e {entry_point} --env-manager local -P resume={run_id}"
+    return f"python -m intents.cli {entry_point} --resume {run_id}"
 
 
 def check_same_rows(config: TrainConfig, corpus: Corpus, *, digest_tag: str) -> None:

@@ -1,25 +1,37 @@
 """MLflow's tracking store: pointed at, initialised once, and never with its password shown."""
 
 import contextlib
+import logging
 import os
 import re
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import filelock
 import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from mlflow.utils.file_utils import local_file_uri_to_path
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from intents.errors import TrackingError
+from intents.redaction import without_secrets
 
 PRODUCTION = "Production"
 """The alias of the version that is published. Aliases are case-sensitive."""
 DEFAULT_URI = "sqlite:///mlflow.db"
+SQLITE = "sqlite:///"
 INITIALISATION_TIMEOUT_SECONDS = 60
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """What MLflow answers when a model, a version or an alias is not there."""
+REPEATING = "mlflow.store.db.utils"
+"""Logs with its traceback what is raised, and told, as well."""
+FROM_DATABASE = re.compile(r"\([\w.]+Error\) ")
+UNUSABLE = (MlflowException, SQLAlchemyError, OSError)
+"""What MLflow raises when its store, or the artifact root, can't be used."""
 
 
 def connect() -> None:
@@ -28,21 +40,72 @@ def connect() -> None:
     A cold SQLite store that several processes open at once stays broken, hence the lock.
     """
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    logging.getLogger(REPEATING).setLevel(logging.CRITICAL)
     uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
-    mlflow.set_tracking_uri(uri)
-    lock: Any = contextlib.nullcontext()
-    if uri.startswith("sqlite:///"):
-        lock = filelock.FileLock(
-            f"{uri.removeprefix('sqlite:///')}.lock", timeout=INITIALISATION_TIMEOUT_SECONDS
-        )
     try:
-        with lock, impatient():
+        database = database_file(uri)
+        mlflow.set_tracking_uri(_plain(uri, database))
+        with _initialising(database), impatient():
             MlflowClient().search_experiments(max_results=1)
-    except (MlflowException, SQLAlchemyError, ImportError, OSError, filelock.Timeout) as error:
+    except (*UNUSABLE, ImportError, filelock.Timeout) as error:
         raise TrackingError(
-            f"the tracking store {without_password(uri)} can't be used: {without_password(str(error))[:300]} "
+            f"the tracking store {without_secrets(uri)} can't be used: {said_by(error)} "
             f"Check MLFLOW_TRACKING_URI, or unset it to use {DEFAULT_URI} in this folder."
         ) from error
+
+
+def database_file(uri: str) -> str:
+    """The file of a SQLite store, its address decoded as SQLAlchemy decodes it; "" where there is none."""
+    name = make_url(uri).database if uri.startswith(SQLITE) else ""
+    return "" if not name or name.startswith((":memory:", "file:")) else name
+
+
+def _plain(uri: str, database: str) -> str:
+    """The address, its file's name decoded where it can be: MLflow makes the folder that stands in the address."""
+    is_plain = database and not set("%?#") & set(database) and "?" not in uri
+    return f"{SQLITE}{database}" if is_plain else uri
+
+
+def _initialising(database: str) -> Any:
+    """The lock beside the database, where it is a file."""
+    if not database:
+        return contextlib.nullcontext()
+    return filelock.FileLock(f"{database}.lock", timeout=INITIALISATION_TIMEOUT_SECONDS)
+
+
+def log_first(record: Mapping[str, Any], name: str, *, run_id: str) -> None:
+    """Logs a run's first record and reads it back. Raises TrackingError, before any work, where that can't be done."""
+    root = mlflow.get_run(run_id).info.artifact_uri
+    try:
+        mlflow.log_dict(dict(record), name)
+        if mlflow.artifacts.load_dict(f"{root}/{name}") != record:
+            raise OSError("what was written is read back as something else.")
+    except UNUSABLE as error:
+        raise TrackingError(
+            f"the artifact root {without_secrets(root)} can't be used: {said_by(error)} Expected a place that can be "
+            "written and read. Mend its permissions, or free space; a path that holds #, ? or % is beyond MLflow."
+        ) from error
+
+
+def page(run_id: str) -> str:
+    """Where a person looks at a run: the command that shows it, if one is needed, and the page's address."""
+    uri = mlflow.get_tracking_uri()
+    path = f"/#/experiments/{mlflow.get_run(run_id).info.experiment_id}/runs/{run_id}"
+    if uri.startswith(("http:", "https:")):
+        return f"{without_secrets(uri).rstrip('/')}{path}"
+    is_default = Path(database_file(uri)).resolve() == Path(database_file(DEFAULT_URI)).resolve()
+    shown = shlex.quote(uri) if without_secrets(uri) == uri else '"$MLFLOW_TRACKING_URI"'
+    return (
+        f"mlflow ui{'' if is_default else f' --backend-store-uri {shown}'}, then http://127.0.0.1:5000{path}"
+    )
+
+
+def place(root: str, name: str) -> str:
+    """Where a person finds an artifact: its path where the artifact root is a folder, else its address."""
+    if "://" in root and not root.startswith("file:"):
+        return f"{without_secrets(root)}/{name}"
+    path = Path(local_file_uri_to_path(root)) / name
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def production(name: str) -> Any | None:
@@ -53,8 +116,15 @@ def production(name: str) -> Any | None:
         if error.error_code in ABSENT:
             return None
         raise TrackingError(
-            f"the registry can't be read: {without_password(str(error))[:300]} Check MLFLOW_TRACKING_URI."
+            f"the registry can't be read: {said_by(error)} Check MLFLOW_TRACKING_URI."
         ) from error
+
+
+def said_by(error: BaseException) -> str:
+    """The line that says most of what a library said, without its secrets."""
+    lines = (str(error).strip() or type(error).__name__).splitlines()
+    telling = (line for line in lines if FROM_DATABASE.match(line))
+    return without_secrets(next(telling, lines[0]))[:300]
 
 
 @contextlib.contextmanager
@@ -74,8 +144,3 @@ def impatient(seconds: int = 15, *, retries: int = 2, whatever_is_set: bool = Fa
         for name, text in before.items():
             os.environ.pop(name, None)
             os.environ.update({} if text is None else {name: text})
-
-
-def without_password(text: str) -> str:
-    """`text` with the password of every URL in it replaced."""
-    return re.sub(r"(\w+://[^/\s:@]*):[^\s]*@", r"\1:***@", text)

@@ -14,7 +14,7 @@ from intents import interrupts, open_set, processes, runs, stores, tracking, tra
 from intents.config import DataConfig, TrainConfig, train_config
 from intents.data import corpus as corpora
 from intents.data.leave_out import leave_intents_out
-from intents.entry_points import OpenSetConfig
+from intents.entry_points import OpenSetConfig, run_name
 from intents.errors import ConfigError
 from intents.progress import Callbacks
 from intents.registering import register, verdict
@@ -54,7 +54,7 @@ def train(config: TrainConfig, *, say: Say) -> RunOutcome | None:
     if config.run.seeds == 1:
         return tracking.train(config, say=say)
     stores.connect()
-    with interrupts.stop_the_run(), runs.started(config) as parent:
+    with interrupts.stop_the_run(), runs.started(config, name=runs.name_of(config)) as parent:
         outcomes = []
         for seed in range(config.hyperparams.seed, config.hyperparams.seed + config.run.seeds):
             say(f"seed {seed}")
@@ -65,7 +65,8 @@ def train(config: TrainConfig, *, say: Say) -> RunOutcome | None:
         best = outcomes[int(table[SELECTED_BY].to_numpy().argmax())].run_id
         version = register(_model_uri(best), config.run.register, run_id=best)
         mlflow.set_tag("best_seed_run", best)
-        return RunOutcome(parent, version, verdict(config.run.register, version))
+        name, said = config.run.register, verdict(config.run.register, version)
+        return tracking.outcome(parent, model_of=best, name=name, version=version, verdict=said)
 
 
 def evaluate_open_set(data: DataConfig, study: OpenSetConfig, *, say: Say) -> OpenSetOutcome:
@@ -76,8 +77,10 @@ def evaluate_open_set(data: DataConfig, study: OpenSetConfig, *, say: Say) -> Op
         )
     config = train_config(study.family, {**_texts(data), **study.overrides})
     stores.connect()
-    with interrupts.stop_the_run(), runs.started_with(vars(data) | vars(study)) as parent:
+    name = run_name("evaluate_open_set", data.data)
+    with interrupts.stop_the_run(), runs.started_with(vars(data) | vars(study), name=name) as parent:
         corpus = corpora.load(config.data, selects_on_test=config.hyperparams.selects_on_test)
+        runs.work_starts(parent)
         say(corpus.opening())
         rows = []
         for share in study.shares:
@@ -97,7 +100,9 @@ def evaluate_open_set(data: DataConfig, study: OpenSetConfig, *, say: Say) -> Op
 
 def _leave_out_once(config: TrainConfig, corpus: Any, *, share: float, seed: int) -> dict[str, float]:
     seeded = _with_seed(config, seed)
-    with runs.started(seeded, is_nested=True), tempfile.TemporaryDirectory() as folder:
+    name = f"{share:.0%} known, seed {seed}"
+    with runs.started(seeded, name=name, is_nested=True) as run_id, tempfile.TemporaryDirectory() as folder:
+        runs.work_starts(run_id)
         with interrupts.whole():
             mlflow.log_params({"known_share": share})
         result = training.train(

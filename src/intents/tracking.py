@@ -35,6 +35,7 @@ from intents.config import TrainConfig
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
 from intents.data.splitting import TEST, TRAIN, VALIDATION
+from intents.parameters import shortened
 from intents.progress import Callbacks
 from intents.registering import CARD, TEST_DIGEST_TAG, register, verdict
 from intents.reporting import REPORT, report
@@ -44,6 +45,8 @@ CORPUS_DIGEST_TAG = "corpus_digest"
 LOGGED_MODEL = "intent_model"
 FOLDS = "folds"
 """Where in a run's workspace the trainings without a fold keep their checkpoints."""
+LONGEST_CORPUS_NAME, LONGEST_SOURCE = 250, 20_000
+"""Characters. MLflow takes 500 and 65,535 bytes, and fails a run that has more."""
 SERVING_PACKAGES = (
     "mlflow",
     "torch",
@@ -61,14 +64,16 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """A finished run, and what a person may do with it next."""
+    """A finished run, and what a person may do with it next: look, try, and, if the verdict says so, publish."""
 
     run_id: str
     version: str
+    look: str
+    attempt: str
     verdict: str
 
     def __str__(self) -> str:
-        return f"run {self.run_id}\n{self.verdict}"
+        return f"run {self.run_id}\nlook: {self.look}\ntry: {self.attempt}\n{self.verdict}"
 
 
 def train(config: TrainConfig, *, say: Say, is_nested: bool = False) -> RunOutcome:
@@ -85,15 +90,17 @@ def train(config: TrainConfig, *, say: Say, is_nested: bool = False) -> RunOutco
     encoders.locate(config.hyperparams.model_name)
     with (
         interrupts.stop_the_run(),
-        runs.started(config, is_nested=is_nested) as run_id,
+        runs.started(config, name=runs.name_of(config, is_nested=is_nested), is_nested=is_nested) as run_id,
         resuming.workspace(config, run_id, say=say) as workspace,
     ):
         processes.agreed((config, workspace))
+        stores.log_first(environment(), "environment.json", run_id=run_id)
         corpus = corpora.load(config.data, selects_on_test=config.hyperparams.selects_on_test)
         say(corpus.opening())
         resuming.check_same_rows(config, corpus, digest_tag=CORPUS_DIGEST_TAG)
+        runs.work_starts(run_id)
         with interrupts.whole():
-            _log_corpus(corpus, config)
+            _log_corpus(corpus)
         result = training.train(
             config,
             corpus,
@@ -112,7 +119,20 @@ def train(config: TrainConfig, *, say: Say, is_nested: bool = False) -> RunOutco
         page = report(config, corpus, result, run_id=run_id, verdict=said)
         with interrupts.whole():
             mlflow.log_text(page, REPORT)
-        return RunOutcome(run_id, registered, said)
+        return outcome(run_id, model_of=run_id, name=config.run.register, version=registered, verdict=said)
+
+
+def outcome(run_id: str, *, model_of: str, name: str, version: str, verdict: str) -> RunOutcome:
+    """What is said of a run at its end; its model is that of the run `model_of`, registered or not."""
+    page = stores.place(mlflow.get_run(model_of).info.artifact_uri, REPORT)
+    model = f"models:/{name}/{version}" if version else f"runs:/{model_of}"
+    return RunOutcome(
+        run_id,
+        version,
+        f"{page}, or {stores.page(run_id)}",
+        f"python -m intents.cli ask --model {model}",
+        verdict,
+    )
 
 
 def _save_and_log(result: TrainingResult, config: TrainConfig, *, corpus: Corpus, directory: Path) -> Any:
@@ -157,11 +177,11 @@ def log_metrics(step: int, metrics: Mapping[str, float]) -> None:
         mlflow.log_metrics(dict(metrics), step=step)
 
 
-def _log_corpus(corpus: Corpus, config: TrainConfig) -> None:
+def _log_corpus(corpus: Corpus) -> None:
+    name = shortened(corpus.name, LONGEST_CORPUS_NAME)
     mlflow.set_tags(
         {
-            "mlflow.runName": f"{config.hyperparams.FAMILY} {config.hyperparams.model_name} on {corpus.name}",
-            "dataset": corpus.name,
+            "dataset": name,
             CORPUS_DIGEST_TAG: corpus.digest,
             TEST_DIGEST_TAG: corpora.digest(corpus.part(TEST)),
         }
@@ -169,9 +189,10 @@ def _log_corpus(corpus: Corpus, config: TrainConfig) -> None:
     for part in (TRAIN, VALIDATION, TEST):
         rows = corpus.part(part)
         if not rows.empty:
-            source = LocalArtifactDatasetSource(",".join(str(file) for file in corpus.files))
+            files = ",".join(str(file) for file in corpus.files)
+            source = LocalArtifactDatasetSource(shortened(files, LONGEST_SOURCE))
             dataset = mlflow.data.from_pandas(
-                rows[["text", "label"]], source=source, targets="label", name=corpus.name
+                rows[["text", "label"]], source=source, targets="label", name=name
             )
             mlflow.log_input(dataset, context=part)
     counts = corpus.ledger["reason"].value_counts().to_dict()
@@ -190,7 +211,6 @@ def _log_corpus(corpus: Corpus, config: TrainConfig) -> None:
         snapshot.to_parquet(Path(folder) / "training_dataset_snapshot.parquet")
         corpus.rows.to_parquet(Path(folder) / corpora.CLEAN_FILE)
         mlflow.log_artifacts(folder, "data")
-    mlflow.log_dict(environment(), "environment.json")
 
 
 def environment() -> dict[str, Any]:
@@ -253,7 +273,7 @@ def _headline(result: TrainingResult) -> str:
         line += f"; out-of-scope AUROC {measured['auroc']:.4f}"
     beaten = measured["f1_weighted"] > result.facts["baseline_f1_weighted"]
     line += (
-        f"\nbaseline (TF-IDF and logistic regression): weighted F1 {result.facts['baseline_f1_weighted']:.4f}, "
+        f"\nlinear baseline (TF-IDF and logistic regression): weighted F1 {result.facts['baseline_f1_weighted']:.4f}, "
         f"{'beaten' if beaten else 'not beaten: more rows, or another encoder, would help'}"
     )
     fit = result.fit

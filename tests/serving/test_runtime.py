@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers.utils.logging import warning_once
 
 from intents import artifact
 from intents.artifact import Artifact
@@ -34,6 +35,14 @@ def loaded(
 
 def logits(model: Runtime, texts: list[str]) -> Any:
     return model.logits(model.tokens(texts))
+
+
+def test_nothing_is_heard_of_losses_while_a_network_is_recorded(
+    loaded: Artifact, caplog: pytest.LogCaptureFixture
+):
+    warning_once.cache_clear()
+    Runtime(loaded)
+    assert "ForCausalLMLoss" not in caplog.text
 
 
 def test_a_recorded_network_gives_the_logits_of_pytorch(loaded: Artifact):

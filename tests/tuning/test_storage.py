@@ -142,9 +142,12 @@ def test_a_journal_that_is_no_journal_is_refused(tmp_path: Path):
         opened(tmp_path)
 
 
-def test_a_password_in_the_url_is_refused_and_not_repeated(tmp_path: Path):
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:secret@host/db", "postgresql://host/db?user=me&password=secret"]
+)
+def test_a_password_in_the_url_is_refused_and_not_repeated(url: str, tmp_path: Path):
     with pytest.raises(TuningError, match="PGPASSWORD") as refused:
-        storage.opened("postgresql://me:secret@host/db", study="s", workspace=tmp_path)
+        storage.opened(url, study="s", workspace=tmp_path)
     assert "secret" not in str(refused.value)
 
 

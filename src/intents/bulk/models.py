@@ -7,7 +7,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from intents import stores
+from intents import redaction, stores
 from intents.errors import ScoringError, TrackingError
 
 REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
@@ -31,7 +31,7 @@ def directory(model: str, folder: Path) -> Path:
         uri = f"{location}/artifacts/{MODEL_ARTIFACT}"
         return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
     except MlflowException as error:
-        said = stores.without_password(str(error))[:300]
+        said = redaction.without_secrets(str(error))[:300]
         if error.error_code in stores.ABSENT:
             raise ScoringError(f"model={model!r}: {said} {EXPECTED}.") from error
         raise TrackingError(f"model={model!r} can't be fetched: {said} Check MLFLOW_TRACKING_URI.") from error

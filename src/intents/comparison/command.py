@@ -12,7 +12,7 @@ from intents import interrupts, runs, stores
 from intents.comparison import named, page, table
 from intents.comparison.named import Loaded
 from intents.comparison.paired import ALPHA, Comparison, compare
-from intents.entry_points import CompareConfig
+from intents.entry_points import CompareConfig, run_name
 
 PAGE, JSON = "comparison.html", "comparison.json"
 Say = Callable[[str], None]
@@ -38,7 +38,9 @@ def compare_runs(config: CompareConfig, *, say: Say) -> ComparisonOutcome:
     """Compares each run named after the first with the first, all on the last one's test rows. Raises IntentsError."""
     stores.connect()
     models = named.find_all(config.words, registered=config.name)
-    with interrupts.stop_the_run(), runs.started_with(vars(config)) as run_id:
+    name = run_name("compare", config.runs)
+    with interrupts.stop_the_run(), runs.started_with(vars(config), name=name) as run_id:
+        runs.work_starts(run_id)
         with tempfile.TemporaryDirectory() as folder:
             places = [Path(folder) / str(number) for number in range(len(models))]
             for place in places:

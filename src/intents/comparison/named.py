@@ -12,7 +12,7 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from intents import artifact, stores, testing
+from intents import artifact, redaction, stores, testing
 from intents.artifact import Artifact
 from intents.comparison import latency
 from intents.comparison.sides import ROW, Side, same_rows
@@ -83,7 +83,7 @@ def find(word: str, *, registered: str) -> Named:
         if error.error_code in stores.ABSENT:
             raise ComparisonError(f"runs: {word!r} is not in this tracking store; {EXPECTED}.") from error
         raise TrackingError(
-            f"the tracking store can't be read: {stores.without_password(str(error))[:300]} "
+            f"the tracking store can't be read: {redaction.without_secrets(str(error))[:300]} "
             "Check MLFLOW_TRACKING_URI."
         ) from error
     if version is None:
@@ -116,7 +116,7 @@ def load(named: Named, folder: Path) -> Loaded:
         )
     except (MlflowException, OSError) as error:
         raise ComparisonError(
-            f"{named.name}: its model can't be fetched: {stores.without_password(str(error))[:300]} "
+            f"{named.name}: its model can't be fetched: {redaction.without_secrets(str(error))[:300]} "
             "Compare another run, or train it again."
         ) from error
     return loaded(named, directory, folder)

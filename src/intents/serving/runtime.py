@@ -12,6 +12,7 @@ from torch import Tensor
 
 from intents.artifact import Artifact
 from intents.models.inference import for_inference
+from intents.quiet import silent
 from intents.scoring import Floats
 
 SHORT, LIKE_LENGTH = 8, 2
@@ -86,7 +87,9 @@ def recorded(module: Any, *, tokens: int) -> Network:
             "ignore"
         )  # torch.jit is deprecated; of what else it warns, the comparison decides
         try:
-            traced = torch.jit.trace(network, probes[0], check_trace=False)  # type: ignore[no-untyped-call]
+            # Recording looks at every property, at losses that nobody uses, too.
+            with silent("transformers.modeling_utils"):
+                traced = torch.jit.trace(network, probes[0], check_trace=False)  # type: ignore[no-untyped-call]
             recording: Network = torch.jit.freeze(traced)
             differences = [float((recording(*probe) - network(*probe)).abs().max()) for probe in probes]
         except Exception as error:  # a network may hold anything that can't be recorded

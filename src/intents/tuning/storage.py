@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import filelock
 import optuna
@@ -19,7 +18,7 @@ from optuna.study import StudyDirection
 from sqlalchemy.exc import SQLAlchemyError
 
 from intents.errors import TuningError
-from intents.stores import without_password
+from intents.redaction import without_secrets
 from intents.tuning import trials
 
 IDENTITY = "identity"
@@ -82,10 +81,11 @@ def opened(url: str, *, study: str, workspace: Path) -> BaseStorage:
     """The storage at `url`, or the study's own journal in the workspace where that is "". Raises TuningError."""
     if not url:
         return _journal(workspace / "studies" / f"{study}.jsonl")
-    if urlsplit(url).password:
+    if without_secrets(url) != url:
         raise TuningError(
-            f"storage={without_password(url)}: a password there is logged with the parameters. Leave it out, and put "
-            "it where the database's client looks for it: PGPASSWORD, or the file ~/.pgpass."
+            f"storage={without_secrets(url)}: a password there is logged with the parameters. Leave it out, and put "
+            "it where the database's client looks for it: PGPASSWORD, or the file ~/.pgpass. (mlflow run has logged it "
+            "already: delete that run.)"
         )
     for attempt in range(SCHEMA_TRIES):
         try:
@@ -95,8 +95,8 @@ def opened(url: str, *, study: str, workspace: Path) -> BaseStorage:
             failure: Exception = error
         time.sleep(attempt)
     raise TuningError(
-        f"storage={url}: can't be used: {without_password(reason)[:300]} Check that the database is there and the "
-        "driver installed (pip install '.[postgresql]')."
+        f"storage={without_secrets(url)}: can't be used: {without_secrets(reason)[:300]} Check that the database is "
+        "there and the driver installed (pip install '.[postgresql]')."
     ) from failure
 
 

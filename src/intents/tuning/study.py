@@ -18,7 +18,7 @@ from intents import encoders, interrupts, processes, runs, stores, training
 from intents.config import DataConfig, TrainConfig, train_config
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
-from intents.entry_points import TuneConfig
+from intents.entry_points import TuneConfig, run_name
 from intents.errors import ConfigError
 from intents.hyperparams import FAMILIES
 from intents.hyperparams.space import Range
@@ -59,8 +59,8 @@ def tune(
     encoders.locate(base.hyperparams.model_name)
     stores.connect()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    logged = vars(data) | vars(config) | {"storage": stores.without_password(config.storage)}
-    with interrupts.stop_the_run(), runs.started_with(logged) as parent:
+    name = run_name("tune", config.study or data.data)
+    with interrupts.stop_the_run(), runs.started_with(vars(data) | vars(config), name=name) as parent:
         corpus = corpora.load(data)
         say(corpus.opening())
         prepared = training.prepare(base, corpus, on_note=lambda line: say(f"note: {line}"))
@@ -68,6 +68,7 @@ def tune(
         space = _space(base, config)
         tried_first = first or [{field: getattr(base.hyperparams, field) for field in space}]
         study = _begun(name, base=base, config=config, corpus=corpus, space=space, first=tried_first)
+        runs.work_starts(parent)
         job = _job(study, config, base=base, space=space, corpus=corpus, prepared=prepared, parent=parent)
         _say_where_it_stands(study, config, say=say)
         progress = Progress(study, config, say=say)
@@ -124,7 +125,7 @@ def _job(study: optuna.Study, config: TuneConfig, *, parent: str, **rest: Any) -
     with interrupts.whole():
         mlflow.set_tags(
             {
-                "mlflow.runName": f"tune {study.study_name}",
+                "mlflow.runName": run_name("tune", study.study_name),
                 STUDY_TAG: study.study_name,
                 TUNED_TAG: ",".join(rest["space"]),
                 "family": config.family,
