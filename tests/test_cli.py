@@ -11,7 +11,7 @@ import mlflow
 import pytest
 from mlflow.tracking import MlflowClient
 
-from intents import cli, config, runs
+from intents import cli, config, runs, stores
 from intents.data import corpus as corpora
 from intents.hyperparams import FAMILIES
 from intents.parameters import build
