@@ -264,17 +264,16 @@ def test_what_never_began_under_mlflow_run_says_so_and_why_in_tags_that_filter(
 
 
 def test_a_command_without_a_run_of_its_own_names_the_one_that_mlflow_run_began(
-    tiny_corpus: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_corpus: Path, in_store: str, monkeypatch: pytest.MonkeyPatch
 ):
     run_id = begun_by_mlflow_run(monkeypatch)
-    assert (
-        cli.main(["check_data", "--data", str(tiny_corpus / "rows"), "--findings", ""]) == 2
-    )  # no blacklist here
+    assert mlflow.get_tracking_uri() == in_store
+    assert cli.main(["check_data", "--data", str(tiny_corpus / "nowhere.csv"), "--findings", ""]) == 2
     flags = ["--blacklist", str(tiny_corpus / "blacklist.txt"), "--findings", ""]
     second = begun_by_mlflow_run(monkeypatch)
     assert cli.main(["check_data", "--data", str(tiny_corpus / "rows"), *flags]) == 0
     ended = [MlflowClient().get_run(run) for run in (run_id, second)]
-    assert [run.info.run_name for run in ended] == ["check_data rows"] * 2
+    assert [run.info.run_name for run in ended] == ["check_data nowhere.csv", "check_data rows"]
     assert [run.data.tags[runs.STAGE_TAG] for run in ended] == ["not started", "done"]
     assert runs.FAILURE_TAG not in ended[1].data.tags
 
