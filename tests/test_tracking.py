@@ -74,7 +74,7 @@ def test_the_end_of_a_training_says_where_to_look_how_to_try_and_last_how_to_pub
     outcome = tracking.outcome(
         logged.run_id, model_of=logged.run_id, name="tiny", version=logged.version, verdict=logged.verdict
     )
-    first, look, attempt, last = str(outcome).splitlines()
+    first, look, attempt, *last = str(outcome).splitlines()
     page = f"http://127.0.0.1:5000/#/experiments/0/runs/{logged.run_id}"
     assert first == f"run {logged.run_id}"
     assert look == (
@@ -82,7 +82,8 @@ def test_the_end_of_a_training_says_where_to_look_how_to_try_and_last_how_to_pub
     )
     assert Path(run.info.artifact_uri, "report.html").is_file()
     assert attempt == "try: python -m intents.cli ask --model models:/tiny/1"
-    assert last == logged.verdict
+    assert last == logged.verdict.splitlines()
+    assert last[-1] == "publish with: python -m registry.promote --name tiny --version 1"
 
 
 def test_a_model_that_is_not_registered_is_tried_by_its_run(logged: Logged, in_store: str):

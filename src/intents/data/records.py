@@ -104,7 +104,7 @@ class _Feed:
 class _StrayQuotes:
     """Tells a quoted text that has swallowed records from one that has line breaks of its own.
 
-    It has swallowed some when more than half of its lines read as records by themselves: they have as many fields as
+    It has swallowed some when more than half of the lines behind its first read as records by themselves: they have as many fields as
     the header, and beside the text only values, digits aside, that other lines have in the same columns.
     """
 
@@ -121,12 +121,13 @@ class _StrayQuotes:
                 self._names = [name.strip() for name in fields] if any(map(str.strip, fields)) else []
             self._latest.append(lines[0])
             return False
-        records = [values for _, line in lines if (values := self._values(line))]
-        if 2 * len(records) <= len(lines):
+        behind = lines[1:]
+        records = [values for _, line in behind if (values := self._values(line))]
+        if 2 * len(records) <= len(behind):
             return False
         counts = self._counts([*self._neighbours(), *lines])
         known = [values for values in records if all(counts[value] > 1 for value in values)]
-        return 2 * len(known) > len(lines)
+        return 2 * len(known) > len(behind)
 
     def _neighbours(self) -> Iterable[tuple[int, str]]:
         """Lines at the file's beginning, and those that were read last."""
@@ -141,10 +142,18 @@ class _StrayQuotes:
 
     def _values(self, line: str) -> list[tuple[int, str]]:
         """The column and value, digits aside, of what a line says beside the text; none if it reads as no record."""
-        cells = [cell.strip().strip('"') for cell in line.split(",")]
-        if len(cells) != len(self._names):
+        written = [cell.strip() for cell in line.split(",")]
+        if len(written) != len(self._names) or not all(map(_is_whole, written)):
             return []
+        cells = [cell.strip('"') for cell in written]
         beside = [
             (place, cell) for place, cell in enumerate(cells) if cell and self._names[place] != self._text
         ]
         return [(place, _DIGITS.sub("0", cell)) for place, cell in beside]
+
+
+def _is_whole(cell: str) -> bool:
+    """Whether a field as it is written stands by itself: if quoted, to its end, and with its inner quotes doubled."""
+    if not cell.startswith('"'):
+        return True
+    return len(cell) > 1 and cell.endswith('"') and '"' not in cell[1:-1].replace('""', "")
