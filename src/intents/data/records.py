@@ -104,8 +104,8 @@ class _Feed:
 class _StrayQuotes:
     """Tells a quoted text that has swallowed records from one that has line breaks of its own.
 
-    It has swallowed some when more than half of the lines behind its first read as records by themselves: they have as many fields as
-    the header, and beside the text only values, digits aside, that other lines have in the same columns.
+    It has swallowed some when more than half of the lines behind its first read as records by themselves: they have as
+    many fields as the header, and beside the text only values, digits aside, that other lines have in the same columns.
     """
 
     def __init__(self, path: Path, text: str) -> None:
