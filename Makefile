@@ -47,7 +47,7 @@ fuzz: install
 	PYTHONPATH=src python bench/fuzz_readers.py
 
 mlproject: install
-	PYTHONPATH=src python -m intents.mlproject > MLproject
+	PYTHONPATH=src python -m intents.parameters.mlproject > MLproject
 
 install: $(VENV)/.installed
 

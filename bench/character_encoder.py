@@ -21,17 +21,17 @@ from sklearn.pipeline import make_pipeline
 from transformers import AutoConfig, AutoModelForSequenceClassification
 from transformers.utils import logging as transformers_logging
 
-from intents import config as declarations
-from intents import encoders
-from intents.batches import Labelled, TokenDataset
 from intents.data import corpus as corpora
 from intents.data.splitting import TRAIN, VALIDATION
-from intents.fitting import fit
-from intents.hyperparams import BertHyperparams
 from intents.models.bert import CHARACTER_ENCODER, WIDE, look_at_neighbours
+from intents.models.encoders import encoder
 from intents.models.network import Network
-from intents.progress import Callbacks
-from intents.training import labelled
+from intents.parameters import training as declarations
+from intents.parameters.bert import BertHyperparams
+from intents.training.batches import Labelled, TokenDataset
+from intents.training.callbacks import Callbacks
+from intents.training.fit import fit
+from intents.training.stages import labelled
 
 DATA = "../shared/data/telemarketing_intent_cn/telemarketing_intent_cn.jsonl,../shared/data/crosswoz/crosswoz.jsonl"
 
@@ -83,7 +83,7 @@ def _measure(
     candidate: Candidate, hyperparams: BertHyperparams, intents: int, train: Labelled, held_out: Labelled
 ) -> dict[str, float]:
     transformers.set_seed(hyperparams.seed)
-    tokenizer = encoders.character_tokenizer(train.texts, max_length=hyperparams.max_length)
+    tokenizer = encoder.character_tokenizer(train.texts, max_length=hyperparams.max_length)
     config = AutoConfig.for_model(
         "modernbert",
         **{**CHARACTER_ENCODER, **candidate.changes},

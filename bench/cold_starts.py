@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 STARTING = """
 import sys, time
 import mlflow
-from intents import runs, stores
+from intents.tracking import runs, store as stores
 time.sleep(max(0.0, float(sys.argv[1]) - time.time()))
 stores.connect()
 with runs.started_with({"number": sys.argv[2]}):

@@ -31,11 +31,12 @@ import benchmark
 import numpy as np
 import pandas as pd
 
-from intents import stores
-from intents.comparison import named, table
-from intents.comparison.paired import BETTER, DECISIVE, NO_DIFFERENCE, WORSE, Comparison, compare
-from intents.comparison.sides import Side
-from intents.quiet import quieten
+from intents.evaluation.comparison import answering
+from intents.evaluation.comparison.paired import BETTER, DECISIVE, NO_DIFFERENCE, WORSE, Comparison, compare
+from intents.evaluation.comparison.sides import Side
+from intents.report import comparison
+from intents.system.console import quieten
+from intents.tracking import store
 
 SAID = ["pred_intent", "confidence", "energy"]
 SCENES = ((2.0, 0.0), (-2.0, 0.0), (2.0, 0.08), (1.0, 0.0))
@@ -50,7 +51,7 @@ def main() -> int:
     began = time.monotonic()
     real = compare(reference, candidate)
     seconds = time.monotonic() - began
-    print(table.verdict_line(real), flush=True)
+    print(comparison.verdict_line(real), flush=True)
     results: dict[str, Any] = {
         "rows": {
             "in-scope": real.rows,
@@ -84,11 +85,11 @@ def _arguments() -> Any:
 
 
 def _sides(runs: str) -> list[Side]:
-    stores.connect()
+    store.connect()
     found = []
     for word in runs.split(","):
         with tempfile.TemporaryDirectory() as folder:
-            loaded = named.load(named.find(word, registered=""), Path(folder))
+            loaded = answering.load(answering.find(word, registered=""), Path(folder))
         assert loaded.predictions is not None
         found.append(Side(loaded.name, loaded.model.intents, loaded.predictions))
     return found

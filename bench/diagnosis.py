@@ -19,12 +19,12 @@ from typing import Any
 import benchmark
 import numpy as np
 
-from intents.config import DataConfig
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
 from intents.diagnosis import confusions, examination
 from intents.diagnosis.confusions import LABEL_ERRORS
 from intents.diagnosis.finding import Evidence
+from intents.parameters.training import DataConfig
 
 SHARED = "../shared/data"
 CORPORA = {

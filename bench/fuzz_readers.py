@@ -27,9 +27,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from intents.config import DataConfig
 from intents.data import corpus as corpora
 from intents.errors import IntentsError
+from intents.parameters.training import DataConfig
 
 SECONDS_A_FILE = 20.0
 MEMORY_BYTES = 1 << 30

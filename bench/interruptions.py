@@ -21,8 +21,8 @@ from typing import Any
 import benchmark
 from mlflow.tracking import MlflowClient
 
-from intents import checkpoints
-from intents.resuming import CHECKPOINTS
+from intents.tracking.resume import CHECKPOINTS
+from intents.training import checkpoints
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "assets" / "samples" / "chat_zh"

@@ -16,10 +16,9 @@ from pathlib import Path
 
 from mlflow.tracking import MlflowClient
 
-from bench import server
-from intents.report.canvas import CJK_FONT_FILE
-from tests import browser
-from tests.browser import Browser
+from bench import browser, server
+from bench.browser import Browser
+from intents.report.pictures.canvas import CJK_FONT_FILE
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"

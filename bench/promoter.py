@@ -13,8 +13,8 @@ import functools
 import sys
 from collections.abc import Iterator
 
-from registry import checks, commands, promote, smoke
-from registry.publishing import Check
+from registry import commands, promote, smoke, smoke_child
+from registry.transaction import Check
 
 WAIT_SECONDS = 3600
 """For the lock: many promoters on one core take their time."""
@@ -23,7 +23,7 @@ WAIT_SECONDS = 3600
 @contextlib.contextmanager
 def smoke_in_this_process() -> Iterator[Check]:
     """What the child process does, without its seconds of importing."""
-    yield lambda directory: checks.accepted(smoke.judge(directory))
+    yield lambda directory: smoke.accepted(smoke_child.judge(directory))
 
 
 def no_gate(*_: object, **__: object) -> Check:
@@ -38,7 +38,7 @@ def main() -> int:
     flags = [word for setting, text in settings.items() for word in (f"--{setting}", text)]
     codes = []
     for number, version in enumerate(versions):
-        check = smoke_in_this_process if number else checks.smoke
+        check = smoke_in_this_process if number else smoke.smoke
         publish = functools.partial(commands.publish, smoke=check, gate=no_gate)
         actions = {**commands.ACTIONS, "publish": publish}
         codes.append(promote.main([*flags, "--version", version], actions=actions))

@@ -27,8 +27,8 @@ from typing import Any
 from bench import publishers, scenes, server
 from bench.publishers import MISSING, TORN, in_child, version_in
 from intents.errors import IntentsError
-from registry import publishing, record
-from registry.store import Store
+from registry import record, transaction
+from registry.target import Store
 
 Figures = dict[str, Any]
 ROOT = Path(__file__).parents[1]
@@ -246,7 +246,7 @@ def full_disk(folder: Path, sizes: Figures) -> Figures:  # noqa: ARG001
     if mounted.returncode:
         return {"skipped": "no disk can be mounted here (needs root on Linux)"}
     outcomes: Counter[str] = Counter()
-    publishing.SPARE_BYTES = 0  # the check ahead of everything would spare the disk from being full
+    transaction.SPARE_BYTES = 0  # the check ahead of everything would spare the disk from being full
     try:
         for level in range(FILL_LEVELS):
             target = disk / str(level) / "models" / "intent_predictor"

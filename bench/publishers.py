@@ -12,10 +12,10 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from registry import publishing, record
-from registry.publishing import Candidate
+from registry import record, transaction
 from registry.record import Identity
-from registry.store import Store
+from registry.target import Store
+from registry.transaction import Candidate
 
 FILES = ("config.json", "intent_mapping.json", "model.safetensors", "tokenizer.json")
 MISSING, TORN = -1, -2
@@ -53,17 +53,17 @@ def publish(target: Path, source: Path, number: int, mark: Callable[[], object] 
         size=sum(file.stat().st_size for file in source.iterdir()),
         fetch=lambda folder: Path(shutil.copytree(source, folder / "model")),
     )
-    with publishing.queueing(store, wait=60):
+    with transaction.queueing(store, wait=60):
         live = store.live()
         if live and _holds(live, candidate.identity):
             return
-        publishing.publish(store, candidate, checks={}, before_commit=mark)
+        transaction.publish(store, candidate, checks={}, before_commit=mark)
 
 
 def roll_back(target: Path) -> None:
     """The project's rollback, as `registry.commands` calls it."""
-    with publishing.writing(Store(target), wait=60):
-        publishing.roll_back(Store(target))
+    with transaction.writing(Store(target), wait=60):
+        transaction.roll_back(Store(target))
 
 
 def delete_and_copy(target: Path, source: Path, number: int) -> None:  # noqa: ARG001

@@ -90,8 +90,8 @@ def write_corpus(folder: Path, rows: int) -> None:
 
 def _measure(folder: Path) -> dict[str, Any]:
     """Seconds and peak memory of one reading, cleaning and splitting, imports not timed."""
-    from intents.config import DataConfig
     from intents.data import corpus as corpora
+    from intents.parameters.training import DataConfig
 
     config = DataConfig(
         data=str(folder / "rows.jsonl"),

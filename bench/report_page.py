@@ -21,13 +21,13 @@ import pandas as pd
 import psutil
 from scipy.special import softmax
 
-from intents.evaluation import evaluate
-from intents.open_set import by_kind
-from intents.report_page.content import ReportContent
-from intents.report_page.page import page
-from intents.scoring import Floats, Integers, energy, fit_threshold, is_in_scope
-from tests import browser
-from tests.browser import Browser
+from bench import browser
+from bench.browser import Browser
+from intents.evaluation.evaluate import evaluate
+from intents.evaluation.open_set import by_kind
+from intents.models.energy import Floats, Integers, energy, fit_threshold, is_in_scope
+from intents.report.page.content import ReportContent
+from intents.report.page.page import page
 
 INTENTS, IN_SCOPE, OUT_OF_SCOPE = 150, 4500, 1000
 SIGNAL, RIVAL_SIGNAL, OUT_OF_SCOPE_SIGNAL = 9.5, 6.0, 4.0

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from intents import artifact, scoring
-from intents.scoring import Floats
+from intents.models import directory, energy
+from intents.models.energy import Floats
 from intents.serving.runtime import Runtime
 
 BATCHES = (1, 8, 32, 128)
@@ -33,7 +33,7 @@ Run = Callable[[Sequence[Sequence[int]]], Floats]
 def main() -> int:
     options = _arguments()
     torch.set_num_threads(options.threads)
-    loaded = artifact.load(options.directory)
+    loaded = directory.load(options.directory)
     lines = options.texts.read_text(encoding="utf-8").splitlines()
     runtime = Runtime(loaded)
     rows = runtime.tokens(
@@ -52,7 +52,7 @@ def main() -> int:
             times = "".join(f"{_milliseconds(run, rows, size):9.2f}" for size in BATCHES)
             found = _all(run, rows)
             same = (found.argmax(axis=1) == expected.argmax(axis=1)).mean()
-            apart = np.abs(scoring.energy(found) - scoring.energy(expected)).max()
+            apart = np.abs(energy.energy(found) - energy.energy(expected)).max()
             print(f"{name:12}{times}{same:10.4f}{apart:10.1e}", flush=True)
     return 0
 
@@ -77,7 +77,7 @@ class _Logits(torch.nn.Module):
         return logits_BC
 
 
-def _onnx(loaded: artifact.Artifact, folder: Path, threads: int) -> dict[str, Run]:
+def _onnx(loaded: directory.Artifact, folder: Path, threads: int) -> dict[str, Run]:
     import onnxruntime
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -104,7 +104,7 @@ def _onnx(loaded: artifact.Artifact, folder: Path, threads: int) -> dict[str, Ru
     }
 
 
-def _session(session: Any, loaded: artifact.Artifact) -> Run:
+def _session(session: Any, loaded: directory.Artifact) -> Run:
     runtime = Runtime(loaded)
     runtime._network = lambda ids_BL, mask_BL: torch.from_numpy(
         session.run(None, {"input_ids": ids_BL.numpy(), "attention_mask": mask_BL.numpy()})[0]

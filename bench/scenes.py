@@ -15,8 +15,8 @@ from bench import publishers
 from bench.filesystem import Operation, watched
 from bench.publishers import FILES, KILLED, MISSING, TORN, in_child, version_in
 from intents.errors import IntentsError
-from registry import publishing, record
-from registry.store import Store
+from registry import record, transaction
+from registry.target import Store
 
 PAGE_BYTES = 4096
 LONGEST_KILL_SECONDS = 0.03
@@ -53,7 +53,7 @@ def copy_of(wreck: Path, copies: Iterator[Path]) -> Path:
 
 def recover(target: Path) -> None:
     """What the next run does first."""
-    with publishing.writing(Store(target), wait=60):
+    with transaction.writing(Store(target), wait=60):
         pass
 
 

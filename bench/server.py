@@ -24,7 +24,7 @@ from bench import consuming
 from bench.consuming import Answer
 from intents.errors import IntentsError
 from registry import record
-from registry.store import Store
+from registry.target import Store
 
 ROOT = Path(__file__).parents[1]
 NAME, ERRORS = "tiny", "errors"

@@ -29,7 +29,7 @@ import transformers
 
 from bench import load, mutations
 from bench.load import Client, Reply
-from intents import artifact
+from intents.models import directory as model_directory
 
 ROOT = Path(__file__).parents[1]
 CLIENTS = (1, 16)
@@ -100,7 +100,7 @@ def _trained(name: str, data: Path, folder: Path) -> str:
 
 
 def _save_flavour(directory: Path, flavour: Path) -> None:
-    loaded = artifact.load(directory)
+    loaded = model_directory.load(directory)
     pipeline = transformers.pipeline(
         "text-classification", model=loaded.module, tokenizer=loaded.tokenizer, device="cpu"
     )

@@ -24,15 +24,17 @@ import transformers
 from sklearn.metrics import roc_auc_score
 from transformers.utils import logging as transformers_logging
 
-from intents import config as declarations
-from intents import encoders, objective, testing, training
-from intents.artifact import Rejection
-from intents.batches import tokens_of
-from intents.config import TrainConfig
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
 from intents.data.splitting import TRAIN
+from intents.evaluation import held_out
 from intents.models import families
+from intents.models.directory import Rejection
+from intents.models.encoders import encoder as encoders
+from intents.parameters import training as declarations
+from intents.parameters.training import TrainConfig
+from intents.training import objectives, stages
+from intents.training.batches import tokens_of
 
 NOTEBOOK_THRESHOLD = -3.0
 BOOTSTRAP_SAMPLES = 1000
@@ -87,7 +89,7 @@ def _options(arguments: argparse.Namespace, seed: int) -> dict[str, str]:
 def default(config: TrainConfig, corpus: Corpus) -> Trained:
     """This project's training, as `train_cnn` does it."""
     with tempfile.TemporaryDirectory() as checkpoints:
-        result = training.train(
+        result = stages.train(
             config,
             corpus,
             checkpoints=Path(checkpoints),
@@ -114,7 +116,7 @@ def notebook(config: TrainConfig, corpus: Corpus) -> Trained:
     )
     steps = hyperparams.epochs * (len(texts) // hyperparams.batch_size + 1)
     negatives = tokens_of(encoder.tokenizer, corpus.negatives(), max_length=hyperparams.max_length)
-    loss_of = objective.build(hyperparams, encoder.tokenizer, negatives=negatives, steps=steps)
+    loss_of = objectives.build(hyperparams, encoder.tokenizer, negatives=negatives, steps=steps)
     module.train()
     started = time.perf_counter()
     for _ in range(hyperparams.epochs):
@@ -125,7 +127,7 @@ def notebook(config: TrainConfig, corpus: Corpus) -> Trained:
             optimizer.step()
     seconds = time.perf_counter() - started
     rejection = Rejection(NOTEBOOK_THRESHOLD, "fixed", hyperparams.unknown_intent, fitted_temperature=1.0)
-    outcome = testing.test(
+    outcome = held_out.test(
         module, encoder.tokenizer, corpus=corpus, hyperparams=hyperparams, rejection=rejection
     )
     return Trained(outcome.predictions, hyperparams.epochs * len(texts) / seconds)

@@ -22,17 +22,17 @@ import numpy as np
 import transformers
 from transformers.utils import logging as transformers_logging
 
-from intents import config as declarations
-from intents import encoders
-from intents.batches import Labelled, TokenDataset
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
 from intents.data.splitting import TRAIN, VALIDATION
-from intents.fitting import Fit, fit
-from intents.hyperparams import Hyperparams
 from intents.models import families
-from intents.progress import Callbacks
-from intents.training import labelled
+from intents.models.encoders import encoder as encoders
+from intents.parameters import training as declarations
+from intents.parameters.hyperparams import Hyperparams
+from intents.training.batches import Labelled, TokenDataset
+from intents.training.callbacks import Callbacks
+from intents.training.fit import Fit, fit
+from intents.training.stages import labelled
 
 PROBE_SECONDS, VALIDATION_ROWS = 15.0, 64
 FIRST_GUESS = {"notebook": 20.0, "default": 350.0}

@@ -22,11 +22,11 @@ import mlflow
 from mlflow.tracking import MlflowClient
 from optuna.trial import TrialState
 
-from intents.config import DataConfig
-from intents.entry_points import TuneConfig
-from intents.quiet import quieten
-from intents.tuning import page, storage, study, trials
-from intents.tuning.names import SECONDS
+from intents.parameters.commands import TuneConfig
+from intents.parameters.training import DataConfig
+from intents.system.console import quieten
+from intents.tracking.tags import SECONDS
+from intents.tuning import page, storage, trials, tune
 
 CORPORA = "../shared/data/telemarketing_intent_cn/telemarketing_intent_cn.jsonl,../shared/data/crosswoz/crosswoz.jsonl"
 Figures = dict[str, Any]
@@ -73,9 +73,9 @@ def _config(arguments: Any, pruner: Any) -> TuneConfig:
 def _study(data: DataConfig, config: TuneConfig, first: list[Any] | None = None) -> tuple[Figures, list[Any]]:
     """A study's figures, and the values of its trials in order."""
     began = time.monotonic()
-    outcome = study.tune(data, config, say=print, first=first or ())
+    outcome = tune.tune(data, config, say=print, first=first or ())
     wall = time.monotonic() - began
-    kept = study.optuna.load_study(
+    kept = tune.optuna.load_study(
         study_name=outcome.study,
         storage=storage.opened("", study=outcome.study, workspace=Path(data.workspace)),
     )

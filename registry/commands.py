@@ -11,14 +11,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from intents import interrupts
-from intents.entry_points import PromoteConfig
 from intents.errors import PromotionError
-from registry import checks, gate, publishing, record
+from intents.parameters.commands import PromoteConfig
+from intents.system import signals
+from registry import gate, record, transaction
+from registry import smoke as checks
 from registry.outcome import Outcome
-from registry.publishing import Candidate, Check
 from registry.record import Identity, Promotion
-from registry.store import Store
+from registry.target import Store
+from registry.transaction import Candidate, Check
 
 
 def publish(
@@ -34,14 +35,14 @@ def publish(
     from registry import source
 
     target = _store(config)
-    with _connected(), publishing.queueing(target, wait=config.wait) as repaired:
+    with _connected(), transaction.queueing(target, wait=config.wait) as repaired:
         before = target.live()
         candidate = source.resolve(config.name, config.version)
         done = _without_publishing(target, candidate, is_asked_for=bool(config.version))
         if done is None:
             notes = _made_anew(target, candidate)
             with smoke() as loads_and_predicts:
-                promotion = publishing.publish(
+                promotion = transaction.publish(
                     target,
                     candidate,
                     checks={"smoke": loads_and_predicts, "gate": gate(target, candidate, config)},
@@ -50,7 +51,7 @@ def publish(
             said = published(target, promotion)
             done = Outcome(said.action, (*said.lines, *notes), said.facts)
         elif config.version:
-            with publishing.unchanged(target, before):
+            with transaction.unchanged(target, before):
                 source.confirm(candidate.identity, mark=True)
                 target.release()
     return Outcome(done.action, (*repaired, *done.lines), done.facts)
@@ -68,14 +69,14 @@ def dry_run(
     from registry import source
 
     target = _store(config)
-    with interrupts.stop_the_run(), _connected():
+    with signals.stop_the_run(), _connected():
         candidate = source.resolve(config.name, config.version)
         done = _without_publishing(target, candidate, is_asked_for=bool(config.version))
         if done is not None:
             return Outcome(f"dry run: {done.action}", done.lines, done.facts)
-        publishing.require_space(target, candidate)
+        transaction.require_space(target, candidate)
         with smoke() as loads_and_predicts, tempfile.TemporaryDirectory() as folder:
-            found = publishing.judge(
+            found = transaction.judge(
                 candidate.fetch(Path(folder)),
                 candidate,
                 {"smoke": loads_and_predicts, "gate": gate(target, candidate, config, log=False)},
@@ -94,8 +95,8 @@ def roll_back(config: PromoteConfig) -> Outcome:
     """Makes the version before the live one live again, and holds it there."""
     target = _store(config)
     _require_store(target)
-    with publishing.writing(target, wait=config.wait) as repaired:
-        promotion, taken = publishing.roll_back(target)
+    with transaction.writing(target, wait=config.wait) as repaired:
+        promotion, taken = transaction.roll_back(target)
         held = target.refused()
     line = f"rolled back to {_described(promotion)}, verified" + (
         f"; {taken} was taken away" if taken else ""
@@ -112,7 +113,7 @@ def release(config: PromoteConfig) -> Outcome:
     """Ends the hold that a rollback left."""
     target = _store(config)
     _require_store(target)
-    with publishing.writing(target, wait=config.wait) as repaired:
+    with transaction.writing(target, wait=config.wait) as repaired:
         held = target.refused()
         target.release()
     if held is None:
@@ -284,12 +285,12 @@ def _of_checks(evidence: Mapping[str, Mapping[str, Any]]) -> list[str]:
 @contextlib.contextmanager
 def _connected() -> Iterator[None]:
     """The registry answers, and will be given up within a minute where it does so no more."""
-    from intents import stores
-    from intents.quiet import quieten
+    from intents.system.console import quieten
+    from intents.tracking import store
 
     quieten()
-    stores.connect()
-    with stores.impatient():
+    store.connect()
+    with store.impatient():
         yield
 
 

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from intents.syncing import sync
+from intents.system.disk import sync
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2

@@ -18,7 +18,7 @@ from typing import Any
 
 import intents
 from intents.errors import PromotionError
-from intents.redaction import without_secrets
+from intents.system.redaction import without_secrets
 
 STALL_SECONDS = 60
 LEAST_BYTES = 1 << 20

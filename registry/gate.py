@@ -1,8 +1,8 @@
 """The gate: a candidate may not be worse than what is published, nor change silently what its readers rely on.
 
 It compares both on the candidate's test rows, without those that either has seen, and judges as the end of a training
-does (intents.comparison.judgement). It refuses with the reasons, each with the word by which it can be accepted;
-what is worse can only be forced. What it found goes to the candidate's run and into the record.
+does (intents.evaluation.comparison.judgement). It refuses with the reasons, each with the word by which it can be
+accepted; what is worse can only be forced. What it found goes to the candidate's run and into the record.
 """
 
 import contextlib
@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from intents.entry_points import PromoteConfig
 from intents.errors import ArtifactError, PromotionError
+from intents.parameters.commands import PromoteConfig
 from registry import record
-from registry.publishing import Candidate, Check
 from registry.record import Promotion
-from registry.store import Store
+from registry.target import Store
+from registry.transaction import Candidate, Check
 
 FILES = "gate"
 """Where in the candidate's run the comparison is put."""
@@ -67,10 +67,10 @@ def _state(reasons: tuple[Any, ...], standing: tuple[Any, ...], config: PromoteC
 
 def _refusal(judgement: Any, standing: tuple[Any, ...], found: Any | None, config: PromoteConfig) -> str:
     """The comparison, each reason, and what can be done."""
-    from intents.comparison import table
-    from intents.comparison.judgement import WORSE
+    from intents.evaluation.comparison.judgement import WORSE
+    from intents.report import comparison
 
-    lines = ["the gate compared it with what is published:", table.text(found)] if found else []
+    lines = ["the gate compared it with what is published:", comparison.text(found)] if found else []
     lines += [judgement.line, "refused because", *(f"  - {reason.text}" for reason in standing)]
     if any(reason.code == WORSE for reason in standing):
         advice = 'Train a better one, or publish it all the same with --force "<reason>".'
@@ -93,10 +93,11 @@ def _weighed(
     directory: Path, live: Path, candidate: Candidate, config: PromoteConfig
 ) -> tuple[Any, Any | None] | None:
     """The judgement, and the comparison where what is live is whole; None where it is no model at all."""
-    from intents import artifact
-    from intents.comparison import named, replacement
-    from intents.comparison.judgement import unmeasured
-    from intents.comparison.named import Loaded, Named
+    from intents.evaluation.comparison import answering
+    from intents.evaluation.comparison.answering import Loaded, Named
+    from intents.evaluation.comparison.judgement import unmeasured
+    from intents.models import directory as model_directory
+    from intents.tracking import replacement
 
     identity = candidate.identity
     run = replacement.run_of(identity.run_id)
@@ -117,9 +118,9 @@ def _weighed(
             before, after, why="what is published is damaged, or nothing this command published"
         ), None
     with tempfile.TemporaryDirectory() as name:
-        ours = named.loaded(Named(after.name, identity.run_id, identity.model_id), directory, Path(name))
-        more = named.predictions(published.run_id, named.OUT_OF_FOLD, Path(name))
-        theirs = Loaded(before.name, live, artifact.load(live), None, more)
+        ours = answering.loaded(Named(after.name, identity.run_id, identity.model_id), directory, Path(name))
+        more = answering.predictions(published.run_id, answering.OUT_OF_FOLD, Path(name))
+        theirs = Loaded(before.name, live, model_directory.load(live), None, more)
         weighed = replacement.weigh(theirs, ours, described=(before, after), config=config)
     return weighed.judgement, weighed.comparison
 
@@ -133,8 +134,8 @@ def _checked(live: Path) -> Promotion | None:
 
 def _first(candidate: Candidate) -> dict[str, Any]:
     """What a first publication has beside it: it may be worse than a linear model, which is said, not refused."""
-    from intents.comparison import replacement
-    from intents.comparison.judgement import beside_baseline
+    from intents.evaluation.comparison.judgement import beside_baseline
+    from intents.tracking import replacement
 
     run = replacement.run_of(candidate.identity.run_id)
     notes = [reason.text for reason in beside_baseline(run.data.metrics if run else {})]
@@ -142,11 +143,13 @@ def _first(candidate: Candidate) -> dict[str, Any]:
 
 
 def _files(found: Any) -> dict[str, str]:
-    from intents.comparison import command, page, table
+    from intents.report import comparison, comparison_page
+    from intents.tracking import compare
 
     return {
-        command.PAGE: page.page([found]),
-        command.JSON: json.dumps(table.as_json(found), ensure_ascii=False, indent=2, allow_nan=False) + "\n",
+        compare.PAGE: comparison_page.page([found]),
+        compare.JSON: json.dumps(comparison.as_json(found), ensure_ascii=False, indent=2, allow_nan=False)
+        + "\n",
     }
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from intents.errors import IntentsError, PromotionError
-from registry.lock import BusyError
+from intents.system.lock import BusyError
 
 
 @dataclass(frozen=True)

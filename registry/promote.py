@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 from intents import cli
-from intents.entry_points import PromoteConfig
-from intents.parameters import build
-from intents.redaction import without_secrets
+from intents.parameters.commands import PromoteConfig
+from intents.parameters.declaration import build
+from intents.system.redaction import without_secrets
 from registry import commands, outcome
 from registry.outcome import Outcome
 

@@ -1,104 +1,71 @@
-"""Loads one model directory and lets it predict: the child process of a promotion, `python -m registry.smoke`.
+"""What a version must pass before it may be published. A check takes its directory and returns what it found."""
 
-Reads the directory's path from its input, prints one JSON object. What a model directory may hold is anyone's guess
-until it is verified, and loading it may exhaust the memory or crash: that then ends this process, not the promotion.
-"""
-
-import csv
+import contextlib
 import json
+import os
+import subprocess
 import sys
-import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-import transformers
-from scipy.special import softmax
+import intents
+from intents.errors import PromotionError
+from registry.transaction import Check
 
-from intents import artifact
-from intents.errors import IntentsError, PromotionError
-from intents.models.network import predict_logits
-
-UTTERANCES = ("你好呀，等下聊聊？", "我这会儿不方便接电话", "地址可以发一下吗？", "hello", "？", "好" * 2000)
-"""Everyday ones, one that is a mark, and one that is far too long."""
-TOLERANCE = 0.01
-"""By so much a confidence may differ from the one recorded at training: other machines round otherwise."""
-FORBIDDEN_EVENTS = (
-    "socket.connect",
-    "socket.getaddrinfo",
-    "pickle.find_class",
-    "os.system",
-    "subprocess.Popen",
+SMOKE_SECONDS = 600
+INHERITED = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LD_LIBRARY_PATH",
+    "TMPDIR",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
 )
+"""All that the child knows of this process's environment: no address and no password of a store."""
+OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
-def main() -> None:
-    """Prints what was found, or {"refused": why}."""
-    directory = Path(sys.stdin.readline().strip())
-    sys.addaudithook(_forbid)
-    print(json.dumps(judge(directory), ensure_ascii=False))
+@contextlib.contextmanager
+def smoke() -> Iterator[Check]:
+    """A check that loads the model and lets it predict, in a child process that can't reach a network.
+
+    The child starts at once and imports its libraries while the version is still on its way.
+    """
+    roots = [Path(__file__).parents[1], Path(intents.__file__).parents[1]]
+    environment = {name: os.environ[name] for name in INHERITED if name in os.environ} | OFFLINE
+    environment |= {"PYTHONPATH": os.pathsep.join(map(str, roots)), "PYTHONSAFEPATH": "1"}
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-m", "registry.smoke_child"]
+    with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as child:
+        try:
+            yield lambda directory: _verdict(child, directory)
+        finally:
+            child.kill()
 
 
-def judge(directory: Path) -> dict[str, Any]:
-    """What was found, or {"refused": why}. Raises nothing, whatever the directory holds."""
+def _verdict(child: "subprocess.Popen[str]", directory: Path) -> Mapping[str, Any]:
     try:
-        return examine(directory)
-    except IntentsError as error:
-        return {"refused": str(error)}
-    except Exception as error:  # libraries raise anything at all over a file that someone made up
-        return {"refused": f"{directory} can't be loaded: {type(error).__name__}: {str(error)[:300]}."}
-
-
-def examine(directory: Path) -> dict[str, Any]:
-    """What the model is and says. Raises ArtifactError or PromotionError where it may not be published."""
-    began = time.monotonic()
-    loaded = artifact.load(directory)
-    logits_BC = predict_logits(loaded.module, loaded.tokenizer, UTTERANCES, max_length=loaded.max_length)
-    if logits_BC.shape != (len(UTTERANCES), len(loaded.intents)) or not np.isfinite(logits_BC).all():
+        answer, errors = child.communicate(str(directory.resolve()), timeout=SMOKE_SECONDS)
+    except subprocess.TimeoutExpired as error:
         raise PromotionError(
-            f"{directory}: its logits are not {len(loaded.intents)} finite numbers an utterance. "
-            "Train the model again."
-        )
-    recorded = _compare_with_record(directory, loaded)
-    confidence_B = softmax(logits_BC.astype(np.float64), axis=-1).max(axis=-1)
-    said = zip(UTTERANCES, logits_BC.argmax(axis=-1), confidence_B, strict=True)
-    return {
-        "predictions": [[text[:20], loaded.intents[i], round(float(c), 4)] for text, i, c in said],
-        "compared_with_training": recorded,
-        "needs_import_intents": type(loaded.module).__module__.startswith("intents."),
-        "seconds": round(time.monotonic() - began, 2),
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-    }
-
-
-def _compare_with_record(directory: Path, loaded: artifact.Artifact) -> int:
-    """How many predictions recorded at training it repeats; PromotionError if it says otherwise."""
-    path = directory / artifact.SANITY_PREDICTIONS
-    if not path.exists():
-        return 0
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    logits_BC = predict_logits(
-        loaded.module, loaded.tokenizer, [row["text"] for row in rows], max_length=loaded.max_length
-    )
-    for row, probabilities_C in zip(rows, softmax(logits_BC.astype(np.float64), axis=-1), strict=True):
-        now = float(probabilities_C[loaded.intents.index(row["intent"])])
-        if abs(now - float(row["confidence"])) > TOLERANCE:
-            raise PromotionError(
-                f"{path}: at training {row['text']!r} had {row['intent']!r} with {row['confidence']}, now with "
-                f"{now:.4f}: not the model that was trained, or not the same libraries. Train it again."
-            )
-    return len(rows)
-
-
-def _forbid(event: str, arguments: tuple[Any, ...]) -> None:
-    if event in FORBIDDEN_EVENTS:
+            f"{directory}: the model didn't load and predict within {SMOKE_SECONDS} s. Register another version."
+        ) from error
+    try:
+        verdict = json.loads(answer.splitlines()[-1])
+    except (ValueError, IndexError) as error:
+        last = (errors.strip().splitlines() or ["it said nothing"])[-1][:300]
         raise PromotionError(
-            f"loading the model would need {event} {str(arguments)[:100]}: that is never allowed."
-        )
+            f"{directory}: the process that loaded the model ended with code {child.returncode}: {last}. "
+            "Register another version."
+        ) from error
+    return accepted(verdict)
 
 
-if __name__ == "__main__":
-    main()
+def accepted(verdict: dict[str, Any]) -> Mapping[str, Any]:
+    """What the child found. Raises PromotionError where it refused."""
+    if "refused" in verdict:
+        raise PromotionError(verdict["refused"])
+    return verdict

@@ -14,11 +14,12 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.file_utils import local_file_uri_to_path
 
-from intents import redaction, stores
 from intents.errors import PromotionError, TrackingError
+from intents.system import redaction
+from intents.tracking import store
 from registry import fetching, record
-from registry.publishing import Candidate
 from registry.record import Identity
+from registry.transaction import Candidate
 
 STAGE = "Production"
 UNDER_WAY = ("RUNNING", "SCHEDULED")
@@ -56,7 +57,7 @@ def confirm(identity: Identity, *, mark: bool) -> None:
     Raises PromotionError where that changed since it was resolved, TrackingError where the registry doesn't answer.
     """
     client = MlflowClient()
-    with stores.impatient(LOCKED_SECONDS, retries=0, whatever_is_set=True):
+    with store.impatient(LOCKED_SECONDS, retries=0, whatever_is_set=True):
         try:
             found = _version(client, identity.name, identity.version if mark else "")
         except PromotionError as error:
@@ -67,7 +68,7 @@ def confirm(identity: Identity, *, mark: bool) -> None:
         _require_ready(found)
         try:
             if mark:
-                client.set_registered_model_alias(identity.name, stores.PRODUCTION, identity.version)
+                client.set_registered_model_alias(identity.name, store.PRODUCTION, identity.version)
         except MlflowException as error:
             raise _unreachable(error) from error
 
@@ -75,7 +76,7 @@ def confirm(identity: Identity, *, mark: bool) -> None:
 def _refuse_changed(identity: Identity, found: Any) -> None:
     if str(found.version) != identity.version:
         raise PromotionError(
-            f"{stores.PRODUCTION} moved to version {found.version} while {identity} was being published. {RUN_AGAIN}"
+            f"{store.PRODUCTION} moved to version {found.version} while {identity} was being published. {RUN_AGAIN}"
         )
     now = Identity(identity.name, str(found.version), found.run_id or "", _model_id(found))
     if now != identity:
@@ -96,9 +97,9 @@ def _version(client: MlflowClient, name: str, version: str) -> Any:
     try:
         if version:
             return client.get_model_version(name, version)
-        return client.get_model_version_by_alias(name, stores.PRODUCTION)
+        return client.get_model_version_by_alias(name, store.PRODUCTION)
     except MlflowException as error:
-        if error.error_code not in stores.ABSENT:
+        if error.error_code not in store.ABSENT:
             raise _unreachable(error) from error
         raise PromotionError(_what_exists(client, name, version)) from error
 
@@ -119,7 +120,7 @@ def _refuse_other_stage(client: MlflowClient, name: str, version: str) -> None:
     others = [number for number in staged if str(number) != version]
     if others:
         raise PromotionError(
-            f"{name} version {version} is what the alias {stores.PRODUCTION!r} names or is to name, but version "
+            f"{name} version {version} is what the alias {store.PRODUCTION!r} names or is to name, but version "
             f"{', '.join(map(str, others))} is in the stage {STAGE!r}; expected one version. Archive the other's "
             f"stage, or publish it: python -m registry.promote --name {name} --version {others[-1]}"
         )
@@ -146,7 +147,7 @@ def _logged_model(client: MlflowClient, identity: Identity) -> Any:
     try:
         logged = client.get_logged_model(identity.model_id)
     except MlflowException as error:
-        if error.error_code not in stores.ABSENT:
+        if error.error_code not in store.ABSENT:
             raise _unreachable(error) from error
         raise PromotionError(
             f"{identity}: its logged model {identity.model_id} is gone. {REGISTER}"
@@ -169,7 +170,7 @@ def _require_finished(client: MlflowClient, identity: Identity) -> None:
     try:
         info = client.get_run(identity.run_id).info
     except MlflowException as error:
-        if error.error_code not in stores.ABSENT:
+        if error.error_code not in store.ABSENT:
             raise _unreachable(error) from error
         raise PromotionError(f"{identity}: its run {identity.run_id} is gone. {REGISTER}") from error
     if info.lifecycle_stage != LifecycleStage.ACTIVE:
@@ -244,6 +245,6 @@ def _what_exists(client: MlflowClient, name: str, version: str) -> str:
     if version:
         return f"{name!r} has no version {version}; its versions are {versions}."
     return (
-        f"{name!r} has no version with the alias {stores.PRODUCTION!r}; its aliases are {sorted(model.aliases)} "
+        f"{name!r} has no version with the alias {store.PRODUCTION!r}; its aliases are {sorted(model.aliases)} "
         f"(case matters), its versions {versions}. Mark one: python -m registry.promote --name {name} --version N"
     )

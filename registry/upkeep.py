@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from intents.errors import PromotionError
-from intents.syncing import sync
-from registry import disk, record, store
-from registry.store import Store
+from intents.system.disk import sync
+from registry import disk, record
+from registry import target as targets
+from registry.target import Store
 
 KEPT_VERSIONS = 5
 KEPT_FOR = timedelta(hours=24)
@@ -22,10 +23,10 @@ def recover(target: Store, *, is_publishing: bool = False) -> list[str]:
     While a live process publishes, the staging is its own: all it has done so far is in there.
     """
     said = []
-    for container in [] if is_publishing else target.named(store.STAGING):
+    for container in [] if is_publishing else target.named(targets.STAGING):
         undo(target, container)
         said.append(f"removed what an interrupted publication had left ({container.name})")
-    for trash in target.named(store.TRASH):
+    for trash in target.named(targets.TRASH):
         shutil.rmtree(trash)
     for half_written in (target.link, *target.named(f"{target.hold_file.name}.")):
         half_written.unlink(missing_ok=True)
@@ -56,13 +57,13 @@ def prune(target: Store) -> list[Path]:
     ]
     removed = old[: max(0, len(versions) - KEPT_VERSIONS)]
     for folder in removed:
-        disk.remove(folder, trash=folder.with_name(f"{store.TRASH}{folder.name}"))
+        disk.remove(folder, trash=folder.with_name(f"{targets.TRASH}{folder.name}"))
     return removed
 
 
 def undo(target: Store, container: Path) -> None:
     """Removes the container, and the version that left it if that never went live; puts an adopted directory back."""
-    of_version = container.name.removeprefix(store.STAGING)
+    of_version = container.name.removeprefix(targets.STAGING)
     adopted = adopted_place(target, container)
     target.link.unlink(missing_ok=True)
     if adopted.is_symlink():
@@ -78,7 +79,7 @@ def undo(target: Store, container: Path) -> None:
 
 def adopted_place(target: Store, container: Path) -> Path:
     """Where a directory goes that stood at the target."""
-    return target.folder / f"{store.ADOPTED}{container.name.removeprefix(store.STAGING)}"
+    return target.folder / f"{targets.ADOPTED}{container.name.removeprefix(targets.STAGING)}"
 
 
 def _last_told(target: Store) -> str:

@@ -22,13 +22,16 @@ import transformers
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from intents import config as declarations
-from intents import saving, stores, tracking, training
-from intents.config import TrainConfig
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
-from intents.progress import Callbacks
-from intents.training import TrainingResult
+from intents.parameters import training as declarations
+from intents.parameters.training import TrainConfig
+from intents.report import saved_model
+from intents.tracking import store as stores
+from intents.tracking import training_run
+from intents.training import stages
+from intents.training.callbacks import Callbacks
+from intents.training.stages import TrainingResult
 
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -163,13 +166,13 @@ def train_and_save(
     corpus = corpora.load(config.data, selects_on_test=config.hyperparams.selects_on_test)
     epochs: dict[int, Mapping[str, float]] = {}
     notes: list[str] = []
-    result = training.train(
+    result = stages.train(
         config,
         corpus,
         checkpoints=folder / "checkpoints",
         callbacks=Callbacks(epochs.__setitem__, on_step, notes.append),
     )
-    saving.save(result, config, corpus, folder / "model")
+    saved_model.save(result, config, corpus, folder / "model")
     return Trained(config, corpus, result, folder / "model", epochs, tuple(notes))
 
 
@@ -213,7 +216,7 @@ def run_tracked(uri: str, settings: Mapping[str, str]) -> Logged:
     said: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", uri)
-        outcome = tracking.train(config, say=said.append)
+        outcome = training_run.train(config, say=said.append)
     return Logged(uri, config, outcome.run_id, outcome.version, outcome.verdict, tuple(said))
 
 

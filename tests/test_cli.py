@@ -11,10 +11,12 @@ import mlflow
 import pytest
 from mlflow.tracking import MlflowClient
 
-from intents import cli, config, runs
+from intents import cli
 from intents.data import corpus as corpora
-from intents.hyperparams import FAMILIES
-from intents.parameters import build
+from intents.parameters import training
+from intents.parameters.declaration import build
+from intents.parameters.families import FAMILIES
+from intents.tracking import runs
 from registry import promote
 
 TRAININGS = [hyperparams.ENTRY_POINT for hyperparams in FAMILIES.values()]
@@ -141,7 +143,7 @@ def test_check_data_counts_what_an_encoder_cannot_spell_and_what_is_cut(
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("spelled by")]
     parts = [re.search(r"of (\S+) tokens", line).group(1) for line in lines]
     assert parts == ["train", "validation", "test", "out-of-scope"]
-    train = list(corpora.load(build(config.DataConfig, texts)).part("train")["text"])
+    train = list(corpora.load(build(training.DataConfig, texts)).part("train")["text"])
     spelled = set((tiny_bert / "vocab.txt").read_text("utf-8").split())
     unknown = sum(character not in spelled for text in train for character in text)
     share = unknown / sum(len(text) for text in train)  # this encoder has a token a character

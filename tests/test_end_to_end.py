@@ -18,7 +18,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from registry import record
-from tests.test_consumer import UTTERANCES, consume
+from tests.serving.test_consumer import UTTERANCES, consume
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent

@@ -11,8 +11,8 @@ from types import ModuleType
 
 # What transformers imports -> what must be imported right after it, so that the Auto classes know the TextCNN.
 FOLLOWERS = {
-    "transformers.models.auto.configuration_auto": "intents.models.textcnn_config",
-    "transformers.models.auto.modeling_auto": "intents.models.textcnn_network",
+    "transformers.models.auto.configuration_auto": "intents.models.textcnn.config",
+    "transformers.models.auto.modeling_auto": "intents.models.textcnn.network",
 }
 
 

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from intents import config as declarations
-from intents import entry_points
 from intents.errors import ConfigError, IntentsError
-from intents.hyperparams import FAMILIES
-from intents.parameters import build, did_you_mean
-from intents.quiet import quieten
-from intents.redaction import without_secrets
+from intents.parameters import commands as entry_points
+from intents.parameters import training as declarations
+from intents.parameters.declaration import build, did_you_mean
+from intents.parameters.families import FAMILIES
+from intents.system.console import quieten
+from intents.system.redaction import without_secrets
 
 _FAMILY_OF = {hyperparams.ENTRY_POINT: family for family, hyperparams in FAMILIES.items()}
 USER_ERROR, FAILURE, INTERRUPTED = 2, 1, 130
@@ -107,7 +107,7 @@ def guarded(command: Callable[[], Any], *, run_name: str) -> int:
     run_id = os.environ.get(RUN_VARIABLE, "")
     code, failure = _outcome(command)
     if run_id:
-        from intents import runs
+        from intents.tracking import runs
 
         stage = {0: runs.DONE, ConfigError.exit_code: runs.NOT_STARTED}.get(code, runs.STARTED)
         runs.account_for(run_id, name=run_name, failure=failure, stage=stage)
@@ -148,56 +148,56 @@ def _complain(line: str) -> None:
 def _train(family: str, texts: Mapping[str, str]) -> Any:
     config = declarations.train_config(family, texts)
     quieten()
-    from intents import studies
+    from intents.tracking import train
 
-    return studies.train(config, say=_say)
+    return train.train(config, say=_say)
 
 
 def _evaluate_open_set(texts: Mapping[str, str]) -> Any:
     data, study = build(declarations.DataConfig, texts), build(entry_points.OpenSetConfig, texts)
     quieten()
-    from intents import studies
+    from intents.tracking import train
 
-    return studies.evaluate_open_set(data, study, say=_say)
+    return train.evaluate_open_set(data, study, say=_say)
 
 
 def _tune(texts: Mapping[str, str]) -> Any:
     data, config = build(declarations.DataConfig, texts), build(entry_points.TuneConfig, texts)
     quieten()
-    from intents.tuning import study
+    from intents.tuning import tune
 
-    return study.tune(data, config, say=_say)
+    return tune.tune(data, config, say=_say)
 
 
 def _compare(texts: Mapping[str, str]) -> Any:
     config = build(entry_points.CompareConfig, texts)
     quieten()
-    from intents.comparison import command
+    from intents.tracking import compare
 
-    return command.compare_runs(config, say=_say)
+    return compare.compare_runs(config, say=_say)
 
 
 def _score(texts: Mapping[str, str]) -> Any:
     config = build(entry_points.ScoreConfig, texts)
-    from intents.bulk import command
+    from intents.serving.files import score
 
-    return command.score(config, say=_say)
+    return score.score(config, say=_say)
 
 
 def _ask(texts: Mapping[str, str]) -> None:
     config = build(entry_points.AskConfig, texts)
     quieten()
-    from intents import asking
+    from intents.tracking import ask
 
-    asking.ask(config, say=_say)
+    ask.ask(config, say=_say)
 
 
 def _reduce_embeddings(texts: Mapping[str, str]) -> Any:
     config = build(entry_points.ReductionConfig, texts)
     quieten()
-    from intents import embeddings
+    from intents.models.encoders import reduce_embeddings
 
-    return embeddings.reduced_table(
+    return reduce_embeddings.reduced_table(
         config.model_name, size=config.embedding_size, workspace=Path(config.workspace)
     )
 
@@ -205,9 +205,9 @@ def _reduce_embeddings(texts: Mapping[str, str]) -> Any:
 def _check_data(texts: Mapping[str, str]) -> Any:
     config, check = build(declarations.DataConfig, texts), build(entry_points.CheckConfig, texts)
     quieten()
-    from intents.diagnosis import command
+    from intents.diagnosis import check_data
 
-    return command.check(config, check, say=_say)
+    return check_data.check(config, check, say=_say)
 
 
 _COMMANDS: dict[str, Callable[[Mapping[str, str]], Any]] = {

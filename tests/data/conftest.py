@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from intents.config import DataConfig
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
+from intents.parameters.training import DataConfig
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from intents.data.corpus import CLEAN_FILE, LEDGER_FILE, SET_ASIDE_FILE, Corpus
 from intents.errors import DataError
-from tests.data.test_bad_inputs import JSONL, column
+from tests.data.formats.test_bad_inputs import JSONL, column
 
 Load = Callable[..., Corpus]
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from intents.config import DataConfig
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
 from intents.data.folds import fold_of
 from intents.data.splitting import TEST, TRAIN, VALIDATION
+from intents.parameters.training import DataConfig
 from tests.conftest import write_jsonl
 
 FOLDS = 5

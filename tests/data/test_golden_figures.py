@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from sklearn.model_selection import train_test_split
 
-from intents.config import DataConfig
 from intents.data import cleaning
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
 from intents.data.forms import normal_form
+from intents.parameters.training import DataConfig
 
 BLACKLIST = Path(__file__).parents[2] / "assets" / "blacklist.txt"
 

@@ -12,13 +12,16 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from intents import artifact, encoders, parameters
-from intents.artifact import Rejection
-from intents.encoders import Encoder
 from intents.errors import EncoderError
-from intents.hyperparams import FAMILIES, BertHyperparams, Hyperparams
-from intents.models import families
+from intents.models import directory, families
+from intents.models.directory import Rejection
+from intents.models.encoders import encoder as encoders
+from intents.models.encoders.encoder import Encoder
 from intents.models.network import Network, fold_temperature, predict, predict_gaussian, predict_logits
+from intents.parameters import declaration
+from intents.parameters.bert import BertHyperparams
+from intents.parameters.families import FAMILIES
+from intents.parameters.hyperparams import Hyperparams
 
 INTENTS = {"问候": 0, "还款": 1, "拒绝": 2}
 SHORT = "你好"
@@ -78,7 +81,7 @@ def settle(kind: Kind, tiny_bert: Path) -> Hyperparams:
     settings = {"max_length": str(MAX_LENGTH)} | kind.settings
     if settings.get("model_name") == PRETRAINED:
         settings["model_name"] = str(tiny_bert)
-    return parameters.build(FAMILIES[kind.family], settings)
+    return declaration.build(FAMILIES[kind.family], settings)
 
 
 def make(kind: Kind, tiny_bert: Path, workspace: Path = NOWHERE) -> Made:
@@ -188,7 +191,7 @@ def test_a_saved_network_reloads_through_the_auto_classes_with_identical_logits(
     rejection = Rejection(
         energy_threshold=-1.5, target="a test", unknown_intent="Unknown", fitted_temperature=1.0
     )
-    artifact.save(
+    directory.save(
         tmp_path,
         made.module,
         tokenizer=made.encoder.tokenizer,
@@ -201,8 +204,8 @@ def test_a_saved_network_reloads_through_the_auto_classes_with_identical_logits(
     reloaded = predict_logits(module, tokenizer, TEXTS[:40], max_length=MAX_LENGTH)
     assert np.array_equal(reloaded, made.logits(TEXTS[:40]))
     assert module.config.id2label == {0: "问候", 1: "还款", 2: "拒绝"}
-    artifact.seal(tmp_path)
-    loaded = artifact.load(tmp_path)
+    directory.seal(tmp_path)
+    loaded = directory.load(tmp_path)
     assert (loaded.intents, loaded.rejection, loaded.max_length) == (tuple(INTENTS), rejection, MAX_LENGTH)
 
 

@@ -18,10 +18,10 @@ from mlflow.tracking import MlflowClient
 
 from bench import publishers
 from bench.promoter import smoke_in_this_process
-from intents import artifact
+from intents.models import directory as model_directory
 from registry import commands, promote, record
-from registry.publishing import Check
-from registry.store import Store
+from registry.target import Store
+from registry.transaction import Check
 from tests.conftest import Logged, run_tracked
 
 SHOP = "shop"
@@ -171,7 +171,7 @@ def stored(made: Logged) -> Path:
 
 
 def manifest(directory: Path) -> bytes:
-    return (directory / artifact.MANIFEST).read_bytes()
+    return (directory / model_directory.MANIFEST).read_bytes()
 
 
 def production() -> str | None:

@@ -16,8 +16,8 @@ import pytest
 from bench import publishers
 from bench.filesystem import Operation, watched
 from bench.publishers import MISSING, TORN, version_in
-from registry import disk, publishing, upkeep
-from registry.store import Store
+from registry import disk, transaction, upkeep
+from registry.target import Store
 from tests.registry.conftest import age, assert_sound
 
 Toys = dict[int, Path]
@@ -159,7 +159,7 @@ def test_adopting_a_directory_killed_anywhere_loses_neither_it_nor_the_new_versi
     assert set(found) == ({1, 2} if can_exchange else {1, 2, MISSING})
     assert found.count(MISSING) == (0 if can_exchange else 1)
     for target in targets:
-        with publishing.writing(Store(target), wait=1):
+        with transaction.writing(Store(target), wait=1):
             assert version_in(target) in {1, 2}
         publishers.publish(target, toys[2], 2)
         assert version_in(target) == 2

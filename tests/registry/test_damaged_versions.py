@@ -18,7 +18,8 @@ from safetensors.torch import load_file, save_file
 
 from bench.promoter import smoke_in_this_process
 from bench.publishers import version_in
-from intents.artifact import (
+from intents.errors import IntentsError, PromotionError
+from intents.models.directory import (
     CONFIG,
     MANIFEST,
     MAPPING,
@@ -27,11 +28,10 @@ from intents.artifact import (
     TOKENIZER_CONFIG,
     WEIGHTS,
 )
-from intents.errors import IntentsError, PromotionError
-from registry import checks, publishing, record, smoke
-from registry.publishing import Candidate
+from registry import record, smoke, smoke_child, transaction
 from registry.record import Identity
-from registry.store import Store
+from registry.target import Store
+from registry.transaction import Candidate
 from tests.conftest import Logged
 from tests.registry.conftest import stored
 
@@ -189,8 +189,8 @@ def offer(prepared: Callable[..., Path]) -> tuple[Path, Callable[[Path], None]]:
             fetch=lambda folder: Path(shutil.move(directory, folder / "model")),
         )
         store = Store(target)
-        with publishing.queueing(store, wait=1), smoke_in_this_process() as check:
-            publishing.publish(store, candidate, checks={"smoke": check}, before_commit=lambda: None)
+        with transaction.queueing(store, wait=1), smoke_in_this_process() as check:
+            transaction.publish(store, candidate, checks={"smoke": check}, before_commit=lambda: None)
 
     return target, publish
 
@@ -235,8 +235,11 @@ def test_no_check_ever_sees_a_directory_that_holds_a_link(tmp_path: Path, toys: 
     (toys[1] / "manifest.json").symlink_to("/etc/hostname")
     candidate = Candidate(Identity("toy", "1", "run", "m-1"), "models:/m-1", 0, lambda _: toys[1])
     store, seen = Store(tmp_path / "models" / "intent_predictor"), []
-    with publishing.queueing(store, wait=1), pytest.raises(PromotionError, match=r"manifest\.json is a link"):
-        publishing.publish(
+    with (
+        transaction.queueing(store, wait=1),
+        pytest.raises(PromotionError, match=r"manifest\.json is a link"),
+    ):
+        transaction.publish(
             store, candidate, checks={"seen": lambda d: seen.append(d) or {}}, before_commit=list
         )
     assert seen == []
@@ -247,18 +250,18 @@ def test_at_least_thirty_are_tried():
 
 
 def test_the_child_process_finds_what_this_one_finds(copy: Path):
-    with checks.smoke() as check:
+    with smoke.smoke() as check:
         found = dict(check(copy))
-    here = smoke.judge(copy)
+    here = smoke_child.judge(copy)
     assert found["predictions"] == here["predictions"]
-    assert len(found["predictions"]) == len(smoke.UTTERANCES)
+    assert len(found["predictions"]) == len(smoke_child.UTTERANCES)
 
 
 def test_the_child_process_refuses_in_the_words_of_this_one(copy: Path):
     DAMAGES["a flipped bit in config.json"](copy)
-    with checks.smoke() as check, pytest.raises(PromotionError) as caught:
+    with smoke.smoke() as check, pytest.raises(PromotionError) as caught:
         check(copy)
-    assert str(caught.value) == smoke.judge(copy)["refused"]
+    assert str(caught.value) == smoke_child.judge(copy)["refused"]
 
 
 @pytest.mark.parametrize(
@@ -271,14 +274,14 @@ def test_a_child_process_that_dies_is_a_refusal(script: str, said: str, copy: Pa
         subprocess.Popen(["sh", "-c", script], stdin=pipe, stdout=pipe, stderr=pipe, text=True) as child,
         pytest.raises(PromotionError, match=f"the process that loaded the model ended with {said}"),
     ):
-        checks._verdict(child, copy)
+        smoke._verdict(child, copy)
 
 
-@pytest.mark.parametrize("event", smoke.FORBIDDEN_EVENTS)
+@pytest.mark.parametrize("event", smoke_child.FORBIDDEN_EVENTS)
 def test_the_child_process_reaches_no_network_unpickles_nothing_and_starts_nothing(event: str):
     with pytest.raises(PromotionError, match=f"would need {event}"):
-        smoke._forbid(event, ("argument",))
+        smoke_child._forbid(event, ("argument",))
 
 
 def test_other_events_are_none_of_its_business():
-    smoke._forbid("open", ("config.json",))
+    smoke_child._forbid("open", ("config.json",))

@@ -14,7 +14,7 @@ from bench import publishers
 from bench.filesystem import Operation, watched
 from bench.publishers import version_in
 from intents.errors import IntentsError
-from registry.store import Store
+from registry.target import Store
 from tests.registry.conftest import assert_sound
 
 ERRORS = ("ENOSPC", "EIO", "EROFS", "EACCES", "EMFILE")

@@ -19,9 +19,9 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from bench.publishers import version_in
-from intents import artifact
+from intents.models import directory as model_directory
 from registry import fetching, promote, record
-from registry.store import Store
+from registry.target import Store
 from tests.conftest import Logged
 from tests.registry.conftest import Promote, manifest, stored
 
@@ -48,7 +48,7 @@ class ArtifactStore:
                 handler, json.dumps({"files": self.files() if path.endswith("/model") else []}).encode()
             )
         name = url.path.rsplit("/", 1)[1]
-        if name == artifact.WEIGHTS and self.behaviour != "serves":
+        if name == model_directory.WEIGHTS and self.behaviour != "serves":
             self.was_asked.set()
             return self.misbehave(handler)
         return _send(handler, (self.directory / name).read_bytes())

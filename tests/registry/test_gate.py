@@ -12,11 +12,12 @@ import mlflow
 import pytest
 from mlflow.tracking import MlflowClient
 
-from intents import artifact, registering
-from intents.comparison import paired
-from intents.comparison.sides import Side
+from intents.evaluation.comparison import paired
+from intents.evaluation.comparison.sides import Side
+from intents.models import directory
+from intents.tracking import versions as registering
 from registry import gate, record
-from registry.store import Store
+from registry.target import Store
 from tests.conftest import Logged
 from tests.registry.conftest import Promote, stored
 
@@ -110,10 +111,10 @@ def test_intents_that_would_be_lost_are_named_and_asked_about(
     gated: Promote, monkeypatch: pytest.MonkeyPatch
 ):
     assert gated("--version", "1")[0] == 0
-    read: Callable[[Path], tuple[str, ...]] = artifact.read_intents
+    read: Callable[[Path], tuple[str, ...]] = directory.read_intents
     live = gated.target.resolve()
     monkeypatch.setattr(
-        artifact, "read_intents", lambda folder: (*read(folder), "退款") if folder == live else read(folder)
+        directory, "read_intents", lambda folder: (*read(folder), "退款") if folder == live else read(folder)
     )
     code, said = gated("--version", "2", *UNCLEAR, "--max_latency_ratio", "1000")
     assert code == 2
@@ -142,7 +143,7 @@ def test_a_directory_of_another_hand_is_judged_by_its_intents(
 ):
     """The first version takes the place of a model that something else put there."""
     shutil.copytree(stored(versions[0]), gated.target)
-    mapping = gated.target / artifact.MAPPING
+    mapping = gated.target / directory.MAPPING
     names = [*json.loads(mapping.read_text())["intent2id"], "退款"]
     mapping.write_text(json.dumps({"id2intent": {str(i): name for i, name in enumerate(names)}}))
     code, said = gated("--version", "1")

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from registry import lock, promote
-from registry.store import Store
+from intents.system import lock
+from registry import promote
+from registry.target import Store
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from registry import lock
+from intents.system import lock
 with lock.held(Path(sys.argv[1]), wait=0):
     print("held", flush=True)
     time.sleep(60)

@@ -15,8 +15,9 @@ from bench import publishers, scenes
 from bench.filesystem import Operation, PowerCut, empty, watched
 from bench.publishers import MISSING, version_in
 from intents.errors import PromotionError
-from registry import publishing, record, store
-from registry.store import Store
+from registry import record, transaction
+from registry import target as targets
+from registry.target import Store
 
 Toys = dict[int, Path]
 Work = Callable[[Path, Toys], object]
@@ -52,7 +53,7 @@ def put_a_directory_there(target: Path, toys: Toys) -> None:
 
 
 def release(target: Path, _: Toys) -> None:
-    with publishing.writing(Store(target), wait=1):
+    with transaction.writing(Store(target), wait=1):
         Store(target).release()
 
 
@@ -94,7 +95,7 @@ COMMANDS = {
         2,
         published=(1,),
         prepare=put_a_directory_there,
-        lost=lambda kept: [version_in(folder) for folder in kept.named(store.ADOPTED)] != [3],
+        lost=lambda kept: [version_in(folder) for folder in kept.named(targets.ADOPTED)] != [3],
     ),
     "recovery": Command(die_once_live_and_recover, 1, 2, published=(1,)),
 }

@@ -19,11 +19,12 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from transformers import AutoModelForSequenceClassification
 
-from intents import artifact, pyfunc
-from intents.entry_points import PromoteConfig
 from intents.errors import ArtifactError, PromotionError
-from registry import disk, publishing, record, source
-from registry.store import Store
+from intents.models import directory as model_directory
+from intents.parameters.commands import PromoteConfig
+from intents.serving import pyfunc
+from registry import disk, record, source, transaction
+from registry.target import Store
 from tests.conftest import Logged
 from tests.registry.conftest import SHOP, Promote, logged_model, manifest, production, stored
 
@@ -33,7 +34,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def damaged(versions: tuple[Logged, Logged]) -> Iterator[Path]:
     """Version 2 with one bit flipped in the store; mended afterwards."""
-    weights = stored(versions[1]) / artifact.WEIGHTS
+    weights = stored(versions[1]) / model_directory.WEIGHTS
     before = weights.read_bytes()
     weights.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
     yield weights
@@ -50,15 +51,15 @@ def test_a_version_that_is_named_is_published_whole_and_marked(run: Promote, ver
 
 def test_what_was_published_is_a_model_directory_still(run: Promote):
     run("--version", "1")
-    assert (run.target / artifact.PROMOTION).is_file()
-    artifact.verify(run.target)
+    assert (run.target / model_directory.PROMOTION).is_file()
+    model_directory.verify(run.target)
     (run.target / "vocab.txt").touch()
     with pytest.raises(ArtifactError, match=r"vocab\.txt is not in the manifest"):
-        artifact.verify(run.target)
+        model_directory.verify(run.target)
 
 
 def test_the_record_that_publishing_writes_is_the_one_that_no_manifest_names():
-    assert record.PROMOTION == artifact.PROMOTION
+    assert record.PROMOTION == model_directory.PROMOTION
 
 
 def test_the_target_is_a_link_that_still_holds_when_its_folder_is_moved(run: Promote, tmp_path: Path):
@@ -110,8 +111,8 @@ def test_a_directory_that_was_there_before_this_command_is_moved_to_the_backups(
 
 def test_a_live_version_that_was_damaged_since_is_published_again(run: Promote):
     run("--version", "1")
-    (run.target / artifact.SANITY_PREDICTIONS).chmod(0o644)
-    (run.target / artifact.SANITY_PREDICTIONS).write_text("changed by hand")
+    (run.target / model_directory.SANITY_PREDICTIONS).chmod(0o644)
+    (run.target / model_directory.SANITY_PREDICTIONS).write_text("changed by hand")
     code, said = run()
     assert (code, said.startswith("published")) == (0, True)
     record.check(run.target.resolve())
@@ -288,7 +289,7 @@ def test_a_version_that_is_still_being_made_is_refused():
 def test_a_link_in_the_store_is_refused_though_what_it_leads_to_is_the_file_itself(
     run: Promote, versions: tuple[Logged, Logged], tmp_path: Path
 ):
-    weights = stored(versions[1]) / artifact.WEIGHTS
+    weights = stored(versions[1]) / model_directory.WEIGHTS
     shutil.move(weights, tmp_path / "weights")
     weights.symlink_to(tmp_path / "weights")
     try:
@@ -579,7 +580,7 @@ def test_scripts_get_one_object_when_something_breaks_or_another_promotion_is_un
     code, printed, _ = run.apart("--version", "1", "--json")
     assert (code, json.loads(printed)["action"]) == (1, "failed")
     (tmp_path / "models").unlink()
-    with publishing.queueing(Store(run.target), wait=0):
+    with transaction.queueing(Store(run.target), wait=0):
         code, printed, _ = run.apart("--version", "1", "--wait", "0", "--json")
     assert (code, json.loads(printed)["action"]) == (75, "busy")
 

@@ -12,14 +12,14 @@ import pytest
 
 from bench import consuming
 from bench.promoter import smoke_in_this_process
-from intents.pyfunc import IntentModel
-from registry import commands, publishing, record, smoke
-from registry.publishing import Candidate
+from intents.serving.pyfunc import IntentModel
+from registry import commands, record, smoke_child, transaction
 from registry.record import Identity, Promotion
-from registry.store import Store
+from registry.target import Store
+from registry.transaction import Candidate
 from tests.conftest import Logged
 from tests.registry.conftest import Promote, stored
-from tests.test_training import train_textcnn
+from tests.training.test_stages import train_textcnn
 
 ROOT = Path(__file__).parents[2]
 PROMOTIONS = 100
@@ -34,8 +34,8 @@ def offer(target: Path, directory: Path, number: int) -> Promotion:
         size=0,
         fetch=lambda folder: Path(shutil.copytree(directory, folder / "model")),
     )
-    with publishing.queueing(Store(target), wait=1):
-        return publishing.publish(Store(target), candidate, checks={}, before_commit=lambda: None)
+    with transaction.queueing(Store(target), wait=1):
+        return transaction.publish(Store(target), candidate, checks={}, before_commit=lambda: None)
 
 
 def expected(directory: Path, text: str) -> tuple[str, float]:
@@ -100,11 +100,13 @@ def test_a_textcnn_is_published_and_whoever_publishes_it_is_told_what_its_reader
         size=0,
         fetch=lambda folder: Path(shutil.copytree(made.directory, folder / "model")),
     )
-    with publishing.queueing(target, wait=1), smoke_in_this_process() as check:
-        promotion = publishing.publish(target, candidate, checks={"smoke": check}, before_commit=lambda: None)
+    with transaction.queueing(target, wait=1), smoke_in_this_process() as check:
+        promotion = transaction.publish(
+            target, candidate, checks={"smoke": check}, before_commit=lambda: None
+        )
     said = commands.published(target, promotion).as_text()
     assert "whoever reads it must `import intents` first" in said
-    assert smoke.judge(made.directory)["needs_import_intents"]
+    assert smoke_child.judge(made.directory)["needs_import_intents"]
 
 
 def test_a_bert_is_published_without_that_sentence(run: Promote):

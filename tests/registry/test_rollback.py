@@ -18,10 +18,11 @@ from mlflow.tracking import MlflowClient
 from bench import publishers
 from bench.publishers import version_in
 from intents.errors import PromotionError
-from registry import lock, promote, publishing, record, upkeep
-from registry.publishing import Candidate
+from intents.system import lock
+from registry import promote, record, transaction, upkeep
 from registry.record import Identity
-from registry.store import Store
+from registry.target import Store
+from registry.transaction import Candidate
 from tests.conftest import Logged
 from tests.registry.conftest import SHOP, Promote, age, assert_sound, manifest, production, stored
 
@@ -323,8 +324,8 @@ def publish_meanwhile(target: Path, source: Path, number: int, meanwhile: Callab
         return Path(shutil.copytree(source, folder / "model"))
 
     candidate = Candidate(Identity("toy", str(number), f"run{number}", f"m-{number}"), "models:/m", 0, fetch)
-    with publishing.queueing(Store(target), wait=1):
-        publishing.publish(Store(target), candidate, checks={}, before_commit=lambda: None)
+    with transaction.queueing(Store(target), wait=1):
+        transaction.publish(Store(target), candidate, checks={}, before_commit=lambda: None)
 
 
 def test_a_rollback_during_a_download_takes_place_and_what_was_fetched_is_not_published_over_it(
@@ -353,8 +354,8 @@ def test_what_a_dead_publisher_fetched_is_removed_by_a_rollback(toys: dict[int, 
 
 def test_one_publisher_waits_for_another_but_not_the_one_who_rolls_back(prepared: Prepare, say: Say):
     target = prepared(1, 2)
-    with publishing.queueing(Store(target), wait=1):
-        again = publishing.queueing(Store(target), wait=0)
+    with transaction.queueing(Store(target), wait=1):
+        again = transaction.queueing(Store(target), wait=0)
         with pytest.raises(lock.BusyError, match=r"\.publishing has been held for"):
             again.__enter__()
         assert say(target, "--rollback", "--wait", "0")[0] == 0
@@ -369,9 +370,9 @@ def test_the_history_says_that_a_version_was_forced_and_why(
     candidate = Candidate(
         Identity("toy", "2", "run2", "m-2"), "models:/m", 0, lambda f: Path(shutil.copytree(toys[2], f / "m"))
     )
-    with publishing.queueing(Store(target), wait=1):
+    with transaction.queueing(Store(target), wait=1):
         checks = {"gate": lambda _: found["gate"]}
-        publishing.publish(Store(target), candidate, checks=checks, before_commit=lambda: None)
+        transaction.publish(Store(target), candidate, checks=checks, before_commit=lambda: None)
     first, second = say(target, "--history")[1].splitlines()
     assert "because" not in first
     assert second.endswith("; published though the gate refused it, because: the boss said so")

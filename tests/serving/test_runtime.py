@@ -8,14 +8,14 @@ import pytest
 import torch
 from transformers.utils.logging import warning_once
 
-from intents import artifact
-from intents.artifact import Artifact
+from intents.models import directory
+from intents.models.directory import Artifact
 from intents.models.network import predict_logits
 from intents.serving import runtime
 from intents.serving.runtime import Runtime
 from tests.conftest import Trained
-from tests.test_pyfunc import UTTERANCES
-from tests.test_training import train_textcnn
+from tests.serving.test_pyfunc import UTTERANCES
+from tests.training.test_stages import train_textcnn
 
 ODD = ["😀", "مرحبا", "e" + "\u0301" * 200, "龘龘龘", "a\u2028b", "。", "\u0301", "好" * 5_000, "[CLS] [PAD]"]
 
@@ -30,7 +30,7 @@ def loaded(
         "char": lambda: request.getfixturevalue("train_tiny")(model_name="char", epochs="1"),
         "textcnn": lambda: train_textcnn(tiny_settings, tmp_path_factory.mktemp("textcnn"))[0],
     }
-    return artifact.load(make[request.param]().directory)
+    return directory.load(make[request.param]().directory)
 
 
 def logits(model: Runtime, texts: list[str]) -> Any:

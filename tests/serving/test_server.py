@@ -23,7 +23,7 @@ import pytest
 from bench import load, mutations
 from bench.load import Client, Reply
 from tests.serving.conftest import MOST_ROWS
-from tests.test_pyfunc import UTTERANCES
+from tests.serving.test_pyfunc import UTTERANCES
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")

@@ -21,7 +21,7 @@ from optuna.trial import TrialState
 from intents.errors import TuningError
 from intents.tuning import storage, trials
 from tests.conftest import start_command
-from tests.tuning.test_study import FIXED, LONG
+from tests.tuning.test_tune import FIXED, LONG
 
 pytestmark = pytest.mark.services
 STUDY = "shared"

@@ -6,7 +6,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from intents import liveness
+from intents.system import liveness
 from intents.tuning import trials
 
 DEAD = liveness.tags() | {liveness.PID_TAG: "999999999"}

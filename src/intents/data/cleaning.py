@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from intents.config import AUTO, BUNDLED_BLACKLIST, NONE
 from intents.data.forms import name_form
-from intents.data.reading import RAW_CORPORA
+from intents.data.sources import RAW_CORPORA
 from intents.errors import DataError
+from intents.parameters.training import AUTO, BUNDLED_BLACKLIST, NONE
 
 BLACKLISTED = "intent is blacklisted"
 RARE = "intent has too few rows"

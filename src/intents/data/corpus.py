@@ -11,14 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from intents.config import NONE, DataConfig
-from intents.data import cleaning, corrections, findings, out_of_scope, reading, splitting
+from intents.data import cleaning, corrections, out_of_scope, sources, splitting
+from intents.data import notes as findings
 from intents.data.corrections import Corrected, Correction
 from intents.data.forms import normal_form
 from intents.data.problems import quoted
-from intents.data.reading import RawCorpus
+from intents.data.sources import RawCorpus
 from intents.data.splitting import TEST, TRAIN, VALIDATION
 from intents.errors import DataError
+from intents.parameters.training import NONE, DataConfig
 
 CLEAN_FILE = "clean_wechat_intents.parquet"
 LEDGER_FILE = "cleaning_ledger.parquet"
@@ -89,7 +90,7 @@ def load(config: DataConfig, *, selects_on_test: bool = False) -> Corpus:
 
     With `selects_on_test` no validation part is carved: the caller uses the test part in its place, and says so.
     """
-    read = reading.read(config)
+    read = sources.read(config)
     corrected = corrections.correct(read, config.corrections)
     raw = corrected.raw
     blacklist = cleaning.Blacklist(NONE)
@@ -159,11 +160,11 @@ def _given_parts(
     raw: RawCorpus, rows: pd.DataFrame, config: DataConfig, *, validation_size: float
 ) -> "pd.Series[str]":
     """Each row's own part; validation is carved from train (by hash) where none is given."""
-    parts = rows["split"].map(reading.PARTS)
+    parts = rows["split"].map(sources.PARTS)
     if parts.isna().any():
         raise DataError(
             f"split=given, but {int(parts.isna().sum()):,} of {len(rows):,} rows name no part: "
-            f"{_examples(raw, rows[parts.isna()], 'split')}. Expected one of {', '.join(reading.PARTS)}. "
+            f"{_examples(raw, rows[parts.isna()], 'split')}. Expected one of {', '.join(sources.PARTS)}. "
             "Name a part in every row, or use split=grouped."
         )
     if validation_size and not (parts == VALIDATION).any():

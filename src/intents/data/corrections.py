@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from intents import spreadsheets
-from intents.data.lines import named
+from intents.data.formats import spreadsheets
+from intents.data.formats.lines import named
+from intents.data.formats.records import csv_records
 from intents.data.problems import Problems, Rejected, quoted
-from intents.data.reading import OUT_OF_SCOPE_COLUMNS, PARTS, RawCorpus
-from intents.data.records import csv_records
+from intents.data.sources import OUT_OF_SCOPE_COLUMNS, PARTS, RawCorpus
 
 KEEP, DROP, RELABEL = "keep", "drop", "relabel"
 ACTIONS = (KEEP, DROP, RELABEL)

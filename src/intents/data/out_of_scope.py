@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from intents.config import DataConfig
-from intents.data import cleaning, duplicates, findings, splitting
+from intents.data import cleaning, duplicates, splitting
+from intents.data import notes as findings
 from intents.data.cleaning import CleanCorpus
 from intents.data.forms import normal_form
 from intents.data.splitting import TRAIN
+from intents.parameters.training import DataConfig
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from intents import baseline
 from intents.data.corpus import Corpus
 from intents.data.problems import quoted
 from intents.data.splitting import TEST
 from intents.diagnosis import confusions, lookalikes, repeats, unspelled
 from intents.diagnosis.finding import Evidence, Finding, evidence, label_ids, plain
+from intents.evaluation import baseline
 
 FOLDS, SEED = 5, 0
 EXAMPLES = 3

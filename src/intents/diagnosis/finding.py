@@ -13,7 +13,7 @@ from intents.data.corrections import DROP
 from intents.data.forms import normal_form
 from intents.data.problems import quoted
 from intents.data.splitting import TEST
-from intents.scoring import Floats, Integers
+from intents.models.energy import Floats, Integers
 
 COLUMNS = ["text", "label", "suggested", "reason", "confidence", "dataset", "line", "part"]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from intents.data.findings import lookalike_groups, spelled
+from intents.data.notes import lookalike_groups, spelled
 from intents.diagnosis.finding import Evidence, Finding, shown_rows
 
 LOOKALIKES = "lookalike_names"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from intents import spreadsheets
 from intents.data import corrections
 from intents.data.corrections import Correction
+from intents.data.formats import spreadsheets
 from intents.data.problems import Problems
 from intents.diagnosis.confusions import LABEL_ERRORS
 from intents.diagnosis.finding import Finding

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from intents import spelling
 from intents.data.splitting import TEST
+from intents.diagnosis import spelling
 from intents.diagnosis.finding import Evidence, Finding, shown_rows
 
 UNKNOWN = "unknown_tokens"

@@ -10,10 +10,10 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForSequenceClassification
 from transformers.utils import logging as transformers_logging
 
-from intents.encoders import Encoder
 from intents.errors import EncoderError
-from intents.hyperparams import BertHyperparams
+from intents.models.encoders.encoder import Encoder
 from intents.models.network import Network, label_names
+from intents.parameters.bert import BertHyperparams
 
 # The default encoder, chosen by measurement (docs/encoders.md): two layers that see two characters to each side, as
 # an n-gram model does, then one that sees the whole utterance; the mean of its tokens is classified.

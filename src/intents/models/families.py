@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from intents.encoders import Encoder
-from intents.hyperparams import Hyperparams
-from intents.models import bert, textcnn
+from intents.models import bert
+from intents.models.encoders.encoder import Encoder
 from intents.models.network import Network
+from intents.models.textcnn import build as textcnn
+from intents.parameters.hyperparams import Hyperparams
 
 FAMILIES: dict[str, Callable[[Any, dict[str, int], Encoder], Network]] = {
     "bert": bert.build,

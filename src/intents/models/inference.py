@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from intents.models.textcnn_config import TextCNNConfig
-from intents.models.textcnn_tables import tabulated
+from intents.models.textcnn.config import TextCNNConfig
+from intents.models.textcnn.tables import tabulated
 
 FASTER: Mapping[str, Callable[[Any], Any]] = {TextCNNConfig.model_type: tabulated}
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from intents.scoring import Floats
+from intents.models.energy import Floats
 
 
 @dataclass(frozen=True)

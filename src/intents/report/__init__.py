@@ -1,1 +1,1 @@
-"""The pictures of a trained classifier, drawn from plain arrays into PNG files."""
+"""What a person looks at: pictures, pages, the card, the finished model directory."""

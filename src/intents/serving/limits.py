@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from intents.answers import MOST_CHARACTERS
 from intents.errors import ConfigError
+from intents.serving.answers import MOST_CHARACTERS
 
 
 def _limit(variable: str, default: int) -> Any:

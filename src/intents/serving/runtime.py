@@ -10,10 +10,10 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from intents.artifact import Artifact
+from intents.models.directory import Artifact
+from intents.models.energy import Floats
 from intents.models.inference import for_inference
-from intents.quiet import silent
-from intents.scoring import Floats
+from intents.system.console import silent
 
 SHORT, LIKE_LENGTH = 8, 2
 """Rows share a forward pass while the longest has at most twice the tokens of the shortest, or of a short row."""

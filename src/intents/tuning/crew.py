@@ -12,8 +12,9 @@ from multiprocessing.process import BaseProcess
 
 import optuna
 
-from intents import liveness, processes, runs
 from intents.errors import TuningError
+from intents.system import liveness, processes
+from intents.tracking import runs
 from intents.tuning import trials, worker
 from intents.tuning.worker import Job
 

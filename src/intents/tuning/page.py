@@ -14,9 +14,9 @@ from optuna import visualization
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState
 
-from intents import spreadsheets
+from intents.data.formats import spreadsheets
+from intents.tracking.tags import COMPLETE, FAILED, PRUNED
 from intents.tuning import trials
-from intents.tuning.names import COMPLETE, FAILED, PRUNED
 
 PAGE, TABLE, BEST = "tuning.html", "trials.csv", "best_params.json"
 WORDS = {TrialState.COMPLETE: COMPLETE, TrialState.PRUNED: PRUNED, TrialState.FAIL: FAILED}

@@ -18,7 +18,7 @@ from optuna.study import StudyDirection
 from sqlalchemy.exc import SQLAlchemyError
 
 from intents.errors import TuningError
-from intents.redaction import without_secrets
+from intents.system.redaction import without_secrets
 from intents.tuning import trials
 
 IDENTITY = "identity"

@@ -7,7 +7,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from intents import liveness
+from intents.system import liveness
 
 OWNER, RUN, RETRIES, RETRY_OF, CUT_OFF = "owner", "run_id", "retries", "retry_of", "cut_off"
 """Attributes of a trial: its process, its MLflow run, how often it was begun anew, of which trial it is a repetition,

@@ -19,17 +19,15 @@ import numpy as np
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 
-from intents import interrupts, liveness, runs, stores, training
-from intents.config import TrainConfig
 from intents.data.corpus import Corpus
-from intents.entry_points import TuneConfig
 from intents.errors import IntentsError
-from intents.hyperparams.space import Between, Range
-from intents.progress import Callbacks
-from intents.quiet import quieten
-from intents.training import Prepared
-from intents.tuning import storage, trials
-from intents.tuning.names import (
+from intents.parameters.commands import TuneConfig
+from intents.parameters.space import Between, Range
+from intents.parameters.training import TrainConfig
+from intents.system import liveness, signals
+from intents.system.console import quieten
+from intents.tracking import runs, store
+from intents.tracking.tags import (
     COMPLETE,
     EPOCHS,
     FAILED,
@@ -42,6 +40,10 @@ from intents.tuning.names import (
     TUNED_TAG,
     VALUE,
 )
+from intents.training import stages
+from intents.training.callbacks import Callbacks
+from intents.training.stages import Prepared
+from intents.tuning import storage, trials
 
 LONGEST_FAILURE = 500
 
@@ -82,8 +84,8 @@ def work(parent: Connection, number: int) -> None:
     )  # no trial keeps an epoch's weights
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        with interrupts.stop_the_run():
-            stores.connect()
+        with signals.stop_the_run():
+            store.connect()
             mlflow.set_experiment(experiment_id=job.experiment_id)
             _train_trials(job, number)
     except KeyboardInterrupt:
@@ -118,7 +120,7 @@ def _train_trials(job: Job, number: int) -> None:
     study.sampler = storage.sampler(job.config.sampler, seed)
     while trials.unclaimed(study, job.config.n_trials) > 0 and time.time() < job.deadline:
         # A signal takes effect in the training, and not between two writes of the study.
-        with interrupts.whole(), contextlib.suppress(UpdateFinishedTrialError):  # taken for dead meanwhile
+        with signals.whole(), contextlib.suppress(UpdateFinishedTrialError):  # taken for dead meanwhile
             study.optimize(lambda trial: _value(trial, job), n_trials=1, catch=(Exception,))
 
 
@@ -132,8 +134,8 @@ def _value(trial: optuna.Trial, job: Job) -> float:
     try:
         name = f"trial {trial.number}"
         tags = _tags(job, trial.number)
-        with interrupts.heeded(), runs.of_trial(config, parent=job.parent_run, name=name, tags=tags):
-            with interrupts.whole():
+        with signals.heeded(), runs.of_trial(config, parent=job.parent_run, name=name, tags=tags):
+            with signals.whole():
                 trial.set_user_attr(trials.RUN, mlflow.active_run().info.run_id)
             value = _trained(trial, config, job)
     except KeyboardInterrupt:
@@ -162,7 +164,7 @@ def _trained(trial: optuna.Trial, config: TrainConfig, job: Job) -> float | None
     report = _Report(trial, metric=job.config.metric, last_epoch=config.hyperparams.epochs)
     began = time.perf_counter()
     try:
-        made = training.fitted(
+        made = stages.fitted(
             config,
             job.corpus,
             checkpoints=None,
@@ -196,7 +198,7 @@ class _Report:
     def __call__(self, epoch: int, metrics: Mapping[str, float]) -> None:
         began = time.perf_counter()
         self.values[epoch] = metrics[self.metric]
-        with interrupts.whole():
+        with signals.whole():
             mlflow.log_metrics(dict(metrics), step=epoch)
             self.trial.report(metrics[self.metric], epoch)
             is_hopeless = epoch < self.last_epoch and self.trial.should_prune()
@@ -206,7 +208,7 @@ class _Report:
 
 
 def _log_end(state: str, metrics: Mapping[str, float]) -> None:
-    with interrupts.whole():
+    with signals.whole():
         mlflow.log_metrics(dict(metrics))
         mlflow.set_tag(STATE_TAG, state)
 

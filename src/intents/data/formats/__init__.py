@@ -1,0 +1,1 @@
+"""One module a file format, and which one a file's name asks for."""

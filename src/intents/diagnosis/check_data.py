@@ -1,0 +1,35 @@
+"""check_data: a corpus' account and findings, and the file of rows to look at."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from intents.data import corpus as corpora
+from intents.diagnosis import examination, sheet, spelling
+from intents.parameters.commands import CheckConfig
+from intents.parameters.training import DataConfig
+
+
+def check(data: DataConfig, config: CheckConfig, *, say: Callable[[str], None]) -> str:
+    """What is to be printed last; before it `say` hears what takes no time, and how far the rest has come.
+
+    Raises IntentsError.
+    """
+    corpus = corpora.load(data)
+    file = Path(config.findings)
+    if config.findings:
+        sheet.check_replaceable(file, corpus.corrections)
+    tokenizer = spelling.tokenizer_for(corpus, config.model_name, max_length=config.max_length)
+    say(corpus.description())
+    spelled = spelling.account(corpus, tokenizer, model_name=config.model_name, max_length=config.max_length)
+    say("\n".join(spelled))
+    known = examination.examined(corpus, say=say)
+    found = examination.ranked(known, tokenizer=tokenizer)
+    lines = examination.described(found, known)
+    if config.findings:
+        table = sheet.sheet(found, corpus.corrections)
+        sheet.write(table, file)
+        lines.append(
+            f"{file}: {len(table) - len(corpus.corrections):,} rows to look at; fill in action (keep, drop or relabel "
+            f"with a new_label), then pass -P corrections={file}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,258 @@
+"""May one model take the place of another? One judgement, said alike when a training ends and at registry.promote.
+
+Whatever stands against it is a `Reason` with a code. What is *worse* is refused. What a person may decide otherwise
+(these rows can't tell; intents are given up; another model, corpus or family; a reader that needs more) is asked for
+by its code (`commands.ACCEPTABLE`). Pure; knows no MLflow.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from intents.evaluation.baseline import LINEAR_MODEL
+from intents.evaluation.comparison.paired import BETTER, LEAST_ROWS, Change, Comparison
+from intents.parameters.commands import (
+    LOST_INTENTS,
+    OTHER_CORPUS,
+    OTHER_FAMILY,
+    OTHER_MODEL,
+    READER_IMPORTS_INTENTS,
+    UNCLEAR,
+    PromoteConfig,
+)
+
+WORSE, CANT_TELL, AS_GOOD = "worse", "can't tell", "as good"
+MORE_ROWS = (
+    "to know more: train both with folds=5, and all rows of the corpus are compared, not only the test part"
+)
+WEIGHTED_F1 = "weighted F1"
+POINTS = 100
+NAMED_INTENTS = 5
+SHARED_ROWS = 0.5
+"""Two corpora that share less of the smaller one's training rows are different ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """What is known of a model beside its answers; "" or None where it is not known.
+
+    `registered`: the registered model's name. `seen`: fingerprints of its training rows. `metrics`: its run's.
+    """
+
+    name: str
+    intents: tuple[str, ...]
+    registered: str = ""
+    family: str = ""
+    corpus: str = ""
+    seen: frozenset[int] | None = None
+    needs_import: bool = False
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Something against the candidate; `code` is WORSE, or what a person may accept it by."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What stands against the candidate, and in one line how it compares.
+
+    `is_better`: by more than chance. `is_pooled`: answers to all rows of the corpus, out-of-fold, were compared too.
+    """
+
+    reasons: tuple[Reason, ...]
+    compared: str
+    is_better: bool = False
+    is_pooled: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """Worse, can't tell, better, or as good: no worse than is tolerated."""
+        codes = {reason.code for reason in self.reasons}
+        if WORSE in codes:
+            return WORSE
+        if UNCLEAR in codes:
+            return CANT_TELL
+        return BETTER if self.is_better else AS_GOOD
+
+    @property
+    def line(self) -> str:
+        """The verdict, and what it rests on."""
+        return f"{self.verdict}: {self.compared}"
+
+    def against(self, accepted: tuple[str, ...]) -> tuple[Reason, ...]:
+        """The reasons that nobody has accepted."""
+        return tuple(reason for reason in self.reasons if reason.code not in accepted)
+
+    @property
+    def hint(self) -> str:
+        """How more could be known, where the rows can't tell; "" where there is no such way."""
+        return MORE_ROWS if self.verdict == CANT_TELL and not self.is_pooled else ""
+
+    @property
+    def accept(self) -> tuple[str, ...]:
+        """The codes that would have to be accepted, where nothing is worse."""
+        return tuple(dict.fromkeys(reason.code for reason in self.reasons if reason.code != WORSE))
+
+
+def judge(
+    before: Described,
+    after: Described,
+    found: Comparison | str,
+    *,
+    pooled: Comparison | None,
+    config: PromoteConfig,
+) -> Judgement:
+    """What stands against `after` in the place of `before`.
+
+    `found` compares them on the candidate's test rows, or says why that can't be done; `pooled` on all rows of the
+    corpus, each answered by a model of the same recipe that was not trained on it.
+    """
+    reasons = [*_differences(before, after), *beside_baseline(after.metrics)]
+    if isinstance(found, str):
+        return Judgement((*reasons, Reason(UNCLEAR, f"it can't be compared: {found}")), "not compared")
+    reasons += _answers(found, pooled, config)
+    decisive = found.changes["f1_weighted"]
+    compared = f"weighted F1 {_points(decisive)} on {found.rows:,} test rows"
+    if pooled is not None:
+        compared += f", {_points(pooled.changes['f1_weighted'])} on {pooled.rows:,} rows out-of-fold"
+    return Judgement(tuple(reasons), compared, found.verdict == BETTER, pooled is not None)
+
+
+def unmeasured(before: Described, after: Described, *, why: str) -> Judgement:
+    """What stands against `after` where `before` can't be asked anything: what the two are, not what they answer."""
+    return Judgement((*_differences(before, after), *beside_baseline(after.metrics)), why)
+
+
+def rows_needed(change: Change, *, rows: int, tolerated: float) -> int | None:
+    """The test rows that would tell a change as small as `tolerated` (below 0) of two models that are equally good.
+
+    An interval's half-width falls with the square root of the rows. None where nothing is tolerated.
+    """
+    half = (change.high - change.low) / 2
+    return math.ceil(rows * (half / tolerated) ** 2) if tolerated < 0 else None
+
+
+def _differences(before: Described, after: Described) -> Iterator[Reason]:
+    """What whoever reads the published model would find changed, whatever the two answer."""
+    lost = sorted(set(before.intents) - set(after.intents))
+    if lost:
+        yield Reason(
+            LOST_INTENTS,
+            f"{len(lost)} of the {len(before.intents)} intents that {before.name} knows are missing: {_listed(lost)} "
+            "(too few rows, blacklisted, or another corpus: the run's data/cleaning_ledger.csv says)",
+        )
+    if before.registered and after.registered and before.registered != after.registered:
+        yield Reason(OTHER_MODEL, f"{before.registered!r} is published there, this is {after.registered!r}")
+    if _is_another_corpus(before, after):
+        named = f"{before.corpus or 'another'} -> {after.corpus or 'this one'}"
+        yield Reason(OTHER_CORPUS, f"it was trained on another corpus ({named}), with few rows in common")
+    if before.family and after.family and before.family != after.family:
+        yield Reason(OTHER_FAMILY, f"it is of another family ({before.family} -> {after.family})")
+    if after.needs_import and not before.needs_import:
+        yield Reason(
+            READER_IMPORTS_INTENTS,
+            "whoever reads it must `import intents` first; plain transformers reads what is published now",
+        )
+
+
+def _is_another_corpus(before: Described, after: Described) -> bool:
+    if before.seen and after.seen:
+        smaller = min(len(before.seen), len(after.seen))
+        return len(before.seen & after.seen) < SHARED_ROWS * smaller
+    return bool(before.corpus and after.corpus) and before.corpus != after.corpus
+
+
+def beside_baseline(metrics: Mapping[str, float]) -> Iterator[Reason]:
+    """That the candidate is below the linear model by more than chance, or that its test rows can't tell."""
+    if "baseline_f1_weighted" not in metrics:
+        return
+    ours, theirs = metrics["test_f1_weighted"], metrics["baseline_f1_weighted"]
+    if ours <= theirs:
+        is_certain = metrics.get("test_f1_weighted_ci_high", ours) < theirs
+        code, word = (WORSE, "is below") if is_certain else (UNCLEAR, "is not told from")
+        yield Reason(code, f"weighted F1 {ours:.4f} {word} {LINEAR_MODEL} ({theirs:.4f})")
+
+
+def _answers(found: Comparison, pooled: Comparison | None, config: PromoteConfig) -> Iterator[Reason]:
+    """What the answers of both to the same rows say against the candidate."""
+    most = pooled or found
+    if most.rows < LEAST_ROWS:
+        yield Reason(UNCLEAR, f"{most.rows} rows can't tell: at least {LEAST_ROWS} in-scope rows are needed")
+    else:
+        yield from _f1(found, pooled, config)
+    auroc = found.changes.get("auroc")
+    if auroc is not None and auroc.low < config.min_auroc_change:
+        yield _may_have_fallen(
+            "AUROC",
+            auroc,
+            tolerated=config.min_auroc_change,
+            rows=found.out_of_scope_rows,
+            kind="out-of-scope ",
+        )
+    yield from _calibration(found, pooled, config)
+    ratio = found.latency_ratio
+    if ratio is not None and ratio > config.max_latency_ratio:
+        tolerated = f"tolerated are {config.max_latency_ratio:.2f}"
+        yield Reason(WORSE, f"an utterance takes {ratio:.2f} times as long, {tolerated}")
+    yield from _intents(found)
+
+
+def _f1(found: Comparison, pooled: Comparison | None, config: PromoteConfig) -> Iterator[Reason]:
+    """Lost weighted F1: told by either; where the test rows can't tell, by the pooled ones, which are more."""
+    told = [each for each in (found, pooled) if each is not None]
+    failing = [each for each in told if each.changes["f1_weighted"].low < config.min_f1_change]
+    worse = [each for each in failing if each.changes["f1_weighted"].high < 0]
+    decisive = worse[:1] or [each for each in failing if each is told[-1]]
+    for each in decisive:
+        change = each.changes["f1_weighted"]
+        yield _may_have_fallen(WEIGHTED_F1, change, tolerated=config.min_f1_change, rows=each.rows)
+
+
+def _calibration(found: Comparison, pooled: Comparison | None, config: PromoteConfig) -> Iterator[Reason]:
+    """A risen calibration error, told as lost weighted F1 is. Its estimate counts: its interval is too wide."""
+    told = [each.changes["ece"] for each in (found, pooled) if each is not None]
+    risen = [change for change in told if change.change > config.max_ece_change]
+    worse = [change for change in risen if change.low > 0]
+    for change in worse[:1] or [each for each in risen if each is told[-1]]:
+        code, word = (WORSE, "has changed") if worse else (UNCLEAR, "may have changed")
+        bound = f"tolerated are {config.max_ece_change:+.4f}"
+        yield Reason(code, f"the calibration error {word} by {change.change:+.4f}, {bound}")
+
+
+def _may_have_fallen(word: str, change: Change, *, tolerated: float, rows: int, kind: str = "") -> Reason:
+    """A metric whose interval reaches below what is tolerated, on so many test rows of that kind."""
+    factor, digits, unit = (POINTS, 2, " points") if word == WEIGHTED_F1 else (1, 4, "")
+    low, high, bound = (f"{value * factor:+.{digits}f}" for value in (change.low, change.high, tolerated))
+    if change.high < 0:
+        return Reason(WORSE, f"{word} has changed by {low} to {high}{unit}, tolerated are {bound}")
+    needed = rows_needed(change, rows=rows, tolerated=tolerated)
+    would = f"; about {needed:,} would, if both are equally good" if needed else ""
+    changed = f"{word} may have changed by {low} to {high}{unit}, tolerated are {bound}"
+    return Reason(UNCLEAR, f"{rows:,} {kind}rows can't tell: {changed}{would}")
+
+
+def _intents(found: Comparison) -> Iterator[Reason]:
+    lost = found.changed_intents
+    lost = lost[lost[["f1_change", "recall_change"]].min(axis=1) < 0]
+    if lost.empty:
+        return
+    named = ", ".join(
+        f"{intent} (F1 {row['reference_f1']:.2f} -> {row['candidate_f1']:.2f})"
+        for intent, row in lost.head(NAMED_INTENTS).iterrows()
+    )
+    yield Reason(WORSE, f"{len(lost)} intent(s) got worse by more than chance: {named}")
+
+
+def _points(change: Change) -> str:
+    values = (value * POINTS for value in (change.change, change.low, change.high))
+    return "{:+.2f} points [{:+.2f}, {:+.2f}]".format(*values)
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED_INTENTS} more" if len(names) > NAMED_INTENTS else ""
+    return ", ".join(names[:NAMED_INTENTS]) + more

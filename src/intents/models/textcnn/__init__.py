@@ -1,0 +1,1 @@
+"""The TextCNN family: its configuration, its network, its tables."""

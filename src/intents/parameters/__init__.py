@@ -1,0 +1,1 @@
+"""Every parameter of every command, one file a command, and MLproject made from them."""

@@ -1,0 +1,48 @@
+"""The hyperparameters of the family `bert`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from intents.parameters.hyperparams import NOTEBOOK_LOOP, Hyperparams
+from intents.parameters.space import Between, OneOf, Range
+
+
+@dataclass(frozen=True, kw_only=True)
+class BertHyperparams(Hyperparams):
+    """A transformer encoder with a classification head."""
+
+    FAMILY: ClassVar[str] = "bert"
+    ENTRY_POINT: ClassVar[str] = "train_bert"
+    RECIPES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        # The fine-tune this project began as, to the letter; it chose its epoch on the test part.
+        "notebook": {
+            **NOTEBOOK_LOOP,
+            "split": "stratified",
+            "model_name": "hfl/chinese-bert-wwm-ext",
+            "max_length": 128,
+            "batch_size": 16,
+            "evaluation_batch_size": 32,
+            "epochs": 4,
+            "learning_rate": 2e-5,
+            "weight_decay": 0.01,
+        },
+    }
+    SEARCH_SPACE: ClassVar[Mapping[str, Range]] = {
+        "learning_rate": Between(1e-5, 3e-4, is_log=True),
+        "new_weights_factor": OneOf((1.0, 3.0, 10.0, 30.0)),
+        "batch_size": OneOf((16, 32, 64, 128)),
+        "warmup_ratio": Between(0.0, 0.3),
+        "weight_decay": Between(1e-3, 0.3, is_log=True),
+        "label_smoothing": Between(0.0, 0.2),
+    }
+
+    model_name: str = "char"
+    max_length: int = 128
+    batch_size: int = 64
+    epochs: int = 20
+    min_steps: int = 400
+    learning_rate: float = 5e-5
+    new_weights_factor: float = 10.0
+    special_tokens: bool = True
+    energy_weight: float = 0.0

@@ -1,0 +1,135 @@
+"""The hyperparameters that every family has: declared once, typed, with default and meaning."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from intents.parameters.declaration import require
+from intents.parameters.space import Range
+
+ThresholdRule = Literal["acceptance", "best_f1", "fixed"]
+NOTEBOOK_LOOP: Mapping[str, Any] = {
+    "min_steps": 0,
+    "new_weights_factor": 1.0,
+    "warmup_ratio": 0.0,
+    "label_smoothing": 0.0,
+    "selection": "best",
+    "patience": 0,
+    "padding": "max_length",
+    "batching": "random",
+    "precision": "float32",
+    "extend_vocabulary": "never",
+}
+"""What both source notebooks did, by leaving everything else out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hyperparams:
+    """What every family's training takes. A family sets its own defaults, and may add fields."""
+
+    FAMILY: ClassVar[str]
+    ENTRY_POINT: ClassVar[str]
+    RECIPES: ClassVar[Mapping[str, Mapping[str, Any]]]
+    SEARCH_SPACE: ClassVar[Mapping[str, Range]]
+
+    recipe: Literal["default", "notebook"] = "default"
+    """`notebook` trains as the source notebook did, split included, wherever a parameter has its default value."""
+    model_name: str
+    """Encoder: char (small, from scratch), minilm, a local path, or a hub id such as hfl/chinese-bert-wwm-ext."""
+    max_length: int
+    """Longest utterance, in tokens; the rest is cut off."""
+    batch_size: int
+    """Utterances a training step."""
+    evaluation_batch_size: int = 256
+    """Utterances a forward pass when predicting."""
+    epochs: int
+    """Most epochs: passes over the training part, measured on validation rows after each."""
+    min_steps: int
+    """Of a small corpus an epoch makes several passes, so that all epochs together are at least so many steps."""
+    learning_rate: float
+    """Peak learning rate of pretrained weights."""
+    new_weights_factor: float
+    """Weights that begin at random (a new head; all of `char`) learn at learning_rate times this."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay of every matrix (biases and norms have none)."""
+    warmup_ratio: float = 0.1
+    """Share of the steps in which the learning rate rises."""
+    schedule: Literal["linear", "constant"] = "linear"
+    """After the warm-up the learning rate falls to zero in a straight line, or stays."""
+    label_smoothing: float = 0.1
+    """Share of each training target that is spread over all intents."""
+    selection: Literal["latest", "best"] = "latest"
+    """Keep the latest epoch within one standard error of the best validation weighted F1, or strictly the best."""
+    patience: int = 10
+    """Stop after this many epochs that `selection` would not keep; 0 never stops early."""
+    padding: Literal["longest", "max_length"] = "longest"
+    """Pad to the longest utterance of the batch, or always to max_length."""
+    batching: Literal["by_length", "random"] = "by_length"
+    """Put utterances of like length into one batch, or not."""
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    """auto: bfloat16 where the processor or the GPU computes in it, else float32."""
+    special_tokens: bool
+    """Whether the encoder's marks of beginning and end are set around an utterance."""
+    extend_vocabulary: Literal["auto", "never"] = "auto"
+    """auto: add the training part's characters that the encoder can't spell."""
+    seed: int = 42
+    """Seed of weights, dropout and batch order. The split has its own (`split_seed`)."""
+    unknown_intent: str = "Unknown"
+    """The name given to what is rejected."""
+    energy_weight: float
+    """Weight of the energy terms beside the cross-entropy; 0 trains by cross-entropy alone."""
+    energy_objective: Literal["logistic", "margin", "notebook"] = "logistic"
+    """Logistic loss of the energy, squared hinges with margins, or the source notebook's mean and relu(1 - energy)."""
+    gaussian_negatives: bool = True
+    """Energy terms: random embeddings are negatives."""
+    corpus_negatives: bool = True
+    """Energy terms: the training part's out-of-scope utterances are negatives."""
+    negative_batch_size: int = 16
+    """Negatives of each kind a training step."""
+    calibration: Literal["temperature", "none"] = "temperature"
+    """Fit a temperature on validation rows and fold it into the head, or leave the softmax as it was trained."""
+    threshold_rule: ThresholdRule = "acceptance"
+    """Energy threshold: accepts target_acceptance, has the best accept/reject F1 on validation rows, or is fixed."""
+    target_acceptance: float = 0.95
+    """threshold_rule=acceptance: share of in-scope validation rows that are accepted."""
+    fixed_threshold: float = -3.0
+    """threshold_rule=fixed: utterances are accepted up to this energy."""
+
+    def __post_init__(self) -> None:
+        require(
+            bool(self.model_name.strip()), "model_name", self.model_name, "an encoder's name, path or hub id"
+        )
+        require(2 < self.max_length <= 8192, "max_length", self.max_length, "3 to 8192 tokens")
+        for name in ("batch_size", "evaluation_batch_size", "negative_batch_size"):
+            require(1 <= getattr(self, name) <= 65536, name, getattr(self, name), "1 to 65536 utterances")
+        require(1 <= self.epochs <= 10000, "epochs", self.epochs, "1 to 10000")
+        require(0 <= self.min_steps <= 10**9, "min_steps", self.min_steps, "0 to 1000000000")
+        learns = math.isfinite(self.learning_rate) and 0 < self.learning_rate <= 1
+        require(learns, "learning_rate", self.learning_rate, "a number above 0, up to 1")
+        multiplies = math.isfinite(self.new_weights_factor) and 0 < self.new_weights_factor <= 1000
+        require(multiplies, "new_weights_factor", self.new_weights_factor, "a number above 0, up to 1000")
+        for name in ("weight_decay", "warmup_ratio", "label_smoothing"):
+            share = getattr(self, name)
+            require(0 <= share < 1, name, share, "0 up to, but not including, 1")
+        require(0 <= self.patience <= 10000, "patience", self.patience, "0 to 10000 epochs")
+        require(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
+        require(bool(self.unknown_intent.strip()), "unknown_intent", self.unknown_intent, "a name")
+        weighs = math.isfinite(self.energy_weight) and 0 <= self.energy_weight <= 100
+        require(weighs, "energy_weight", self.energy_weight, "0 to 100")
+        is_energy = math.isfinite(self.fixed_threshold)
+        require(is_energy, "fixed_threshold", self.fixed_threshold, "a finite number")
+        accepts = 0 < self.target_acceptance < 1
+        require(
+            accepts, "target_acceptance", self.target_acceptance, "a share between 0 and 1, both excluded"
+        )
+
+    def passes(self, rows: int) -> int:
+        """Passes an epoch makes over so many training rows: 1, or as many as `min_steps` takes."""
+        steps_per_epoch = math.ceil(self.min_steps / self.epochs)
+        return max(1, math.ceil(((steps_per_epoch - 1) * self.batch_size + 1) / rows))
+
+    @property
+    def selects_on_test(self) -> bool:
+        """Whether the epoch is chosen on the test part: the source notebook did, nothing else may."""
+        return self.recipe == "notebook"

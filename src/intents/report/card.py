@@ -1,0 +1,97 @@
+"""The model card: what a registered version is, how good, where its limits are, how it is called. Markdown."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from intents.data.corpus import Corpus
+from intents.data.splitting import TEST, TRAIN, VALIDATION
+from intents.evaluation.evaluate import EvaluationReport
+from intents.parameters.training import TrainConfig
+from intents.training.stages import TrainingResult
+
+FEW_TEST_ROWS = 20
+WORST_INTENTS = 5
+HEADLINES = {
+    "accuracy": "accuracy",
+    "f1_weighted": "weighted F1",
+    "f1_macro": "macro F1",
+    "ece": "expected calibration error",
+    "auroc": "out-of-scope AUROC",
+    "fpr95": "out-of-scope accepted at 95 % recall",
+    "oos_recall": "out-of-scope refused at the threshold",
+    "osr_recall": "in-scope accepted at the threshold",
+}
+IMPORT_FIRST = "`import intents` first: the architecture is this project's own."
+
+
+def card(config: TrainConfig, corpus: Corpus, result: TrainingResult, *, run_id: str) -> str:
+    """The card of a trained model."""
+    hyperparams = config.hyperparams
+    report = result.test.report
+    return "\n".join(
+        [
+            f"{hyperparams.FAMILY} over {hyperparams.model_name}, {len(corpus.intents)} intents, run {run_id}",
+            "",
+            "**Data.** " + _data(corpus),
+            "",
+            "| on the test part | |",
+            "| --- | --- |",
+            *(
+                f"| {words} | {_shown(report.metrics, name)} |"
+                for name, words in HEADLINES.items()
+                if name in report.metrics
+            ),
+            *_baseline(result.facts),
+            "",
+            "**Limits.** " + _limits(report, corpus),
+            "",
+            "**Calling it.** `mlflow models serve -m models:/<name>/<version> --env-manager local`, then POST "
+            f'`{{"inputs": ["…"]}}` to `/invocations`. What lies above energy {result.rejection.energy_threshold:.3f} '
+            f"is `{hyperparams.unknown_intent}`. Utterances are cut at {hyperparams.max_length} tokens. With plain "
+            f"transformers: `AutoModelForSequenceClassification.from_pretrained`. {_import(result)}",
+        ]
+    )
+
+
+def _data(corpus: Corpus) -> str:
+    sizes = ", ".join(f"{len(corpus.part(part)):,} {part}" for part in (TRAIN, VALIDATION, TEST))
+    return (
+        f"{corpus.name} (digest {corpus.digest}): {sizes} rows; {len(corpus.negatives()):,} out-of-scope utterances "
+        f"trained against, {len(corpus.out_of_scope_part(TEST)):,} measured."
+    )
+
+
+def _shown(metrics: Mapping[str, float], name: str) -> str:
+    low, high = (metrics.get(f"{name}_ci_{end}") for end in ("low", "high"))
+    interval = "" if low is None or high is None else f" [{low:.4f}, {high:.4f}]"
+    return f"{metrics[name]:.4f}{interval}"
+
+
+def _baseline(facts: Mapping[str, float]) -> list[str]:
+    names = {"baseline_accuracy": "accuracy", "baseline_f1_weighted": "weighted F1"}
+    return [
+        f"| TF-IDF and logistic regression: {words} | {facts[name]:.4f} |"
+        for name, words in names.items()
+        if name in facts
+    ]
+
+
+def _limits(report: EvaluationReport, corpus: Corpus) -> str:
+    table: pd.DataFrame = report.per_intent
+    tested = table[table["support"] >= FEW_TEST_ROWS].sort_values("f1-score", kind="stable")
+    worst = ", ".join(
+        f"{intent} (F1 {row['f1-score']:.2f})" for intent, row in tested.head(WORST_INTENTS).iterrows()
+    )
+    rare = int((table["support"] < FEW_TEST_ROWS).sum())
+    lines = [f"Weakest intents with {FEW_TEST_ROWS} test rows or more: {worst or 'none has so many'}."]
+    if rare:
+        lines.append(f"{rare} of {len(table)} intents have fewer than {FEW_TEST_ROWS} test rows.")
+    if not len(corpus.out_of_scope_part(TEST)):
+        lines.append("No out-of-scope utterance was measured: what it refuses is unknown.")
+    lines.append("One corpus, one split: other channels, times or languages were not measured.")
+    return " ".join(lines)
+
+
+def _import(result: TrainingResult) -> str:
+    return IMPORT_FIRST if type(result.module).__module__.startswith("intents.") else ""

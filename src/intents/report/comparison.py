@@ -1,0 +1,185 @@
+"""A comparison in words: the verdict in one line, a table for the console, and all of it as JSON."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from intents.evaluation.comparison.paired import (
+    BETTER,
+    DECISIVE,
+    LEAST_ROWS,
+    LEAST_ROWS_OF_AN_INTENT,
+    NO_DIFFERENCE,
+    TOO_FEW,
+    WORSE,
+    Change,
+    Comparison,
+)
+from intents.evaluation.comparison.sides import Latency
+
+WORDS = {
+    "f1_weighted": "weighted F1",
+    "f1_macro": "macro F1",
+    "accuracy": "accuracy",
+    "ece": "calibration error",
+    "auroc": "AUROC",
+    "fpr95": "FPR@95TPR",
+}
+"""The metrics in the order they are shown."""
+COUNTED = ("f1_weighted", "f1_macro", "accuracy")
+"""Those of which answers are right: their intervals count where McNemar's test finds more than chance, too."""
+ADVICE = {
+    BETTER: "prefer {candidate}",
+    WORSE: "keep {reference}",
+    NO_DIFFERENCE: "these rows can't tell them apart: choose by latency and size",
+    TOO_FEW: f"these rows can't tell: test on at least {LEAST_ROWS} that neither has seen",
+}
+SHOWN_UTTERANCES, SHOWN_INTENTS = 5, 10
+
+
+def verdict_line(found: Comparison) -> str:
+    """Better, worse or no real difference, by how much, and what to do."""
+    decisive = found.changes[DECISIVE]
+    others = [f"{WORDS[name]} is {found.changes[name].verdict}" for name in _also_changed(found)]
+    also = f"; but look at what else changed: {', '.join(others)}" if others else ""
+    advice = ADVICE[found.verdict].format(reference=found.reference, candidate=found.candidate)
+    changed = f"{decisive.change * 100:+.2f} points [{decisive.low * 100:+.2f}, {decisive.high * 100:+.2f}]"
+    return (
+        f"{found.candidate} against {found.reference}: {found.verdict}: weighted F1 {changed}, {found.fixed_rows} rows "
+        f"fixed and {found.broken_rows} broken (McNemar p = {found.mcnemar_p:.2g}); {advice}{also}"
+    )
+
+
+def _also_changed(found: Comparison) -> list[str]:
+    """The metrics whose change is more than chance and does not point the verdict's way."""
+    is_counted = found.mcnemar_p <= found.alpha
+    return [
+        name
+        for name, change in found.changes.items()
+        if change.verdict not in (NO_DIFFERENCE, found.verdict) and (is_counted or name not in COUNTED)
+    ]
+
+
+def text(found: Comparison) -> str:
+    """What a person needs to decide, for the console, the verdict last."""
+    lines = [
+        f"{found.candidate} against {found.reference}",
+        account(found),
+        *(f"note: {note}" for note in notes(found)),
+        f"{'':<18}{'reference':>10}{'candidate':>11}{'change':>10}   {coverage(found)}",
+        *(_line(WORDS[name], found.changes[name]) for name in WORDS if name in found.changes),
+        *_costs(found),
+        *_intents(found),
+        *_utterances("newly broken", found.broken),
+        *_utterances("newly fixed", found.fixed),
+        verdict_line(found),
+    ]
+    return "\n".join(lines)
+
+
+def account(found: Comparison) -> str:
+    """Which rows were compared."""
+    seen = found.left_out.seen + found.left_out.out_of_scope_seen
+    unshared = sum(found.left_out.rows_of_intent.values())
+    return (
+        f"rows: {found.rows:,} in-scope and {found.out_of_scope_rows:,} out-of-scope, the same for both; left out: "
+        f"{seen:,} that a model has seen in training, {unshared:,} of intents that only one has"
+    )
+
+
+def coverage(found: Comparison) -> str:
+    """What the intervals are."""
+    return f"{100 * (1 - found.alpha):g} % interval"
+
+
+def notes(found: Comparison) -> Iterator[str]:
+    """What limits the comparison, a sentence each."""
+    left_out = found.left_out
+    for name in left_out.silent:
+        yield f"{name} does not say what it was trained on; rows that it has seen would flatter it"
+    for owner, intents in (
+        (found.reference, left_out.only_reference),
+        (found.candidate, left_out.only_candidate),
+    ):
+        if intents:
+            counted = [f"{intent} ({left_out.rows_of_intent.get(intent, 0)} rows)" for intent in intents]
+            yield f"only {owner} has {len(intents)} intent(s), not compared: {', '.join(counted)}"
+
+
+def _line(word: str, change: Change) -> str:
+    mark = "" if change.verdict == NO_DIFFERENCE else f"  {change.verdict}"
+    return (
+        f"{word:<18}{change.reference:>10.4f}{change.candidate:>11.4f}{change.change:>+10.4f}   "
+        f"[{change.low:+.4f}, {change.high:+.4f}]{mark}"
+    )
+
+
+def _costs(found: Comparison) -> Iterator[str]:
+    before, after = found.reference_latency, found.candidate_latency
+    if before is not None and after is not None:
+        for word, old, new in (("p50 ms", before.p50, after.p50), ("p95 ms", before.p95, after.p95)):
+            yield f"{word:<18}{old:>10.2f}{new:>11.2f}{new / old:>9.2f}x   one utterance, one thread"
+    if found.reference_bytes and found.candidate_bytes:
+        sizes = found.reference_bytes / 1e6, found.candidate_bytes / 1e6
+        yield f"{'size MB':<18}{sizes[0]:>10.2f}{sizes[1]:>11.2f}{sizes[1] / sizes[0]:>9.2f}x"
+
+
+def _intents(found: Comparison) -> Iterator[str]:
+    changed = found.changed_intents
+    tested = int(found.per_intent["f1_p"].notna().sum())
+    yield (
+        f"intents: {len(changed)} of {tested} with at least {LEAST_ROWS_OF_AN_INTENT} rows changed by more than chance "
+        f"(corrected for their number)"
+    )
+    for intent, row in changed.head(SHOWN_INTENTS).iterrows():
+        yield (
+            f"  {intent}: F1 {row['reference_f1']:.3f} -> {row['candidate_f1']:.3f} (p = {row['f1_p']:.2g}), "
+            f"recall {row['reference_recall']:.3f} -> {row['candidate_recall']:.3f} (p = {row['recall_p']:.2g}), "
+            f"{row['rows']:.0f} rows"
+        )
+
+
+def _utterances(word: str, table: pd.DataFrame) -> Iterator[str]:
+    yield f"{word}: {len(table)}" + (", the most confidently wrong first" if len(table) else "")
+    for row in table.head(SHOWN_UTTERANCES).to_dict("records"):
+        said = f"{row['reference_intent']} ({row['reference_confidence']:.2f})"
+        says = f"{row['candidate_intent']} ({row['candidate_confidence']:.2f})"
+        yield f"  {row['text']!r} is {row['true_intent']}: {said} -> {says}"
+
+
+def as_json(found: Comparison) -> dict[str, Any]:
+    """Everything that is known of the comparison, as JSON has it."""
+    plain = {
+        field.name: getattr(found, field.name)
+        for field in dataclasses.fields(found)
+        if isinstance(getattr(found, field.name), str | int | float)
+    }
+    return plain | {
+        "verdict": found.verdict,
+        "verdict_line": verdict_line(found),
+        "changes": {
+            name: dataclasses.asdict(change) | {"change": change.change, "verdict": change.verdict}
+            for name, change in found.changes.items()
+        },
+        "latency_ratio": found.latency_ratio,
+        "reference_latency": _latency(found.reference_latency),
+        "candidate_latency": _latency(found.candidate_latency),
+        "left_out": dataclasses.asdict(found.left_out),
+        "per_intent": _records(found.per_intent.reset_index()),
+        "broken": _records(found.broken),
+        "fixed": _records(found.fixed),
+    }
+
+
+def _latency(latency: Latency | None) -> dict[str, float] | None:
+    return None if latency is None else dataclasses.asdict(latency)
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows, null where a value is missing: JSON has no NaN."""
+    return [
+        {str(name): None if pd.isna(value) else value for name, value in row.items()}
+        for row in table.to_dict("records")
+    ]

@@ -1,0 +1,129 @@
+"""The page itself: its skeleton filled, its style, scripts and data inside, one file that asks for nothing else."""
+
+import base64
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+
+from intents.report.page import advice, carried
+from intents.report.page.content import ReportContent
+
+ASSETS = Path(__file__).parent / "assets"
+SCRIPTS = (
+    "dom",
+    "utterances",
+    "advice",
+    "intents",
+    "confusion",
+    "rejection",
+    "calibration",
+    "tables",
+    "main",
+)
+"""In the order they are run."""
+BEST_AT_0 = ("ece",)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Where an interval, its value and a baseline stand on a line from the share `start` to 1, in percent of it."""
+
+    start: float
+    low: float
+    high: float
+    value: float
+    baseline: float | None
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A figure at the top of the page, as it is shown."""
+
+    name: str
+    value: str
+    meaning: str
+    interval: str = ""
+    baseline: str = ""
+    scale: Scale | None = None
+
+
+def page(content: ReportContent) -> str:
+    """The page as one HTML text, the same for the same content. Write it as UTF-8."""
+    script = "\n".join((ASSETS / f"{name}.js").read_text("utf-8") for name in SCRIPTS)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(ASSETS),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    advised = advice.advise(content)
+    text = environment.get_template("page.html.j2").render(
+        content=content,
+        headlines=headlines(content),
+        data=carried.script_json(carried.embedded(content, advised)),
+        style=(ASSETS / "page.css").read_text("utf-8"),
+        script=script,
+        script_digest=_digest(script),
+    )
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def headlines(content: ReportContent) -> list[Headline]:
+    """The figures a decision rests on: of intents first, then of confidence, then of what is rejected."""
+    figures = [
+        _headline(content, "f1_weighted", "Weighted F1", "F1 of each intent, weighted by its test rows"),
+        _headline(content, "accuracy", "Accuracy", "share of in-scope test rows given their own intent"),
+        _headline(content, "f1_macro", "Macro F1", "mean F1 of the intents, each counting the same"),
+        _headline(
+            content, "ece", "Calibration error", "how far the confidence is off on average; 0% is best"
+        ),
+        _headline(content, "osr_recall", "In-scope accepted", "share that the threshold lets through"),
+        _headline(
+            content,
+            "accepted_accuracy",
+            "Accuracy when accepted",
+            "share of accepted in-scope rows that are right",
+        ),
+        _headline(content, "oos_recall", "Out-of-scope rejected", "share that the threshold keeps out"),
+        _headline(content, "auroc", "AUROC", "chance that an out-of-scope utterance has the higher energy"),
+    ]
+    return [figure for figure in figures if figure is not None]
+
+
+def _headline(content: ReportContent, metric: str, name: str, meaning: str) -> Headline | None:
+    """None where the metric was not measured."""
+    if metric not in content.metrics:
+        return None
+    value, baseline = content.metrics[metric], content.baseline.get(f"baseline_{metric}")
+    low, high = content.metrics[f"{metric}_ci_low"], content.metrics[f"{metric}_ci_high"]
+    against = "" if baseline is None else f"baseline {baseline:.1%} ({100 * (value - baseline):+.1f} points)"
+    return Headline(
+        name,
+        f"{value:.1%}",
+        meaning,
+        interval=f"95% interval {low:.1%} to {high:.1%}",
+        baseline=against,
+        scale=None if metric in BEST_AT_0 else _scale(low, high, value=value, baseline=baseline),
+    )
+
+
+def _scale(low: float, high: float, *, value: float, baseline: float | None) -> Scale:
+    """From the full tenth below all of them to 1."""
+    lowest = min(low, value, low if baseline is None else baseline)
+    start = min(math.floor(10 * lowest), 9) / 10
+
+    def place(share: float) -> float:
+        return round(100 * (share - start) / (1 - start), 2)
+
+    return Scale(
+        start, place(low), place(high), place(value), baseline=None if baseline is None else place(baseline)
+    )
+
+
+def _digest(script: str) -> str:
+    """What a content security policy calls this script by, so that the browser runs no other."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"

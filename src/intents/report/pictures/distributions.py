@@ -1,0 +1,120 @@
+"""How utterances spread: over length, over energy, over confidence."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import PercentFormatter
+
+from intents.report.pictures.canvas import (
+    BAR_COLOUR,
+    CENTRE_COLOUR,
+    GRID_COLOUR,
+    count_in_whole_numbers,
+    picture,
+)
+
+OUT_OF_SCOPE_COLOUR, PERCENTILE_COLOUR = "#b279a2", "#ff7f0e"
+ENERGY_BINS, MIN_ENERGY_SPAN = 60, 1.0
+HISTOGRAM_IN = (8.0, 4.5)
+HISTOGRAM_END = 4
+"""Lengths beyond this many 95th percentiles are counted in the title instead of drawn."""
+RELIABILITY_IN, ROWS_IN, GAP_IN = 4.5, 1.1, 0.25
+"""Side of the reliability diagram, height of the rows below it, and what lies between."""
+
+
+def plot_length_distribution(path: Path, lengths_N: np.ndarray, *, bins: int = 40) -> None:
+    """Draw how many utterances have which length in characters, with the median and the 95th percentile."""
+    median, percentile_95 = np.percentile(lengths_N, [50, 95])
+    drawn = lengths_N[lengths_N <= HISTOGRAM_END * percentile_95]
+    width_in, height_in = HISTOGRAM_IN
+    with picture(path, width_in=width_in, height_in=height_in) as axes:
+        axes.hist(
+            drawn, bins=length_bins(drawn, bins=bins), color=BAR_COLOUR, edgecolor="white", linewidth=0.5
+        )
+        axes.axvline(median, color=CENTRE_COLOUR, label=f"median: {median:g}")
+        percentile_text = f"95th percentile: {percentile_95:g}"
+        axes.axvline(percentile_95, color=PERCENTILE_COLOUR, linestyle="--", label=percentile_text)
+        axes.set_xlim(left=0)
+        for axis in (axes.xaxis, axes.yaxis):
+            count_in_whole_numbers(axis)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+        axes.set_xlabel("characters")
+        axes.set_ylabel("utterances")
+        hidden = len(lengths_N) - len(drawn)
+        longer = f" ({hidden:,} longer ones, up to {lengths_N.max():,}, not drawn)" if hidden else ""
+        axes.set_title(f"Length of {len(lengths_N):,} utterances{longer}")
+
+
+def length_bins(lengths_N: np.ndarray, *, bins: int) -> list[float]:
+    """Edges of at most `bins` bins, all the same whole number of characters wide.
+
+    Bins of 1.5 characters would hold one length and two lengths in turn, and draw a comb.
+    """
+    shortest, longest = int(lengths_N.min()), int(lengths_N.max())
+    width = math.ceil((longest - shortest + 1) / bins)
+    return [edge - 0.5 for edge in range(shortest, longest + width + 1, width)]
+
+
+def plot_energies(
+    path: Path, in_scope_B: np.ndarray, *, out_of_scope_N: np.ndarray, threshold: float
+) -> None:
+    """Draw how in-scope and out-of-scope utterances spread over energy, and the threshold that parts them.
+
+    Each group's bars add up to 1, so that a small group shows beside a large one.
+    """
+    energies = np.concatenate([in_scope_B, out_of_scope_N, [threshold]])
+    missing = max(0.0, MIN_ENERGY_SPAN - np.ptp(energies)) / 2
+    edges = np.linspace(energies.min() - missing, energies.max() + missing, ENERGY_BINS + 1)
+    groups = [("in-scope", in_scope_B, BAR_COLOUR), ("out-of-scope", out_of_scope_N, OUT_OF_SCOPE_COLOUR)]
+    width_in, height_in = HISTOGRAM_IN
+    with picture(path, width_in=width_in, height_in=height_in) as axes:
+        for name, group, colour in groups:
+            if len(group):
+                accepted = (group <= threshold).mean()
+                axes.hist(
+                    group,
+                    bins=list(edges),
+                    weights=np.full(len(group), 1 / len(group)),
+                    color=colour,
+                    alpha=0.6,
+                    label=f"{name}: {len(group):,} rows, {accepted:.1%} accepted",
+                )
+        axes.axvline(threshold, color=CENTRE_COLOUR, label=f"threshold {threshold:.2f}: accepted to its left")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.set_xlabel("energy (lower is more in-scope)")
+        axes.set_ylabel("share of the group")
+        axes.set_title("Energy of test utterances")
+
+
+def plot_reliability(path: Path, bins: pd.DataFrame, *, ece: float) -> None:
+    """Draw how often answers of each confidence are right, beside what that confidence promises.
+
+    `bins` is `evaluate.reliability`. Below it stand the rows of each bin: few rows mean little.
+    """
+    width, height = RELIABILITY_IN, RELIABILITY_IN + GAP_IN + ROWS_IN
+    middle, widths = (bins["low"] + bins["high"]) / 2, bins["high"] - bins["low"]
+    with picture(path, width_in=width, height_in=height) as below:
+        above = below.figure.add_axes((0, 1 - width / height, 1, width / height))
+        below.set_position((0, 0, 1, ROWS_IN / height))
+        above.bar(middle, bins["accuracy"], width=widths, color=BAR_COLOUR, edgecolor="white", linewidth=0.5)
+        above.plot(bins["confidence"], bins["accuracy"], ".", color="black", label="mean confidence of a bin")
+        above.plot([0, 1], [0, 1], linestyle="--", color=CENTRE_COLOUR, label="as promised")
+        below.bar(middle, bins["rows"], width=widths, color=BAR_COLOUR, edgecolor="white", linewidth=0.5)
+        for axes in (above, below):
+            axes.set_xlim(0, 1)
+            axes.grid(color=GRID_COLOUR)
+            axes.set_axisbelow(True)
+            axes.spines[["top", "right"]].set_visible(False)
+        above.set_ylim(0, 1)
+        above.set_xticklabels([])
+        above.legend(loc="upper left", edgecolor="none")
+        above.set_ylabel("accuracy")
+        above.set_title(f"Reliability on {bins['rows'].sum():,} test rows: calibration error {ece:.4f}")
+        count_in_whole_numbers(below.yaxis)
+        below.set_xlabel("confidence")
+        below.set_ylabel("rows")

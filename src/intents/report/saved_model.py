@@ -1,0 +1,143 @@
+"""A trained model's directory: the model, what was measured of it, and the pictures."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from scipy.special import softmax
+
+from intents.data.corpus import Corpus
+from intents.data.formats import spreadsheets
+from intents.data.splitting import TEST, TRAIN, VALIDATION
+from intents.data.utterances import fingerprints
+from intents.evaluation.evaluate import reliability
+from intents.models import directory as model_directory
+from intents.models.network import predict_logits
+from intents.parameters.training import TrainConfig
+from intents.report.pictures import bars, confusion, distributions
+from intents.training.stages import TrainingResult
+
+SANITY_UTTERANCES = ("你好呀，等下聊聊？", "我这会儿不方便接电话", "地址可以发一下吗？")
+
+
+def save(result: TrainingResult, config: TrainConfig, corpus: Corpus, directory: Path) -> None:
+    """Writes the complete, sealed model directory. `directory` must not exist yet."""
+    directory.mkdir(parents=True)
+    model_directory.save(
+        directory,
+        result.module,
+        tokenizer=result.tokenizer,
+        intents=result.intents,
+        rejection=result.rejection,
+    )
+    model_directory.write_json(
+        directory / model_directory.EVALUATION_METRICS, _evaluation_metrics(result, config, corpus)
+    )
+    model_directory.write_json(
+        directory / model_directory.TRAINING_SUMMARY,
+        {
+            "intent_count": len(corpus.intents),
+            "train_rows": len(corpus.part(TRAIN)),
+            "test_rows": len(corpus.part(TEST)),
+            "validation_rows": len(corpus.part(VALIDATION)),
+            "corpus": corpus.name,
+            "corpus_digest": corpus.digest,
+        },
+    )
+    spreadsheets.write(
+        result.test.report.as_table(), directory / model_directory.CLASSIFICATION_REPORT, index=True
+    )
+    spreadsheets.write(hardest_samples(result.test.predictions), directory / model_directory.HARDEST_SAMPLES)
+    if not result.test.kinds.empty:
+        spreadsheets.write(result.test.kinds, directory / model_directory.OPEN_SET_KINDS, index=True)
+        spreadsheets.write(result.test.scores, directory / model_directory.OPEN_SET_SCORES, index=True)
+    model_directory.write_training_rows(directory, fingerprints(_seen(corpus)))
+    _draw(result, corpus, directory)
+    # Sealed first so that the model can be loaded from disk, as whoever serves it will; then with what it said.
+    model_directory.seal(directory)
+    spreadsheets.write(_sanity_predictions(directory), directory / model_directory.SANITY_PREDICTIONS)
+    model_directory.seal(directory)
+
+
+def _seen(corpus: Corpus) -> "pd.Series[str]":
+    """Every utterance that was trained on, or that chose the epoch, the temperature and the threshold."""
+    tables = [table.loc[table["part"] != TEST, "text"] for table in (corpus.rows, corpus.out_of_scope)]
+    seen: pd.Series[str] = pd.concat(tables)
+    return seen
+
+
+def hardest_samples(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Wrong in-scope predictions, the most confident first."""
+    in_scope = predictions[predictions["true_intent"] != ""]
+    wrong = in_scope[in_scope["true_intent"] != in_scope["pred_intent"]]
+    columns = ["text", "true_intent", "pred_intent", "confidence"]
+    return wrong.sort_values("confidence", ascending=False, kind="stable")[columns]
+
+
+def _evaluation_metrics(result: TrainingResult, config: TrainConfig, corpus: Corpus) -> dict[str, Any]:
+    hyperparams = config.hyperparams
+    return {
+        "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
+        "model_name": hyperparams.model_name,
+        "epochs": hyperparams.epochs,
+        "max_length": hyperparams.max_length,
+        "batch_size": hyperparams.batch_size,
+        "learning_rate": hyperparams.learning_rate,
+        "train_size": len(corpus.part(TRAIN)),
+        "test_size": len(corpus.part(TEST)),
+        "num_labels": len(corpus.intents),
+        "eval": result.test.report.metrics,
+    }
+
+
+def _draw(result: TrainingResult, corpus: Corpus, directory: Path) -> None:
+    table = result.test.report.per_intent
+    confusion.plot_confusion_matrix(
+        directory / model_directory.CONFUSION_MATRIX, result.test.report.confusion_CC, intents=corpus.intents
+    )
+    bars.plot_per_intent_f1(
+        directory / model_directory.PER_INTENT_F1,
+        table["f1-score"].to_numpy(),
+        intents=corpus.intents,
+        support_C=table["support"].to_numpy(),
+    )
+    bars.plot_intent_distribution(
+        directory / model_directory.INTENT_DISTRIBUTION, corpus.rows["label"].value_counts()
+    )
+    distributions.plot_length_distribution(
+        directory / model_directory.LENGTH_DISTRIBUTION, corpus.rows["text_length"].to_numpy()
+    )
+    predictions = result.test.predictions
+    is_in_scope = predictions["true_intent"] != ""
+    distributions.plot_energies(
+        directory / model_directory.ENERGIES,
+        predictions.loc[is_in_scope, "energy"].to_numpy(),
+        out_of_scope_N=predictions.loc[~is_in_scope, "energy"].to_numpy(),
+        threshold=result.rejection.energy_threshold,
+    )
+    in_scope = predictions[is_in_scope]
+    distributions.plot_reliability(
+        directory / model_directory.RELIABILITY,
+        reliability(
+            in_scope["confidence"].to_numpy(),
+            (in_scope["true_intent"] == in_scope["pred_intent"]).to_numpy(),
+        ),
+        ece=result.test.report.metrics["ece"],
+    )
+
+
+def _sanity_predictions(directory: Path) -> pd.DataFrame:
+    """What the model says, once reloaded from disk, to three everyday utterances."""
+    loaded = model_directory.load(directory)
+    logits_BC = predict_logits(
+        loaded.module, loaded.tokenizer, SANITY_UTTERANCES, max_length=loaded.max_length
+    )
+    confidence_B = softmax(logits_BC, axis=-1).max(axis=-1)
+    return pd.DataFrame(
+        {
+            "text": SANITY_UTTERANCES,
+            "intent": [loaded.intents[i] for i in logits_BC.argmax(axis=-1)],
+            "confidence": [f"{confidence:.4f}" for confidence in confidence_B],
+        }
+    )

@@ -1,0 +1,1 @@
+"""Every MLflow call: the store, runs, models, versions; the commands as MLflow runs."""

@@ -1,0 +1,102 @@
+"""The command: runs named, brought here, compared, and what was found logged to a run of its own."""
+
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+
+from intents.evaluation.comparison import answering
+from intents.evaluation.comparison.answering import Loaded
+from intents.evaluation.comparison.paired import ALPHA, Comparison, compare
+from intents.parameters.commands import CompareConfig, run_name
+from intents.report import comparison, comparison_page
+from intents.system import signals
+from intents.tracking import runs, store
+
+PAGE, JSON = "comparison.html", "comparison.json"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ComparisonOutcome:
+    """Every candidate against the first model named, and the run that says so."""
+
+    run_id: str
+    comparisons: tuple[Comparison, ...]
+
+    def __str__(self) -> str:
+        return "\n\n".join(
+            [
+                f"run {self.run_id}; {PAGE} there has all of it",
+                *(comparison.text(found) for found in self.comparisons),
+            ]
+        )
+
+
+def compare_runs(config: CompareConfig, *, say: Say) -> ComparisonOutcome:
+    """Compares each run named after the first with the first, all on the last one's test rows. Raises IntentsError."""
+    store.connect()
+    models = answering.find_all(config.words, registered=config.name)
+    name = run_name("compare", config.runs)
+    with signals.stop_the_run(), runs.started_with(vars(config), name=name) as run_id:
+        runs.work_starts(run_id)
+        with tempfile.TemporaryDirectory() as folder:
+            places = [Path(folder) / str(number) for number in range(len(models))]
+            for place in places:
+                place.mkdir()
+            loaded = [answering.load(model, place) for model, place in zip(models, places, strict=True)]
+            _say_what_is_predicted(loaded, say)
+            reference, *candidates = answering.sides(loaded)
+        comparisons = tuple(
+            # So many candidates at once find a false difference so many times as often.
+            compare(
+                reference,
+                candidate,
+                resamples=config.resamples,
+                seed=config.seed,
+                alpha=ALPHA / len(candidates),
+            )
+            for candidate in candidates
+        )
+        with signals.whole():
+            _log(comparisons)
+        return ComparisonOutcome(run_id, comparisons)
+
+
+def _say_what_is_predicted(loaded: Sequence[Loaded], say: Say) -> None:
+    rows = loaded[-1].predictions
+    others = [] if rows is None else [m.name for m in loaded if not answering.answers_own_rows(m, rows)]
+    if rows is not None and others:
+        say(f"{', '.join(others)}: tested on other rows; predicting the {len(rows):,} of {loaded[-1].name}")
+
+
+def _log(comparisons: Sequence[Comparison]) -> None:
+    """The page and the numbers; metrics of the n-th candidate at step n."""
+    for step, found in enumerate(comparisons, start=1):
+        metrics = {
+            "mcnemar_p": found.mcnemar_p,
+            "broken_rows": found.broken_rows,
+            "fixed_rows": found.fixed_rows,
+        }
+        for name, change in found.changes.items():
+            metrics |= {f"change_{name}": change.change, f"change_{name}_ci_low": change.low}
+            metrics |= {f"change_{name}_ci_high": change.high}
+        if found.latency_ratio is not None:
+            metrics["latency_ratio"] = found.latency_ratio
+        mlflow.log_metrics(metrics, step=step)
+    candidates = ", ".join(found.candidate for found in comparisons)
+    mlflow.set_tags(
+        {
+            "mlflow.runName": f"compare {comparisons[0].reference} with {candidates}",
+            "verdict": "\n".join(comparison.verdict_line(found) for found in comparisons),
+        }
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / PAGE).write_text(comparison_page.page(comparisons), encoding="utf-8")
+        content = {"comparisons": [comparison.as_json(found) for found in comparisons]}
+        text = json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False)
+        (Path(folder) / JSON).write_text(text + "\n", encoding="utf-8")
+        mlflow.log_artifacts(folder)

@@ -1,0 +1,78 @@
+"""A candidate beside the model whose place it would take: both answer the same rows, and are judged. Reads MLflow."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from intents.errors import IntentsError
+from intents.evaluation.comparison import answering, paired
+from intents.evaluation.comparison.answering import Loaded, Named
+from intents.evaluation.comparison.judgement import Described, Judgement, judge
+from intents.evaluation.comparison.paired import Comparison
+from intents.models import directory as model_directory
+from intents.parameters.commands import PromoteConfig
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """What is judged, and the comparison that it rests on; None where there could be none."""
+
+    judgement: Judgement
+    comparison: Comparison | None
+
+
+def weigh(
+    before: Loaded, after: Loaded, *, described: tuple[Described, Described], config: PromoteConfig
+) -> Replacement:
+    """May `after` take the place of `before`?"""
+    pooled = answering.pooled_sides([before, after])
+    try:
+        found = paired.compare(*answering.sides([before, after]))
+        more = None if pooled is None else paired.compare(*pooled)
+    except IntentsError as error:
+        return Replacement(judge(*described, str(error), pooled=None, config=config), None)
+    return Replacement(judge(*described, found, pooled=more, config=config), found)
+
+
+def weigh_versions(before: Named, after: Named, *, registered: str, config: PromoteConfig) -> Replacement:
+    """The same of two versions of one registered model, fetched for it. Raises ComparisonError, or ArtifactError."""
+    with tempfile.TemporaryDirectory() as name:
+        folders = [Path(name) / side for side in ("before", "after")]
+        for folder in folders:
+            folder.mkdir()
+        models = [
+            answering.load(model, folder) for model, folder in zip((before, after), folders, strict=True)
+        ]
+        described = tuple(
+            describe(model.name, model.directory, registered=registered, run=run_of(version.run_id))
+            for model, version in zip(models, (before, after), strict=True)
+        )
+        return weigh(*models, described=(described[0], described[1]), config=config)
+
+
+def describe(name: str, directory: Path, *, registered: str, run: Any | None) -> Described:
+    """What is known of the model in a directory, and of its run where there still is one. Raises ArtifactError."""
+    tags: Mapping[str, str] = run.data.tags if run else {}
+    return Described(
+        name=name,
+        intents=model_directory.read_intents(directory),
+        registered=registered,
+        family=tags.get("family", ""),
+        corpus=tags.get("dataset", ""),
+        seen=model_directory.training_rows(directory),
+        needs_import=model_directory.needs_import(directory),
+        metrics=run.data.metrics if run else {},
+    )
+
+
+def run_of(run_id: str) -> Any | None:
+    """The run, None where the store has none of that id (any more)."""
+    try:
+        return MlflowClient().get_run(run_id) if run_id else None
+    except MlflowException:
+        return None

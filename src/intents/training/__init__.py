@@ -1,0 +1,1 @@
+"""One training: prepare, fit, calibrate, test once. It has never heard of MLflow."""

@@ -1,0 +1,48 @@
+"""After training: a calibrated softmax, and the energy above which an utterance is rejected."""
+
+from typing import Any
+
+from intents.models import energy
+from intents.models.directory import Rejection
+from intents.models.energy import Floats, Integers
+from intents.models.network import fold_temperature
+from intents.parameters.hyperparams import Hyperparams
+
+
+def calibrate(
+    module: Any,
+    validation_logits_BC: Floats,
+    labels_B: Integers,
+    *,
+    out_of_scope_logits_NC: Floats,
+    hyperparams: Hyperparams,
+) -> Rejection:
+    """Folds the temperature into the head, then fits the threshold on the folded logits."""
+    fits = hyperparams.calibration == "temperature"
+    temperature = energy.fit_temperature(validation_logits_BC, labels_B) if fits else 1.0
+    fold_temperature(module, temperature)
+    threshold, target = _threshold(
+        energy.energy(validation_logits_BC / temperature),
+        energy.energy(out_of_scope_logits_NC / temperature),
+        hyperparams,
+    )
+    return Rejection(
+        energy_threshold=threshold,
+        target=target,
+        unknown_intent=hyperparams.unknown_intent,
+        fitted_temperature=temperature,
+    )
+
+
+def _threshold(
+    energies_B: Floats, out_of_scope_energies_N: Floats, hyperparams: Hyperparams
+) -> tuple[float, str]:
+    """The threshold, and its rule in words."""
+    if hyperparams.threshold_rule == "fixed":
+        return hyperparams.fixed_threshold, "fixed"
+    if hyperparams.threshold_rule == "best_f1" and len(out_of_scope_energies_N):
+        threshold = energy.fit_best_f1_threshold(energies_B, out_of_scope_energies_N)
+        return threshold, "best F1 of accepting on validation rows"
+    accepted = hyperparams.target_acceptance
+    threshold = energy.fit_threshold(energies_B, target_acceptance=accepted)
+    return threshold, f"accept {accepted:.1%} of in-scope validation rows"

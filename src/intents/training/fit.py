@@ -1,0 +1,265 @@
+"""The training loop, by transformers' Trainer: batches, optimizer, best epoch, early stop, progress."""
+
+import contextlib
+import functools
+import math
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+
+from intents.evaluation.evaluate import classification_metrics, confusion
+from intents.models.energy import negative_log_likelihood
+from intents.models.network import Network
+from intents.parameters.hyperparams import Hyperparams
+from intents.system import processes
+from intents.training import checkpoints, objectives
+from intents.training.batches import LengthBatchedSampler, TokenDataset, Tokens, collator
+from intents.training.callbacks import Callbacks, EpochReport, Journal, Marks, OnStep
+from intents.training.checkpoints import Progress
+from intents.training.objectives import CrossEntropy
+
+LOGGED_STEPS = 50
+"""Loss terms are reported about every so many steps."""
+SELECTION_METRIC = "selection"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How the fit went. Epochs count from 1; seconds include validation and checkpoints."""
+
+    best_epoch: int
+    epochs_run: int
+    best_f1_weighted: float
+    seconds: float
+    samples_per_second: float
+    precision: str
+
+
+class _Trainer(transformers.Trainer):  # type: ignore[misc]
+    """transformers' Trainer with this project's objective and its batches of like length."""
+
+    def __init__(self, objective: Any, on_step: OnStep, *, label_smoothing: float, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.objective = objective
+        self.validation_objective = CrossEntropy(label_smoothing)
+        self.on_step = on_step
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,  # noqa: ARG002
+    ) -> Any:
+        labels_B = inputs.pop("labels")
+        if not model.training:
+            step = self.validation_objective(model, inputs, labels_B)
+        else:
+            step = self.objective(model, inputs, labels_B)
+            if self.state.global_step % LOGGED_STEPS == 0:
+                terms = {name: float(value.detach()) for name, value in step.terms.items()}
+                self.on_step(self.state.global_step, terms)
+        return (step.loss, {"logits": step.logits_BC}) if return_outputs else step.loss
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        if self.args.train_sampling_strategy != "group_by_length":
+            return super()._get_train_sampler(train_dataset)
+        rows = self.train_dataset if train_dataset is None else train_dataset
+        shared_seed = self.args.seed if processes.count() > 1 else None
+        lengths = [len(ids) for ids in rows.input_ids]
+        return LengthBatchedSampler(lengths, self.args.train_batch_size, shared_seed=shared_seed)
+
+
+def fit(
+    network: Network,
+    tokenizer: Any,
+    hyperparams: Hyperparams,
+    *,
+    train: TokenDataset,
+    validation: TokenDataset,
+    negatives: Sequence[Tokens],
+    folder: Path | None,
+    callbacks: Callbacks,
+) -> Fit:
+    """Trains the network in place and leaves the best epoch's weights in it.
+
+    Which epoch that is, `Selection` says from the weighted F1 on `validation`. `negatives` are out-of-scope
+    utterances to train on. `folder` holds the checkpoints: where there is a complete one, training goes on from it,
+    and what was reported before is reported again. Without a folder nothing is kept, and the last epoch's weights
+    stay: for who wants the metrics alone.
+    """
+    precision = _precision(hyperparams.precision)
+    passes = hyperparams.passes(len(train))
+    if passes > 1:
+        callbacks.on_note(
+            f"each of the {hyperparams.epochs} epochs makes {passes} passes over {len(train):,} rows, as min_steps="
+            f"{hyperparams.min_steps} asks; for a smoke test pass epochs=1 and min_steps=0"
+        )
+    training_set = train.repeated(passes)
+    steps = math.ceil(len(training_set) / hyperparams.batch_size) * hyperparams.epochs
+    goal = objectives.build(hyperparams, tokenizer, negatives=negatives, steps=steps)
+    selection, journal = Selection(hyperparams.selection), Journal(callbacks.on_epoch, callbacks.on_step)
+    checkpoint, past = (checkpoints.last_complete(folder) if folder else None) or (None, Progress())
+    selection.restore(past.selection)
+    goal.memory.extend(past.memory)
+    journal.replay(past)
+    trainer = _Trainer(
+        goal,
+        journal.step,
+        label_smoothing=hyperparams.label_smoothing,
+        model=network.module,
+        args=_arguments(hyperparams, folder, precision=precision),
+        train_dataset=training_set,
+        eval_dataset=validation,
+        processing_class=tokenizer,
+        data_collator=collator(tokenizer, hyperparams),
+        compute_metrics=functools.partial(_validation_metrics, select=selection),
+        optimizers=_optimizer(network, hyperparams, steps=steps),
+        callbacks=[
+            report := EpochReport(steps, journal, draws_bar=callbacks.draws_bar),
+            Marks(lambda epoch: Progress(epoch, journal.epochs, journal.steps, vars(selection), goal.memory)),
+            *_early_stopping(hyperparams),
+        ],
+    )
+    trainer.remove_callback(transformers.PrinterCallback)
+    if processes.count() > 1:  # rows are dealt out; dropout and negatives are each process's own
+        torch.manual_seed(hyperparams.seed + processes.rank())
+    with contextlib.closing(report.bar):  # what comes after, an error too, stands on a line of its own
+        seconds = _timed(
+            functools.partial(trainer.train, resume_from_checkpoint=checkpoint and str(checkpoint))
+        )
+    return _outcome(
+        trainer.state, seconds, precision=precision, rows=len(training_set), past_epochs=past.epoch
+    )
+
+
+def _outcome(state: Any, seconds: float, *, precision: str, rows: int, past_epochs: int) -> Fit:
+    epochs_run = round(state.epoch)
+    best = max(state.log_history, key=lambda entry: entry.get(f"eval_{SELECTION_METRIC}", -math.inf))
+    return Fit(
+        best_epoch=round(best["epoch"]),
+        epochs_run=epochs_run,
+        best_f1_weighted=float(best["eval_f1_weighted"]),
+        seconds=seconds,
+        samples_per_second=(epochs_run - past_epochs) * rows / seconds,
+        precision=precision,
+    )
+
+
+def _timed(train: Callable[[], Any]) -> float:
+    """Runs the training; the seconds it took."""
+    started = time.perf_counter()
+    with warnings.catch_warnings():
+        # The last checkpoint is read by the same process that wrote it; nothing is pinned without a GPU.
+        warnings.filterwarnings("ignore", message=".*pin_memory.*")
+        train()
+    return time.perf_counter() - started
+
+
+def _arguments(hyperparams: Hyperparams, folder: Path | None, *, precision: str) -> Any:
+    return transformers.TrainingArguments(
+        output_dir=str(folder or tempfile.gettempdir()),
+        num_train_epochs=hyperparams.epochs,
+        per_device_train_batch_size=processes.share(hyperparams.batch_size),
+        per_device_eval_batch_size=hyperparams.evaluation_batch_size,
+        train_sampling_strategy="group_by_length" if hyperparams.batching == "by_length" else "random",
+        bf16=precision == "bfloat16",
+        use_cpu=not torch.cuda.is_available(),
+        eval_strategy="epoch",
+        save_strategy="epoch" if folder else "no",
+        logging_strategy="epoch",
+        load_best_model_at_end=folder is not None,
+        metric_for_best_model=SELECTION_METRIC,
+        greater_is_better=True,
+        # The best, the newest, and the one before, which must stand until the newest is marked.
+        save_total_limit=3,
+        restore_callback_states_from_checkpoint=True,
+        seed=hyperparams.seed,
+        remove_unused_columns=False,
+        label_names=["labels"],
+        report_to=[],
+        disable_tqdm=True,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        ddp_find_unused_parameters=False,
+    )
+
+
+def _precision(wanted: str) -> str:
+    """`wanted`, or what "auto" means on this machine."""
+    if wanted != "auto":
+        return wanted
+    if torch.cuda.is_available():
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    return "bfloat16" if torch.cpu._is_avx512_bf16_supported() else "float32"
+
+
+def _optimizer(network: Network, hyperparams: Hyperparams, *, steps: int) -> tuple[Any, Any]:
+    """AdamW, with a learning rate for pretrained weights and one for new ones; warm-up, then the schedule."""
+    groups: dict[tuple[bool, bool], list[Any]] = {}
+    for name, weight in network.module.named_parameters():
+        if weight.requires_grad:
+            groups.setdefault((name in network.new_weights, weight.ndim > 1), []).append(weight)
+    optimizer = torch.optim.AdamW(
+        [
+            {
+                "params": weights,
+                "lr": hyperparams.learning_rate * (hyperparams.new_weights_factor if is_new else 1.0),
+                "weight_decay": hyperparams.weight_decay if is_matrix else 0.0,
+            }
+            for (is_new, is_matrix), weights in groups.items()
+        ],
+        fused=True,
+    )
+    warmup_steps = round(hyperparams.warmup_ratio * steps)
+    schedule = {"linear": "linear", "constant": "constant_with_warmup"}[hyperparams.schedule]
+    return optimizer, transformers.get_scheduler(
+        schedule, optimizer, num_warmup_steps=warmup_steps, num_training_steps=steps
+    )
+
+
+class Selection:
+    """Which epoch to keep: strictly the best, or the latest that validation rows can't tell from the best.
+
+    Each epoch gets a number; the highest is kept. With "latest" that is the epoch's own number as long as its
+    weighted F1 is within one standard error of the best so far, else 0. The learning rate falls to the end, so of
+    epochs that are alike the later one generalises better; the highest F1 of many epochs is partly luck.
+    """
+
+    def __init__(self, rule: str) -> None:
+        self.rule = rule
+        self.best = 0.0
+        self.epoch = 0
+
+    def restore(self, remembered: Mapping[str, Any]) -> None:
+        """Goes on from what another one's `vars` were; from the beginning if they are empty."""
+        vars(self).update(remembered)
+
+    def __call__(self, f1_weighted: float, *, rows: int) -> float:
+        """The number of the next epoch, its weighted F1 measured on so many rows."""
+        if self.rule == "best":
+            return f1_weighted
+        self.epoch += 1
+        self.best = max(self.best, f1_weighted)
+        standard_error = math.sqrt(self.best * (1 - self.best) / rows)
+        return float(self.epoch if f1_weighted >= self.best - standard_error else 0)
+
+
+def _validation_metrics(prediction: Any, select: Selection) -> dict[str, float]:
+    logits_BC, labels_B = np.asarray(prediction.predictions), np.asarray(prediction.label_ids)
+    counts_CC = confusion(labels_B, logits_BC.argmax(axis=-1), number_of_intents=logits_BC.shape[-1])
+    metrics = classification_metrics(counts_CC) | {"nll": negative_log_likelihood(logits_BC, labels_B)}
+    return metrics | {SELECTION_METRIC: select(metrics["f1_weighted"], rows=len(labels_B))}
+
+
+def _early_stopping(hyperparams: Hyperparams) -> list[Any]:
+    if not hyperparams.patience:
+        return []
+    return [transformers.EarlyStoppingCallback(early_stopping_patience=hyperparams.patience)]

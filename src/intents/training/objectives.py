@@ -1,0 +1,262 @@
+"""What a training step minimises: cross-entropy, and terms that part the energies of in-scope and out-of-scope."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, relu, softplus
+from torch.nn.parallel import DistributedDataParallel
+
+from intents.models.energy import free_energy
+from intents.parameters.hyperparams import Hyperparams
+from intents.system import processes
+from intents.training.batches import Tokens
+
+Batch = dict[str, Tensor]
+
+# The constants of the notebook's loss, and of the exponential of it that it logged.
+NOTEBOOK_OFFSET, NOTEBOOK_SCALE, NOTEBOOK_RATE = 10.0, 10.0, 0.003
+LOGISTIC_HEADROOM = 2.0
+"""Nats."""
+MARGIN_WARMUP = 0.2
+"""Share of the steps in which the energies are watched, by cross-entropy alone, before margins are set."""
+
+
+@dataclass(frozen=True)
+class StepLoss:
+    """The loss to minimise, the in-scope logits (B, C), and the terms by name."""
+
+    loss: Tensor
+    logits_BC: Tensor
+    terms: dict[str, Tensor]
+
+
+class CrossEntropy:
+    """Cross-entropy with smoothed labels, and nothing else."""
+
+    def __init__(self, label_smoothing: float) -> None:
+        self.memory: list[float] = []
+        self.label_smoothing = label_smoothing
+
+    def __call__(self, module: Any, batch: Batch, labels_B: Tensor) -> StepLoss:
+        """The loss of a batch, whether training or not."""
+        outputs = module(**batch)
+        loss = self.of(member_logits(outputs), labels_B)
+        return StepLoss(loss, outputs.logits.float(), {"loss": loss})
+
+    def of(self, logits_BMC: Tensor, labels_B: Tensor) -> Tensor:
+        """The mean cross-entropy over utterances and members, in nats."""
+        labels_BM = labels_B[:, None].expand(logits_BMC.shape[:2])
+        smoothing = self.label_smoothing
+        return cross_entropy(logits_BMC.flatten(0, 1), labels_BM.flatten(), label_smoothing=smoothing)
+
+
+class NotebookEnergy:
+    """The source notebook's loss: CE + weight * (mean E(in-scope) + relu(1 - E) of each kind of negative) + 10.
+
+    Each kind has a pass of its own in training mode, as there.
+    """
+
+    def __init__(self, hyperparams: Hyperparams, negatives: Iterator[Batch] | None) -> None:
+        self.memory: list[float] = []
+        self.cross_entropy = CrossEntropy(hyperparams.label_smoothing)
+        self.weight = hyperparams.energy_weight
+        self.has_gaussian = hyperparams.gaussian_negatives
+        self.negatives = negatives
+
+    def __call__(self, module: Any, batch: Batch, labels_B: Tensor) -> StepLoss:
+        """The loss of a training batch."""
+        outputs = module(**batch)
+        classification = self.cross_entropy.of(member_logits(outputs), labels_B)
+        energy = free_energy(member_logits(outputs)).mean()
+        if self.has_gaussian:
+            everywhere = torch.ones_like(batch["attention_mask"])
+            energy = energy + relu(1 - gaussian_energies(module, everywhere, mean=0.0, std=1.0)).mean()
+        if self.negatives is not None:
+            negatives = _to(labels_B.device, next(self.negatives))
+            energy = energy + relu(1 - free_energy(member_logits(module(**negatives)))).mean()
+        loss = classification + self.weight * energy + NOTEBOOK_OFFSET
+        terms = {
+            "loss": loss,
+            "cross_entropy_loss": classification,
+            "energy_loss": energy,
+            "norm_loss": NOTEBOOK_SCALE * torch.exp(NOTEBOOK_RATE * loss),
+        }
+        return StepLoss(loss, outputs.logits.float(), terms)
+
+
+@dataclass(frozen=True)
+class Margins:
+    """In-scope energies should be at most `in_scope`, those of negatives at least `out_of_scope`."""
+
+    in_scope: float
+    out_of_scope: float
+
+
+class MarginWatch:
+    """Sets the margins from energies actually seen, once the warm-up is over.
+
+    `out_of_scope` is what energies were at the first step: an utterance that means nothing to the model should
+    look as everything did before anything was learned. `in_scope` is the mean of the warm-up's last quarter.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.means: list[float] = []
+        self.steps = max(1, steps)
+
+    def margins(self, energies_BM: Tensor) -> Margins | None:
+        """Notes a step's in-scope energies while the warm-up lasts; the margins after it."""
+        if len(self.means) < self.steps:
+            self.means.append(float(energies_BM.detach().mean()))
+            return None
+        recent = self.means[-max(1, self.steps // 4) :]
+        return Margins(in_scope=sum(recent) / len(recent), out_of_scope=self.means[0])
+
+
+class MarginEnergy:
+    """CE + weight * (relu(E - m_in)^2 of in-scope + relu(m_out - E)^2 of negatives), Liu et al. 2020, eq. 8."""
+
+    def __init__(self, hyperparams: Hyperparams, negatives: Iterator[Batch] | None, *, steps: int) -> None:
+        self.cross_entropy = CrossEntropy(hyperparams.label_smoothing)
+        self.weight = hyperparams.energy_weight
+        self.negatives = Negatives(hyperparams, negatives)
+        self.watch = MarginWatch(round(MARGIN_WARMUP * steps))
+        self.memory = self.watch.means
+
+    def __call__(self, module: Any, batch: Batch, labels_B: Tensor) -> StepLoss:
+        """The loss of a training batch."""
+        outputs = module(**batch)
+        classification = self.cross_entropy.of(member_logits(outputs), labels_B)
+        energies_BM = free_energy(member_logits(outputs))
+        margins = self.watch.margins(energies_BM)
+        if margins is None:
+            return StepLoss(classification, outputs.logits.float(), {"loss": classification})
+        terms = {"in_scope": relu(energies_BM - margins.in_scope).square().mean()}
+        for kind, energies_NM in self.negatives.energies(module, batch["attention_mask"]).items():
+            terms[kind] = relu(margins.out_of_scope - energies_NM).square().mean()
+        return _with_energy(outputs, classification, terms=terms, weight=self.weight)
+
+
+class LogisticEnergy:
+    """CE + weight * (softplus(E - m) of in-scope + softplus(m - E) of negatives).
+
+    A logistic regression on the energy beside the classification (Du et al. 2022, arXiv:2202.01197, eq. 5-6), its
+    middle m fixed at LOGISTIC_HEADROOM below the energy -log C of a network without an opinion. Unlike a hinge it
+    never stops asking, and it needs no margins.
+    """
+
+    def __init__(self, hyperparams: Hyperparams, negatives: Iterator[Batch] | None) -> None:
+        self.memory: list[float] = []
+        self.cross_entropy = CrossEntropy(hyperparams.label_smoothing)
+        self.weight = hyperparams.energy_weight
+        self.negatives = Negatives(hyperparams, negatives)
+
+    def __call__(self, module: Any, batch: Batch, labels_B: Tensor) -> StepLoss:
+        """The loss of a training batch."""
+        outputs = module(**batch)
+        classification = self.cross_entropy.of(member_logits(outputs), labels_B)
+        middle = -math.log(outputs.logits.shape[-1]) - LOGISTIC_HEADROOM
+        terms = {"in_scope": softplus(free_energy(member_logits(outputs)) - middle).mean()}
+        for kind, energies_NM in self.negatives.energies(module, batch["attention_mask"]).items():
+            terms[kind] = softplus(middle - energies_NM).mean()
+        return _with_energy(outputs, classification, terms=terms, weight=self.weight)
+
+
+class Negatives:
+    """What should be rejected, a few of each kind a step: out-of-scope utterances, and random embeddings."""
+
+    def __init__(self, hyperparams: Hyperparams, utterances: Iterator[Batch] | None) -> None:
+        self.utterances = utterances
+        self.has_gaussian = hyperparams.gaussian_negatives
+        self.batch_size = processes.share(hyperparams.negative_batch_size)
+
+    def energies(self, module: Any, mask_BL: Tensor) -> dict[str, Tensor]:
+        """The energies (N, M) of a batch of each kind; random embeddings are as long as the in-scope batch's."""
+        found = {}
+        if self.utterances is not None:
+            outputs = module(**_to(mask_BL.device, next(self.utterances)))
+            found["negative"] = free_energy(member_logits(outputs))
+        if self.has_gaussian:
+            found["gaussian"] = quiet_gaussian_energies(module, mask_BL[: self.batch_size])
+        return found
+
+
+def _with_energy(
+    outputs: Any, classification: Tensor, *, terms: dict[str, Tensor], weight: float
+) -> StepLoss:
+    energy = torch.stack(list(terms.values())).sum()
+    loss = classification + weight * energy
+    named = {f"{kind}_energy_loss": term for kind, term in terms.items()}
+    shown = {"loss": loss, "cross_entropy_loss": classification, "energy_loss": energy, **named}
+    return StepLoss(loss, outputs.logits.float(), shown)
+
+
+def build(
+    hyperparams: Hyperparams, tokenizer: Any, *, negatives: Sequence[Tokens], steps: int
+) -> CrossEntropy | NotebookEnergy | MarginEnergy | LogisticEnergy:
+    """The objective that the hyperparameters describe, for a training of so many steps.
+
+    `negatives` are the tokens of out-of-scope utterances, `tokenizer` is what pads them.
+    Its `memory` is what it keeps of steps past: a training that goes on after an interruption puts it back.
+    """
+    if not hyperparams.energy_weight:
+        return CrossEntropy(hyperparams.label_smoothing)
+    uses_corpus = hyperparams.corpus_negatives and len(negatives) > 0
+    cycle = _cycle(tokenizer, negatives, hyperparams) if uses_corpus else None
+    if hyperparams.energy_objective == "notebook":
+        return NotebookEnergy(hyperparams, cycle)
+    if hyperparams.energy_objective == "margin":
+        return MarginEnergy(hyperparams, cycle, steps=steps)
+    return LogisticEnergy(hyperparams, cycle)
+
+
+def member_logits(outputs: Any) -> Tensor:
+    """Logits (B, M, C) in float32: of each member, where the network has several, or of the one there is."""
+    own_BMC: Tensor | None = getattr(outputs, "member_logits", None)
+    logits_BMC: Tensor = outputs.logits[:, None] if own_BMC is None else own_BMC
+    return logits_BMC.float()
+
+
+def gaussian_energies(module: Any, mask_BL: Tensor, *, mean: float, std: float) -> Tensor:
+    """Energies of normal noise in the place of embeddings, shape (B, M)."""
+    size = _unwrapped(module).get_input_embeddings().embedding_dim
+    noise_BLE = torch.randn(*mask_BL.shape, size, device=mask_BL.device) * std + mean
+    return free_energy(member_logits(module(inputs_embeds=noise_BLE, attention_mask=mask_BL)))
+
+
+def _unwrapped(module: Any) -> Any:
+    """The network itself, where several processes train it."""
+    return module.module if isinstance(module, DistributedDataParallel) else module
+
+
+def quiet_gaussian_energies(module: Any, mask_BL: Tensor) -> Tensor:
+    """The same for noise spread as the token table is, which leaves no trace in normalisation statistics."""
+    table_VE = _unwrapped(module).get_input_embeddings().weight.detach()
+    module.eval()
+    energies_BM = gaussian_energies(module, mask_BL, mean=float(table_VE.mean()), std=float(table_VE.std()))
+    module.train()
+    return energies_BM
+
+
+def _cycle(tokenizer: Any, utterances: Sequence[Tokens], hyperparams: Hyperparams) -> Iterator[Batch]:
+    """Padded batches of the utterances for ever, shuffled anew in each round."""
+    size = processes.share(hyperparams.negative_batch_size)
+    while True:
+        order = torch.randperm(len(utterances)).tolist()
+        for start in range(0, len(order), size):
+            places = order[start : start + size]
+            yield dict(
+                tokenizer.pad(
+                    {"input_ids": [utterances[place] for place in places]},
+                    padding=hyperparams.padding,
+                    max_length=hyperparams.max_length,
+                    return_tensors="pt",
+                )
+            )
+
+
+def _to(device: torch.device, batch: Batch) -> Batch:
+    return {name: tensor.to(device) for name, tensor in batch.items()}

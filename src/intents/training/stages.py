@@ -1,0 +1,246 @@
+"""One training run, whichever the family: fit, calibrate, test once.
+
+Progress is reported through callbacks, so nothing here has heard of MLflow.
+"""
+
+import resource
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+import transformers
+
+from intents.data.corpus import Corpus
+from intents.data.folds import fold_of
+from intents.data.splitting import TEST, TRAIN, VALIDATION
+from intents.errors import ConfigError
+from intents.evaluation import held_out
+from intents.evaluation.held_out import TestOutcome
+from intents.models import families
+from intents.models.directory import Rejection
+from intents.models.encoders import encoder as encoders
+from intents.models.encoders.encoder import Encoder
+from intents.models.network import Network
+from intents.parameters.hyperparams import Hyperparams
+from intents.parameters.training import TrainConfig
+from intents.system import processes
+from intents.training.batches import Labelled, TokenDataset, Tokens, tokens_of
+from intents.training.calibrate import calibrate
+from intents.training.callbacks import Callbacks
+from intents.training.fit import Fit, fit
+
+UNKNOWN_SHARE_WARNING = 0.02
+MEGABYTE = 2**20
+SILENT = Callbacks()
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a run leaves: a model, its measure, and what it cost. `facts` are numbers worth logging."""
+
+    module: Any
+    tokenizer: Any
+    intents: tuple[str, ...]
+    rejection: Rejection
+    fit: Fit
+    test: TestOutcome
+    facts: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The encoder and the tokens that training takes: the same for all trainings that agree on what it depends on."""
+
+    encoder: Encoder
+    train: TokenDataset
+    validation: TokenDataset
+    negatives: list[Tokens]
+
+
+PREPARED_FROM = ("recipe", "model_name", "max_length", "special_tokens", "extend_vocabulary")
+"""The hyperparameters that `Prepared` depends on."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The best epoch's network, not yet calibrated, its encoder, and how the fit went."""
+
+    encoder: Encoder
+    network: Network
+    fit: Fit
+
+
+def train(
+    config: TrainConfig,
+    corpus: Corpus,
+    *,
+    checkpoints: Path,
+    callbacks: Callbacks = SILENT,
+) -> TrainingResult:
+    """Trains on the training part and tests the best epoch's model, once. Raises ConfigError or EncoderError."""
+    hyperparams = config.hyperparams
+    made = fitted(config, corpus, checkpoints=checkpoints, callbacks=callbacks)
+    module, tokenizer = made.network.module, made.encoder.tokenizer
+    part = _selection(hyperparams)
+    rejection = _calibrate(module, tokenizer, corpus=corpus, hyperparams=hyperparams, part=part)
+    return TrainingResult(
+        module=module,
+        tokenizer=tokenizer,
+        intents=corpus.intents,
+        rejection=rejection,
+        fit=made.fit,
+        test=held_out.test(module, tokenizer, corpus=corpus, hyperparams=hyperparams, rejection=rejection),
+        facts=_facts(made),
+    )
+
+
+def out_of_fold(
+    config: TrainConfig, corpus: Corpus, *, folder: Path, on_fold: Callable[[int], None]
+) -> pd.DataFrame:
+    """Every in-scope row's prediction by a training of the same recipe that has not seen it. Raises as `train` does.
+
+    Columns as `TestOutcome.predictions` has them, and `fold`. `on_fold` hears the number of each before it begins.
+    """
+    answered = []
+    for number in range(config.run.folds):
+        on_fold(number + 1)
+        part = fold_of(
+            corpus,
+            number,
+            folds=config.run.folds,
+            validation_size=config.data.validation_size,
+            seed=config.data.split_seed,
+        )
+        predictions = train(config, part, checkpoints=folder / f"fold{number + 1}").test.predictions
+        answered.append(predictions[predictions["true_intent"] != ""].assign(fold=number + 1))
+    return pd.concat(answered, ignore_index=True)
+
+
+def fitted(
+    config: TrainConfig,
+    corpus: Corpus,
+    *,
+    checkpoints: Path | None,
+    callbacks: Callbacks = SILENT,
+    prepared: Prepared | None = None,
+) -> Fitted:
+    """Training without calibration and test. Raises as `train` does.
+
+    What several trainings share may be `prepared` once. Without `checkpoints` no epoch's weights are kept.
+    """
+    hyperparams = config.hyperparams
+    _check_unknown_intent(hyperparams.unknown_intent, corpus)
+    _check_batch(hyperparams.batch_size)
+    _check_folds(config.run.folds)
+    ready = prepared or prepare(config, corpus, on_note=callbacks.on_note)
+    transformers.set_seed(hyperparams.seed)
+    intent2id = {intent: i for i, intent in enumerate(corpus.intents)}
+    network = families.build(hyperparams, intent2id, ready.encoder)
+    outcome = fit(
+        network,
+        ready.encoder.tokenizer,
+        hyperparams,
+        train=ready.train,
+        validation=ready.validation,
+        negatives=ready.negatives,
+        folder=checkpoints,
+        callbacks=callbacks,
+    )
+    return Fitted(ready.encoder, network, outcome)
+
+
+def prepare(config: TrainConfig, corpus: Corpus, *, on_note: Callable[[str], None]) -> Prepared:
+    """The encoder and the corpus's tokens; says what the encoder can't spell. Raises EncoderError."""
+    hyperparams = config.hyperparams
+    encoder = load_encoder(config, corpus, on_note=on_note)
+    train, validation = (
+        TokenDataset.of(encoder.tokenizer, labelled(corpus, part), max_length=hyperparams.max_length)
+        for part in (TRAIN, _selection(hyperparams))
+    )
+    negatives = tokens_of(encoder.tokenizer, corpus.negatives(), max_length=hyperparams.max_length)
+    return Prepared(encoder, train, validation, negatives)
+
+
+def _selection(hyperparams: Hyperparams) -> str:
+    """The part that chooses the epoch, the temperature and the threshold."""
+    return TEST if hyperparams.selects_on_test else VALIDATION
+
+
+def _check_unknown_intent(name: str, corpus: Corpus) -> None:
+    if name in corpus.intents:
+        raise ConfigError(
+            f"unknown_intent={name!r} is an intent of {corpus.name}: what is rejected needs a "
+            "name of its own. Pass --unknown_intent <another name>; under mlflow run, -P unknown_intent=<another name>."
+        )
+
+
+def _check_batch(batch_size: int) -> None:
+    if batch_size % processes.count():
+        raise ConfigError(
+            f"batch_size={batch_size} can't be dealt out to {processes.count()} processes evenly: a step takes "
+            "batch_size utterances in all. Pass a multiple of their number."
+        )
+
+
+def _check_folds(folds: int) -> None:
+    if folds and processes.count() > 1:
+        raise ConfigError(
+            f"folds={folds} was asked for in {processes.count()} processes; folds are trained in one. Leave torchrun "
+            "or folds out."
+        )
+
+
+def load_encoder(config: TrainConfig, corpus: Corpus, *, on_note: Callable[[str], None]) -> Encoder:
+    """The encoder, fitted to the training part's characters; says what it could not spell. Raises EncoderError."""
+    hyperparams = config.hyperparams
+    encoder = encoders.load(hyperparams, corpus.part(TRAIN)["text"], workspace=Path(config.data.workspace))
+    if encoder.unknown_share > UNKNOWN_SHARE_WARNING:
+        remedy = (
+            f"{encoder.added_tokens} missing characters were added, to be learned from this corpus alone."
+            if encoder.added_tokens
+            else "Use extend_vocabulary=auto, or an encoder of the corpus's language."
+        )
+        on_note(f"{hyperparams.model_name} can't spell {encoder.unknown_share:.0%} of the corpus. {remedy}")
+    return encoder
+
+
+def labelled(corpus: Corpus, part: str) -> Labelled:
+    """The utterances of one part with their label ids."""
+    return Labelled(corpus.part(part)["text"].tolist(), corpus.label_ids(part))
+
+
+def _calibrate(
+    module: Any, tokenizer: Any, *, corpus: Corpus, hyperparams: Hyperparams, part: str
+) -> Rejection:
+    in_scope, out_of_scope = (
+        held_out.outputs(module, tokenizer, texts=table["text"], hyperparams=hyperparams)
+        for table in (corpus.part(part), corpus.out_of_scope_part(part))
+    )
+    return calibrate(
+        module,
+        in_scope.logits_BC,
+        corpus.label_ids(part),
+        out_of_scope_logits_NC=out_of_scope.logits_BC,
+        hyperparams=hyperparams,
+    )
+
+
+def _facts(made: Fitted) -> dict[str, float]:
+    encoder, network, outcome = made.encoder, made.network, made.fit
+    gpu_bytes = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+    unit = 1 if sys.platform == "darwin" else 1024
+    return {
+        "train_seconds": outcome.seconds,
+        "train_samples_per_second": outcome.samples_per_second,
+        "best_epoch": outcome.best_epoch,
+        "unk_share": encoder.unknown_share,
+        "added_tokens": encoder.added_tokens,
+        "parameters": sum(weight.numel() for weight in network.module.parameters()),
+        **network.facts,
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MEGABYTE,
+        "peak_gpu_memory_mb": gpu_bytes / MEGABYTE,
+    }
