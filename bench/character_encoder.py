@@ -22,7 +22,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 from transformers.utils import logging as transformers_logging
 
 from intents.data import corpus as corpora
-from intents.data.splitting import TRAIN, VALIDATION
+from intents.data.parts import TRAIN, VALIDATION
 from intents.models.bert import CHARACTER_ENCODER, WIDE, look_at_neighbours
 from intents.models.encoders import encoder
 from intents.models.network import Network
@@ -31,7 +31,7 @@ from intents.parameters.bert import BertHyperparams
 from intents.training.batches import Labelled, TokenDataset
 from intents.training.callbacks import Callbacks
 from intents.training.fit import fit
-from intents.training.stages import labelled
+from intents.training.prepare import labelled
 
 DATA = "../shared/data/telemarketing_intent_cn/telemarketing_intent_cn.jsonl,../shared/data/crosswoz/crosswoz.jsonl"
 

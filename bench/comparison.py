@@ -31,12 +31,12 @@ import benchmark
 import numpy as np
 import pandas as pd
 
-from intents.evaluation.comparison import answering
 from intents.evaluation.comparison.paired import BETTER, DECISIVE, NO_DIFFERENCE, WORSE, Comparison, compare
 from intents.evaluation.comparison.sides import Side
 from intents.report import comparison
 from intents.system.console import quieten
-from intents.tracking import store
+from intents.tracking import models, store
+from intents.tracking.compare import load
 
 SAID = ["pred_intent", "confidence", "energy"]
 SCENES = ((2.0, 0.0), (-2.0, 0.0), (2.0, 0.08), (1.0, 0.0))
@@ -89,7 +89,7 @@ def _sides(runs: str) -> list[Side]:
     found = []
     for word in runs.split(","):
         with tempfile.TemporaryDirectory() as folder:
-            loaded = answering.load(answering.find(word, registered=""), Path(folder))
+            loaded = load(models.find(word, registered=""), Path(folder))
         assert loaded.predictions is not None
         found.append(Side(loaded.name, loaded.model.intents, loaded.predictions))
     return found

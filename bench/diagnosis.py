@@ -24,7 +24,7 @@ from intents.data.corpus import Corpus
 from intents.diagnosis import confusions, examination
 from intents.diagnosis.confusions import LABEL_ERRORS
 from intents.diagnosis.finding import Evidence
-from intents.parameters.training import DataConfig
+from intents.parameters.data import DataConfig
 
 SHARED = "../shared/data"
 CORPORA = {

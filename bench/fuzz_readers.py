@@ -29,7 +29,7 @@ import pandas as pd
 
 from intents.data import corpus as corpora
 from intents.errors import IntentsError
-from intents.parameters.training import DataConfig
+from intents.parameters.data import DataConfig
 
 SECONDS_A_FILE = 20.0
 MEMORY_BYTES = 1 << 30

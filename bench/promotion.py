@@ -28,7 +28,7 @@ from bench import publishers, scenes, server
 from bench.publishers import MISSING, TORN, in_child, version_in
 from intents.errors import IntentsError
 from registry import record, transaction
-from registry.target import Store
+from registry.target import Target
 
 Figures = dict[str, Any]
 ROOT = Path(__file__).parents[1]
@@ -220,8 +220,8 @@ def rivals(folder: Path, sizes: Figures) -> Figures:
     live = record.check(target.resolve())
     return {
         "promoters": PROMOTERS,
-        "promotions": len(Store(target).history()),
-        "promotions missing (must be 0)": PROMOTERS * sizes["promotions"] - len(Store(target).history()),
+        "promotions": len(Target(target).history()),
+        "promotions missing (must be 0)": PROMOTERS * sizes["promotions"] - len(Target(target).history()),
         "promoters that failed (must be 0)": sum(code != 0 for code in codes),
         "published is not what was named last (must be 0)": int(live.identity.version != named.read_text()),
         "seconds": round(time.monotonic() - began, 1),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from registry import record, transaction
 from registry.record import Identity
-from registry.target import Store
+from registry.target import Target
 from registry.transaction import Candidate
 
 FILES = ("config.json", "intent_mapping.json", "model.safetensors", "tokenizer.json")
@@ -46,7 +46,7 @@ def version_in(folder: Path) -> int:
 
 def publish(target: Path, source: Path, number: int, mark: Callable[[], object] = lambda: None) -> None:
     """The project's transaction, as `registry.commands` calls it, the registry and the model check left out."""
-    store = Store(target)
+    store = Target(target)
     candidate = Candidate(
         identity=Identity("toy", str(number), f"run{number}", f"m-{number}"),
         source=f"models:/m-{number}",
@@ -62,8 +62,8 @@ def publish(target: Path, source: Path, number: int, mark: Callable[[], object] 
 
 def roll_back(target: Path) -> None:
     """The project's rollback, as `registry.commands` calls it."""
-    with transaction.writing(Store(target), wait=60):
-        transaction.roll_back(Store(target))
+    with transaction.writing(Target(target), wait=60):
+        transaction.roll_back(Target(target))
 
 
 def delete_and_copy(target: Path, source: Path, number: int) -> None:  # noqa: ARG001

@@ -91,7 +91,7 @@ def write_corpus(folder: Path, rows: int) -> None:
 def _measure(folder: Path) -> dict[str, Any]:
     """Seconds and peak memory of one reading, cleaning and splitting, imports not timed."""
     from intents.data import corpus as corpora
-    from intents.parameters.training import DataConfig
+    from intents.parameters.data import DataConfig
 
     config = DataConfig(
         data=str(folder / "rows.jsonl"),

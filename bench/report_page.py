@@ -23,9 +23,10 @@ from scipy.special import softmax
 
 from bench import browser
 from bench.browser import Browser
+from intents.axes import Floats, Integers
 from intents.evaluation.evaluate import evaluate
 from intents.evaluation.open_set import by_kind
-from intents.models.energy import Floats, Integers, energy, fit_threshold, is_in_scope
+from intents.models.energy import energy, fit_threshold, is_in_scope
 from intents.report.page.content import ReportContent
 from intents.report.page.page import page
 
@@ -119,7 +120,7 @@ def simulated_logits(labels_B: Integers, intents: int, generator: np.random.Gene
 def predictions(
     texts: pd.Series, logits_BC: Floats, *, true: "pd.Series[str] | str", kind: str, intents: list[str]
 ) -> pd.DataFrame:
-    """As `TestOutcome.predictions`, but for in_scope."""
+    """As `HeldOut.predictions`, but for in_scope."""
     return pd.DataFrame(
         {
             "text": texts.to_numpy(),

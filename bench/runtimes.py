@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from intents.axes import Floats
 from intents.models import directory, energy
-from intents.models.energy import Floats
 from intents.serving.runtime import Runtime
 
 BATCHES = (1, 8, 32, 128)

@@ -15,8 +15,9 @@ from bench import publishers
 from bench.filesystem import Operation, watched
 from bench.publishers import FILES, KILLED, MISSING, TORN, in_child, version_in
 from intents.errors import IntentsError
+from intents.models.file_names import PROMOTION
 from registry import record, transaction
-from registry.target import Store
+from registry.target import Target
 
 PAGE_BYTES = 4096
 LONGEST_KILL_SECONDS = 0.03
@@ -53,7 +54,7 @@ def copy_of(wreck: Path, copies: Iterator[Path]) -> Path:
 
 def recover(target: Path) -> None:
     """What the next run does first."""
-    with transaction.writing(Store(target), wait=60):
+    with transaction.writing(Target(target), wait=60):
         pass
 
 
@@ -132,9 +133,9 @@ def is_sound(target: Path, version: int) -> bool:
     except IntentsError:
         return False
     left = [
-        path.name for path in Store(target).folder.iterdir() if path.name.startswith((".staging", ".trash"))
+        path.name for path in Target(target).folder.iterdir() if path.name.startswith((".staging", ".trash"))
     ]
-    return version_in(target) == version and not left and not os.path.lexists(Store(target).link)
+    return version_in(target) == version and not left and not os.path.lexists(Target(target).link)
 
 
 def read_until(stop: Path, target: Path, seed: int, counts_file: Path) -> None:
@@ -156,9 +157,9 @@ def read_until(stop: Path, target: Path, seed: int, counts_file: Path) -> None:
 
 def read_following(target: Path, counts: Counter[str]) -> None:
     """Each file through the link, as a careless reader does; then whether the record tells if they belong together."""
-    before = (target / record.PROMOTION).read_bytes()
+    before = (target / PROMOTION).read_bytes()
     contents = {name: (target / name).read_bytes() for name in FILES}
-    after = (target / record.PROMOTION).read_bytes()
+    after = (target / PROMOTION).read_bytes()
     is_mixed = len({json.loads(content)["version"] for content in contents.values()}) > 1
     files = json.loads(before)["files"]
     is_detected = before != after or any(

@@ -24,7 +24,7 @@ from bench import consuming
 from bench.consuming import Answer
 from intents.errors import IntentsError
 from registry import record
-from registry.target import Store
+from registry.target import Target
 
 ROOT = Path(__file__).parents[1]
 NAME, ERRORS = "tiny", "errors"
@@ -54,7 +54,7 @@ def measure(folder: Path, *, promoters: int, promotions: int) -> dict[str, Any]:
     return {
         "promoters": promoters,
         **_ended(started, said, count, folder / ERRORS),
-        **_published(Store(target), versions, marked),
+        **_published(Target(target), versions, marked),
         "seconds": round(seconds),
         **_consumed(consuming.answers(folder), expected),
         "consumer: ended by an error (must be 0)": int(consumer.returncode != 0),
@@ -146,7 +146,7 @@ def _ended(
     }
 
 
-def _published(store: Store, versions: list[str], marked: str) -> dict[str, Any]:
+def _published(store: Target, versions: list[str], marked: str) -> dict[str, Any]:
     live = store.live()
     assert live is not None
     told = [entry["version"] for entry in store.history()]

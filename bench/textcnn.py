@@ -26,10 +26,10 @@ from transformers.utils import logging as transformers_logging
 
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
-from intents.data.splitting import TRAIN
+from intents.data.parts import TRAIN
 from intents.evaluation import held_out
 from intents.models import families
-from intents.models.directory import Rejection
+from intents.models.directory import RejectionRule
 from intents.models.encoders import encoder as encoders
 from intents.parameters import training as declarations
 from intents.parameters.training import TrainConfig
@@ -126,8 +126,8 @@ def notebook(config: TrainConfig, corpus: Corpus) -> Trained:
             step.loss.backward()
             optimizer.step()
     seconds = time.perf_counter() - started
-    rejection = Rejection(NOTEBOOK_THRESHOLD, "fixed", hyperparams.unknown_intent, fitted_temperature=1.0)
-    outcome = held_out.test(
+    rejection = RejectionRule(NOTEBOOK_THRESHOLD, "fixed", hyperparams.unknown_intent, fitted_temperature=1.0)
+    outcome = held_out.measure(
         module, encoder.tokenizer, corpus=corpus, hyperparams=hyperparams, rejection=rejection
     )
     return Trained(outcome.predictions, hyperparams.epochs * len(texts) / seconds)

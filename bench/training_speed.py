@@ -24,7 +24,7 @@ from transformers.utils import logging as transformers_logging
 
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
-from intents.data.splitting import TRAIN, VALIDATION
+from intents.data.parts import TRAIN, VALIDATION
 from intents.models import families
 from intents.models.encoders import encoder as encoders
 from intents.parameters import training as declarations
@@ -32,7 +32,7 @@ from intents.parameters.hyperparams import Hyperparams
 from intents.training.batches import Labelled, TokenDataset
 from intents.training.callbacks import Callbacks
 from intents.training.fit import Fit, fit
-from intents.training.stages import labelled
+from intents.training.prepare import labelled
 
 PROBE_SECONDS, VALIDATION_ROWS = 15.0, 64
 FIRST_GUESS = {"notebook": 20.0, "default": 350.0}

@@ -22,8 +22,8 @@ import mlflow
 from mlflow.tracking import MlflowClient
 from optuna.trial import TrialState
 
-from intents.parameters.commands import TuneConfig
-from intents.parameters.training import DataConfig
+from intents.parameters.data import DataConfig
+from intents.parameters.tune import TuneConfig
 from intents.system.console import quieten
 from intents.tracking.tags import SECONDS
 from intents.tuning import page, storage, trials, tune

@@ -7,18 +7,28 @@ import contextlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from intents.errors import PromotionError
-from intents.parameters.commands import PromoteConfig
+from intents.parameters.promote import PromoteConfig
 from intents.system import signals
-from registry import gate, record, transaction
+from registry import gate, transaction
 from registry import smoke as checks
 from registry.outcome import Outcome
+from registry.queries import (
+    checked,
+    described,
+    facts_of,
+    history,
+    require_store,
+    status,
+    target_of,
+    verify,
+    what_is_live,
+)
 from registry.record import Identity, Promotion
-from registry.target import Store
+from registry.target import Target
 from registry.transaction import Candidate, Check
 
 
@@ -34,7 +44,7 @@ def publish(
     """
     from registry import source
 
-    target = _store(config)
+    target = target_of(config)
     with _connected(), transaction.queueing(target, wait=config.wait) as repaired:
         before = target.live()
         candidate = source.resolve(config.name, config.version)
@@ -68,7 +78,7 @@ def dry_run(
     """
     from registry import source
 
-    target = _store(config)
+    target = target_of(config)
     with signals.stop_the_run(), _connected():
         candidate = source.resolve(config.name, config.version)
         done = _without_publishing(target, candidate, is_asked_for=bool(config.version))
@@ -84,7 +94,7 @@ def dry_run(
     live, verdict = target.live(), found["gate"].get("gate")
     line = (
         f"would publish {candidate.identity} ({candidate.size:,} bytes, run {candidate.identity.run_id}) to "
-        f"{target.target}, where {_what_is_live(target)}; fetched, loaded and judged: the gate says {verdict!r}"
+        f"{target.target}, where {what_is_live(target)}; fetched, loaded and judged: the gate says {verdict!r}"
     )
     facts = {"version": candidate.identity.version, "live": live.name if live else None, "gate": verdict}
     lines = (line, *_of_checks(found), *_made_anew(target, candidate))
@@ -93,26 +103,24 @@ def dry_run(
 
 def roll_back(config: PromoteConfig) -> Outcome:
     """Makes the version before the live one live again, and holds it there."""
-    target = _store(config)
-    _require_store(target)
+    target = target_of(config)
+    require_store(target)
     with transaction.writing(target, wait=config.wait) as repaired:
         promotion, taken = transaction.roll_back(target)
         held = target.refused()
-    line = f"rolled back to {_described(promotion)}, verified" + (
-        f"; {taken} was taken away" if taken else ""
-    )
+    line = f"rolled back to {described(promotion)}, verified" + (f"; {taken} was taken away" if taken else "")
     hold = (
         f"held: {held} and older ones come back only after --release, with --version, or once a newer version is "
         "marked Production"
     )
-    facts = _facts(promotion) | {"taken_away": taken.version if taken else None}
+    facts = facts_of(promotion) | {"taken_away": taken.version if taken else None}
     return Outcome("rolled back", (*repaired, line, *([hold] if held else [])), facts)
 
 
 def release(config: PromoteConfig) -> Outcome:
     """Ends the hold that a rollback left."""
-    target = _store(config)
-    _require_store(target)
+    target = target_of(config)
+    require_store(target)
     with transaction.writing(target, wait=config.wait) as repaired:
         held = target.refused()
         target.release()
@@ -123,62 +131,6 @@ def release(config: PromoteConfig) -> Outcome:
         "before it is published"
     )
     return Outcome("released", (*repaired, line), {"released": held.version})
-
-
-def verify(config: PromoteConfig) -> Outcome:
-    """Reads every file of every kept version. Raises PromotionError where the live one is not as it was published."""
-    target = _store(config)
-    promotion = record.check(_require_live(target))
-    damaged = {}
-    for folder in target.versions():
-        try:
-            record.check(folder)
-        except PromotionError as error:
-            damaged[folder.name] = str(error)
-    line = f"verified {_described(promotion)}: {len(promotion.files)} files are as they were published"
-    others = f"{len(target.versions()) - 1} more kept, {len(damaged)} of them damaged"
-    lines = (line, others, *(f"damaged: {text}" for text in damaged.values()))
-    return Outcome("verified", lines, _facts(promotion) | {"damaged": damaged})
-
-
-def status(config: PromoteConfig) -> Outcome:
-    """What is live, since when, what is held, what is kept. Reads no weights: `verify` does."""
-    target = _store(config)
-    live = target.live()
-    if live is None:
-        what = (
-            "nothing is published"
-            if not target.target.exists()
-            else "a directory that this command didn't publish"
-        )
-        return Outcome("status", (f"{target.target}: {what}",), {"live": None})
-    promotion = record.read(live)
-    held = target.refused()
-    lines = [f"{_described(promotion)} is live in {target.target}, as {live.name}"]
-    lines += [
-        f"published {promotion.published_at}, run {promotion.identity.run_id}, number {promotion.sequence}"
-    ]
-    lines += [f"held: {held} and older ones don't come back before --release"] if held else []
-    lines += [f"a rollback leads to {promotion.previous or 'nothing: it is the first'}"]
-    lines += [f"{len(target.versions())} versions kept in {target.folder}"]
-    facts = _facts(promotion) | {"previous": promotion.previous, "held": held.version if held else None}
-    return Outcome("status", tuple(lines), facts | {"kept": [folder.name for folder in target.versions()]})
-
-
-def history(config: PromoteConfig) -> Outcome:
-    """Every change of what is live, the oldest first."""
-    entries = _store(config).history()
-    lines = tuple(map(_told, entries)) or (f"nothing was ever published to {config.directory}",)
-    return Outcome("history", lines, {"history": entries})
-
-
-def _told(entry: Mapping[str, Any]) -> str:
-    forced = " ".join(str(entry.get("forced") or "").split())
-    return (
-        f"{entry.get('time')}  {entry.get('action'):<12} {entry.get('name')} version {entry.get('version')} "
-        f"({entry.get('from') or 'nothing'} -> {entry.get('to')})"
-        + (f"; published though the gate refused it, because: {forced}" if forced else "")
-    )
 
 
 ACTIONS: Mapping[str, Callable[[PromoteConfig], Outcome]] = {
@@ -192,16 +144,16 @@ ACTIONS: Mapping[str, Callable[[PromoteConfig], Outcome]] = {
 }
 
 
-def _without_publishing(target: Store, candidate: Candidate, *, is_asked_for: bool) -> Outcome | None:
+def _without_publishing(target: Target, candidate: Candidate, *, is_asked_for: bool) -> Outcome | None:
     """What is said where there is nothing to publish: the version is live and intact, or a rollback's hold forbids it.
 
     None where the version must be published. Raises PromotionError where a hold keeps a damaged version live.
     """
     live = target.live()
-    promotion = _checked(live) if live else None
+    promotion = checked(live) if live else None
     if promotion and promotion.identity == candidate.identity:
         line = f"nothing to do: {promotion.identity} is live in {target.target}, intact"
-        return Outcome("nothing to do", (line,), _facts(promotion))
+        return Outcome("nothing to do", (line,), facts_of(promotion))
     refused = None if is_asked_for else target.refused()
     if refused is None or _is_newer(candidate, refused, target):
         return None
@@ -215,17 +167,10 @@ def _without_publishing(target: Store, candidate: Candidate, *, is_asked_for: bo
         f"{_with_run(candidate.identity)}: {_with_run(refused)} was rolled back. End that with --release, or mark a "
         "newer version"
     )
-    return Outcome("held", (line,), _facts(promotion))
+    return Outcome("held", (line,), facts_of(promotion))
 
 
-def _checked(live: Path) -> Promotion | None:
-    try:
-        return record.check(live)
-    except (PromotionError, OSError):
-        return None
-
-
-def _is_newer(candidate: Candidate, refused: Identity, target: Store) -> bool:
+def _is_newer(candidate: Candidate, refused: Identity, target: Target) -> bool:
     """By its number, or because it was registered after the refused one had been published.
 
     A registered model that is made anew counts from 1 again. Versions of another model can't be compared: they aren't
@@ -241,7 +186,7 @@ def _is_newer(candidate: Candidate, refused: Identity, target: Store) -> bool:
     return bool(published) and candidate.registered_at >= max(published)
 
 
-def _made_anew(target: Store, candidate: Candidate) -> list[str]:
+def _made_anew(target: Target, candidate: Candidate) -> list[str]:
     """What is said where another version was published under this name and number before."""
     identity = candidate.identity
     others = [
@@ -256,14 +201,14 @@ def _made_anew(target: Store, candidate: Candidate) -> list[str]:
     ]
 
 
-def published(target: Store, promotion: Promotion) -> Outcome:
+def published(target: Target, promotion: Promotion) -> Outcome:
     """What is said of a publication that took place."""
     kept = f"the version before it is kept in {target.folder / promotion.previous}"
     lines = [
         f"published {promotion.identity} to {target.target} (run {promotion.identity.run_id}); "
         f"{kept if promotion.previous else 'it is the first'}"
     ]
-    return Outcome("published", (*lines, *_of_checks(promotion.evidence)), _facts(promotion))
+    return Outcome("published", (*lines, *_of_checks(promotion.evidence)), facts_of(promotion))
 
 
 def _of_checks(evidence: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -294,45 +239,6 @@ def _connected() -> Iterator[None]:
         yield
 
 
-def _store(config: PromoteConfig) -> Store:
-    return Store(config.directory)
-
-
-def _require_live(target: Store) -> Path:
-    live = target.live()
-    if live is None:
-        raise PromotionError(
-            f"{target.target}: nothing was published here. Publish: python -m registry.promote"
-        )
-    return live
-
-
-def _require_store(target: Store) -> None:
-    if not target.folder.is_dir():
-        _require_live(target)
-
-
-def _what_is_live(target: Store) -> str:
-    live = target.live()
-    promotion = _checked(live) if live else None
-    if promotion:
-        return f"{promotion.identity} is live"
-    return "something damaged is live" if live else "nothing is published"
-
-
 def _with_run(identity: Identity) -> str:
     """Two versions of one number, the model having been made anew, are told apart by their runs."""
     return f"{identity} (run {identity.run_id})"
-
-
-def _described(promotion: Promotion) -> str:
-    return f"{promotion.identity} (published {promotion.published_at})"
-
-
-def _facts(promotion: Promotion) -> dict[str, object]:
-    return {
-        **asdict(promotion.identity),
-        "sequence": promotion.sequence,
-        "published_at": promotion.published_at,
-        "digest": promotion.digest,
-    }

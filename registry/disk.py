@@ -1,38 +1,15 @@
-"""Changes to a disk that survive a power cut: a file by its own fsync, a name by that of the folder it stands in."""
+"""What a publication does to a disk: two names exchanged at once, a folder removed by way of the trash."""
 
 import contextlib
 import ctypes
 import os
 import re
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
-
-from intents.system.disk import sync
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 MOUNTS = Path("/proc/self/mountinfo")
-
-
-def sync_all(paths: Iterable[Path]) -> None:
-    """Each of them, in turn."""
-    for path in paths:
-        sync(path)
-
-
-def write(path: Path, text: str) -> None:
-    """Writes a file whose content is on the disk; its name is once its folder is synced."""
-    path.write_text(text, encoding="utf-8")
-    sync(path)
-
-
-def replace(path: Path, text: str) -> None:
-    """The file has its old content or the new one, at every moment, and the new one for good afterwards."""
-    aside = path.with_name(f"{path.name}.aside")
-    write(aside, text)
-    os.replace(aside, path)
-    sync(path.parent)
 
 
 def is_mount_point(path: Path) -> bool:
@@ -48,15 +25,6 @@ def is_mount_point(path: Path) -> bool:
 def _unescaped(name: str) -> str:
     """A name of the table, in which blanks and backslashes stand as octal numbers."""
     return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), name)
-
-
-def make_folders(path: Path) -> None:
-    """Makes a folder and those above it, each for good."""
-    if path.is_dir():
-        return
-    make_folders(path.parent)
-    path.mkdir(exist_ok=True)
-    sync(path.parent)
 
 
 def remove(folder: Path, *, trash: Path) -> None:

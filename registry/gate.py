@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from intents.errors import ArtifactError, PromotionError
-from intents.parameters.commands import PromoteConfig
+from intents.parameters.promote import PromoteConfig
 from registry import record
 from registry.record import Promotion
-from registry.target import Store
+from registry.target import Target
 from registry.transaction import Candidate, Check
 
 FILES = "gate"
@@ -24,13 +24,13 @@ FILES = "gate"
 PASSED, REFUSED, FORCED, ACCEPTED, NOT_COMPARED = "passed", "refused", "forced", "accepted", "not compared"
 
 
-def gate(target: Store, candidate: Candidate, config: PromoteConfig, *, log: bool = True) -> Check:
+def gate(target: Target, candidate: Candidate, config: PromoteConfig, *, log: bool = True) -> Check:
     """A check that compares the candidate with what is live in `target`; with `log` its run shows what was found."""
     return lambda directory: _judged(directory, target, candidate, config, log=log)
 
 
 def _judged(
-    directory: Path, target: Store, candidate: Candidate, config: PromoteConfig, *, log: bool
+    directory: Path, target: Target, candidate: Candidate, config: PromoteConfig, *, log: bool
 ) -> Mapping[str, Any]:
     """What was found. Raises PromotionError where it refuses."""
     live = _live(target)
@@ -81,7 +81,7 @@ def _refusal(judgement: Any, standing: tuple[Any, ...], found: Any | None, confi
     return "\n".join(filter(None, lines))
 
 
-def _live(target: Store) -> Path | None:
+def _live(target: Target) -> Path | None:
     """The directory that readers read now, be it published by this command or not."""
     live = target.live()
     if live is None and target.target.is_dir() and any(target.target.iterdir()):
@@ -93,11 +93,12 @@ def _weighed(
     directory: Path, live: Path, candidate: Candidate, config: PromoteConfig
 ) -> tuple[Any, Any | None] | None:
     """The judgement, and the comparison where what is live is whole; None where it is no model at all."""
-    from intents.evaluation.comparison import answering
-    from intents.evaluation.comparison.answering import Loaded, Named
+    from intents.evaluation.comparison.answering import Loaded
     from intents.evaluation.comparison.judgement import unmeasured
     from intents.models import directory as model_directory
-    from intents.tracking import replacement
+    from intents.models.file_names import OUT_OF_FOLD
+    from intents.tracking import compare, replacement
+    from intents.tracking.models import Named
 
     identity = candidate.identity
     run = replacement.run_of(identity.run_id)
@@ -118,8 +119,8 @@ def _weighed(
             before, after, why="what is published is damaged, or nothing this command published"
         ), None
     with tempfile.TemporaryDirectory() as name:
-        ours = answering.loaded(Named(after.name, identity.run_id, identity.model_id), directory, Path(name))
-        more = answering.predictions(published.run_id, answering.OUT_OF_FOLD, Path(name))
+        ours = compare.loaded(Named(after.name, identity.run_id, identity.model_id), directory, Path(name))
+        more = compare.predictions(published.run_id, OUT_OF_FOLD, Path(name))
         theirs = Loaded(before.name, live, model_directory.load(live), None, more)
         weighed = replacement.weigh(theirs, ours, described=(before, after), config=config)
     return weighed.judgement, weighed.comparison

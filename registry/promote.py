@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 from intents import cli
-from intents.parameters.commands import PromoteConfig
 from intents.parameters.declaration import build
+from intents.parameters.promote import PromoteConfig
 from intents.system.redaction import without_secrets
 from registry import commands, outcome
 from registry.outcome import Outcome

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from intents.errors import PromotionError
+from intents.models.file_names import PROMOTION
+from intents.system.disk import sha256
 
-PROMOTION = "promotion.json"
 AGAIN = "Publish it again: python -m registry.promote"
 DIGEST_CHARACTERS = 12
 """So much of the content's hash is part of a folder's name."""
@@ -73,7 +74,7 @@ def inventory(directory: Path) -> dict[str, dict[str, Any]]:
     """Bytes and sha256 of every file by name, the record itself excepted. Raises PromotionError."""
     refuse_irregular(directory)
     return {
-        path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+        path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)}
         for path in sorted(directory.iterdir())
         if path.name != PROMOTION
     }
@@ -119,8 +120,3 @@ def check(folder: Path) -> Promotion:
                 f"{folder / name}: not the file that was published: damaged or changed. {AGAIN}"
             )
     return promotion
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -18,6 +18,7 @@ from scipy.special import softmax
 
 from intents.errors import IntentsError, PromotionError
 from intents.models import directory as model_directory
+from intents.models.file_names import SANITY_PREDICTIONS
 from intents.models.network import predict_logits
 
 UTTERANCES = ("你好呀，等下聊聊？", "我这会儿不方便接电话", "地址可以发一下吗？", "hello", "？", "好" * 2000)
@@ -75,7 +76,7 @@ def examine(directory: Path) -> dict[str, Any]:
 
 def _compare_with_record(directory: Path, loaded: model_directory.Artifact) -> int:
     """How many predictions recorded at training it repeats; PromotionError if it says otherwise."""
-    path = directory / model_directory.SANITY_PREDICTIONS
+    path = directory / SANITY_PREDICTIONS
     if not path.exists():
         return 0
     with path.open(encoding="utf-8", newline="") as file:

@@ -15,6 +15,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils.file_utils import local_file_uri_to_path
 
 from intents.errors import PromotionError, TrackingError
+from intents.models.file_names import MODEL_ARTIFACT
 from intents.system import redaction
 from intents.tracking import store
 from registry import fetching, record
@@ -23,8 +24,8 @@ from registry.transaction import Candidate
 
 STAGE = "Production"
 UNDER_WAY = ("RUNNING", "SCHEDULED")
-MODEL_PATH = "artifacts/model"
-"""Where in a logged model the model directory lies; `pyfunc.MODEL_ARTIFACT`, which takes seconds to import."""
+MODEL_PATH = f"artifacts/{MODEL_ARTIFACT}"
+"""Where in a logged model the model directory lies."""
 REGISTER = "Register a version of a training run: mlflow run . -e train_bert"
 RUN_AGAIN = "Nothing was published; run it again."
 LOCKED_SECONDS = 10

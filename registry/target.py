@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from intents.errors import PromotionError
-from intents.system.disk import sync
+from intents.system.disk import replace, sync
 from registry import disk, record
 from registry.record import Identity, Promotion
 
@@ -25,7 +25,7 @@ TIME_FORMAT = "%Y%m%dT%H%M%S%fZ"
 
 
 @dataclass(frozen=True)
-class Store:
+class Target:
     """Everything about one target. Nothing is remembered: each question is answered from the disk."""
 
     target: Path
@@ -182,7 +182,7 @@ class Store:
         """
         holds = {name: held for name, held in self._holds().items() if name == self._live_name()}
         holds[kept.name] = refused
-        disk.replace(self.hold_file, json.dumps({name: vars(held) for name, held in holds.items()}) + "\n")
+        replace(self.hold_file, json.dumps({name: vars(held) for name, held in holds.items()}) + "\n")
 
     def release(self) -> None:
         """Ends a hold, if there is one."""

@@ -1,6 +1,6 @@
 """Publishing as one transaction: whatever ends it, the target leads to the old version or to the new one, whole.
 
-Nothing here knows MLflow or what a model is: a `Candidate` brings the files, `checks` decide whether they may be
+Nothing here knows MLflow or what a model is: a `Candidate` brings the files, `Check`s decide whether they may be
 published. Publishers queue; the store's lock is held by whoever changes what is live, which takes moments: a rollback
 waits for no download and no check. The link's rename is the commit point. Before it nothing that a reader sees has
 changed; after it nothing that is left to do matters to a reader.
@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from intents.errors import IntentsError, PromotionError
+from intents.models.file_names import PROMOTION
 from intents.system import lock, signals
-from intents.system.disk import sync
+from intents.system.disk import make_folders, sync, sync_all
 from registry import disk, record, upkeep
 from registry import target as targets
 from registry.record import Identity, Promotion
-from registry.target import Store
+from registry.target import Target
 
 SPARE_BYTES = 16 << 20
 """Left free on the disk beyond what a version needs."""
@@ -47,7 +48,7 @@ class Candidate:
 
 
 @contextlib.contextmanager
-def queueing(target: Store, *, wait: float) -> Iterator[list[str]]:
+def queueing(target: Target, *, wait: float) -> Iterator[list[str]]:
     """The only publisher, everything recovered; yields what was repaired. Raises BusyError.
 
     SIGTERM ends the block as Ctrl-C does.
@@ -59,7 +60,7 @@ def queueing(target: Store, *, wait: float) -> Iterator[list[str]]:
 
 
 @contextlib.contextmanager
-def writing(target: Store, *, wait: float) -> Iterator[list[str]]:
+def writing(target: Target, *, wait: float) -> Iterator[list[str]]:
     """The only writer, everything recovered that no live process is at; yields what was repaired. Raises BusyError.
 
     SIGTERM ends the block as Ctrl-C does.
@@ -71,7 +72,7 @@ def writing(target: Store, *, wait: float) -> Iterator[list[str]]:
 
 
 @contextlib.contextmanager
-def unchanged(target: Store, before: Path | None) -> Iterator[None]:
+def unchanged(target: Target, before: Path | None) -> Iterator[None]:
     """The only writer, for what may be done only while `before` is still live. Raises PromotionError, BusyError."""
     with lock.held(target.lock, wait=COMMIT_SECONDS):
         live = target.live()
@@ -85,15 +86,15 @@ def unchanged(target: Store, before: Path | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _prepared(target: Store) -> Iterator[None]:
+def _prepared(target: Target) -> Iterator[None]:
     with signals.stop_the_run(), _explained(target):
-        disk.make_folders(target.target.parent)
+        make_folders(target.target.parent)
         target.folder.mkdir(exist_ok=True)
         yield
 
 
 def publish(
-    target: Store, candidate: Candidate, *, checks: Mapping[str, Check], before_commit: Callable[[], object]
+    target: Target, candidate: Candidate, *, checks: Mapping[str, Check], before_commit: Callable[[], object]
 ) -> Promotion:
     """Makes the candidate live; returns its record. Raises PromotionError or OSError, the live version untouched.
 
@@ -120,7 +121,7 @@ def publish(
     return promotion
 
 
-def roll_back(target: Store) -> tuple[Promotion, Identity | None]:
+def roll_back(target: Target) -> tuple[Promotion, Identity | None]:
     """Makes the version before the live one live again, and holds it there.
 
     Returns its record, and which version was taken away (None where its record is damaged). Raises PromotionError.
@@ -141,7 +142,7 @@ def roll_back(target: Store) -> tuple[Promotion, Identity | None]:
 
 
 @contextlib.contextmanager
-def _explained(target: Store) -> Iterator[None]:
+def _explained(target: Target) -> Iterator[None]:
     """Errors of the disk also say what is live now."""
     before = target.live()
     try:
@@ -155,7 +156,7 @@ def _explained(target: Store) -> Iterator[None]:
         ) from error
 
 
-def require_space(target: Store, candidate: Candidate) -> None:
+def require_space(target: Target, candidate: Candidate) -> None:
     """Raises PromotionError where the target's disk has no room for the candidate."""
     existing = next(
         folder for folder in (target.folder, *target.folder.absolute().parents) if folder.is_dir()
@@ -169,7 +170,7 @@ def require_space(target: Store, candidate: Candidate) -> None:
 
 
 @contextlib.contextmanager
-def _staging(target: Store, identity: Identity) -> Iterator[Path]:
+def _staging(target: Target, identity: Identity) -> Iterator[Path]:
     """A folder for what is not yet verified; gone afterwards.
 
     It stays until the version is live, so to a later run it is also the mark of an interrupted publication.
@@ -184,7 +185,7 @@ def _staging(target: Store, identity: Identity) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _entered_or_undone(target: Store, container: Path) -> Iterator[None]:
+def _entered_or_undone(target: Target, container: Path) -> Iterator[None]:
     """What was entered into the store and didn't go live is gone afterwards, and the container."""
     try:
         yield
@@ -210,7 +211,7 @@ def _on_disk(directory: Path) -> dict[str, dict[str, Any]]:
         path.chmod(FILE_MODE)
     directory.chmod(FOLDER_MODE)
     with ThreadPoolExecutor(1) as other_thread:  # the disk writes while the processor hashes
-        written = other_thread.submit(disk.sync_all, paths)
+        written = other_thread.submit(sync_all, paths)
         files = record.inventory(directory)
         written.result()
     return files
@@ -218,7 +219,7 @@ def _on_disk(directory: Path) -> dict[str, dict[str, Any]]:
 
 def _seal(
     directory: Path,
-    target: Store,
+    target: Target,
     candidate: Candidate,
     *,
     container: Path,
@@ -236,7 +237,7 @@ def _seal(
         files=files,
         evidence=evidence,
     )
-    path = directory / record.PROMOTION
+    path = directory / PROMOTION
     path.write_text(promotion.as_text(), encoding="utf-8")
     path.chmod(FILE_MODE)
     sync(path)
@@ -244,7 +245,7 @@ def _seal(
     return promotion
 
 
-def _name_of_previous(target: Store, identity: Identity, container: Path) -> str:
+def _name_of_previous(target: Target, identity: Identity, container: Path) -> str:
     """What a rollback from the new version leads to: the live one, or what came before it if it is only replaced."""
     live = target.live()
     if live is None:
@@ -256,7 +257,7 @@ def _name_of_previous(target: Store, identity: Identity, container: Path) -> str
     return promotion.previous if promotion.identity == identity else live.name
 
 
-def _enter(directory: Path, target: Store, container: Path, promotion: Promotion) -> Path:
+def _enter(directory: Path, target: Target, container: Path, promotion: Promotion) -> Path:
     """The version's folder in the store, there for good; nothing leads to it yet."""
     of_version = container.name.removeprefix(targets.STAGING)
     folder = target.folder / f"{of_version}_{promotion.digest[: record.DIGEST_CHARACTERS]}"
@@ -267,7 +268,7 @@ def _enter(directory: Path, target: Store, container: Path, promotion: Promotion
     return folder
 
 
-def _point(target: Store, folder: Path, container: Path | None) -> None:
+def _point(target: Target, folder: Path, container: Path | None) -> None:
     """The commit point: from here on the target leads to the folder."""
     destination = Path(target.folder.name) / folder.name
     if target.target.is_symlink() or not target.target.exists():
@@ -279,7 +280,7 @@ def _point(target: Store, folder: Path, container: Path | None) -> None:
     sync(target.target.parent)
 
 
-def _adopt(target: Store, destination: Path, container: Path) -> None:
+def _adopt(target: Target, destination: Path, container: Path) -> None:
     """Puts the link where a directory stands, and the directory among the versions."""
     adopted = upkeep.adopted_place(target, container)
     adopted.symlink_to(destination)

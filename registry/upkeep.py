@@ -10,14 +10,14 @@ from intents.errors import PromotionError
 from intents.system.disk import sync
 from registry import disk, record
 from registry import target as targets
-from registry.target import Store
+from registry.target import Target
 
 KEPT_VERSIONS = 5
 KEPT_FOR = timedelta(hours=24)
 """A reader that resolved the link has so long to load what it led to."""
 
 
-def recover(target: Store, *, is_publishing: bool = False) -> list[str]:
+def recover(target: Target, *, is_publishing: bool = False) -> list[str]:
     """Ends or undoes what a process that died had begun; says what that was. Changes nothing where none died.
 
     While a live process publishes, the staging is its own: all it has done so far is in there.
@@ -39,7 +39,7 @@ def recover(target: Store, *, is_publishing: bool = False) -> list[str]:
     return said
 
 
-def prune(target: Store) -> list[Path]:
+def prune(target: Target) -> list[Path]:
     """Removes versions that nobody needs: never the live one, the one before it, or one that a rollback took away;
     none that was live in the last 24 hours; and never so many that fewer than five are left."""
     versions = target.versions()
@@ -61,7 +61,7 @@ def prune(target: Store) -> list[Path]:
     return removed
 
 
-def undo(target: Store, container: Path) -> None:
+def undo(target: Target, container: Path) -> None:
     """Removes the container, and the version that left it if that never went live; puts an adopted directory back."""
     of_version = container.name.removeprefix(targets.STAGING)
     adopted = adopted_place(target, container)
@@ -77,11 +77,11 @@ def undo(target: Store, container: Path) -> None:
     shutil.rmtree(container)
 
 
-def adopted_place(target: Store, container: Path) -> Path:
+def adopted_place(target: Target, container: Path) -> Path:
     """Where a directory goes that stood at the target."""
     return target.folder / f"{targets.ADOPTED}{container.name.removeprefix(targets.STAGING)}"
 
 
-def _last_told(target: Store) -> str:
+def _last_told(target: Target) -> str:
     history = target.history()
     return str(history[-1].get("to", "")) if history else ""

@@ -4,18 +4,20 @@ Everything is made here, so no test needs a network or a GPU. Torch keeps to one
 """
 
 import contextlib
+import csv
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import mlflow
+import pandas as pd
 import pytest
 import torch
 import transformers
@@ -278,3 +280,24 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real corpora are not in {folder}; INTENTS_SHARED_DATA names another folder")
     return folder
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, Sequence[Mapping[str, Any]]], Path]:
+    """Writes rows of one shape in the format that the name ends in."""
+
+    def to_file(name: str, rows: Sequence[Mapping[str, Any]]) -> Path:
+        path = tmp_path / name
+        if path.suffix == ".parquet":
+            pd.DataFrame(rows).to_parquet(path, index=False, row_group_size=3000)
+        elif path.suffix == ".csv":
+            with path.open("w", encoding="utf-8", newline="") as handle:
+                writer = csv.DictWriter(handle, list(rows[0]))
+                writer.writeheader()
+                writer.writerows(rows)
+        else:
+            lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+            path.write_text("".join(lines), encoding="utf-8")
+        return path
+
+    return to_file

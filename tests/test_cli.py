@@ -13,10 +13,11 @@ from mlflow.tracking import MlflowClient
 
 from intents import cli
 from intents.data import corpus as corpora
-from intents.parameters import training
+from intents.parameters.data import DataConfig
 from intents.parameters.declaration import build
 from intents.parameters.families import FAMILIES
 from intents.tracking import runs
+from intents.tracking.tags import FAILURE_TAG
 from registry import promote
 
 TRAININGS = [hyperparams.ENTRY_POINT for hyperparams in FAMILIES.values()]
@@ -143,7 +144,7 @@ def test_check_data_counts_what_an_encoder_cannot_spell_and_what_is_cut(
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("spelled by")]
     parts = [re.search(r"of (\S+) tokens", line).group(1) for line in lines]
     assert parts == ["train", "validation", "test", "out-of-scope"]
-    train = list(corpora.load(build(training.DataConfig, texts)).part("train")["text"])
+    train = list(corpora.load(build(DataConfig, texts)).part("train")["text"])
     spelled = set((tiny_bert / "vocab.txt").read_text("utf-8").split())
     unknown = sum(character not in spelled for text in train for character in text)
     share = unknown / sum(len(text) for text in train)  # this encoder has a token a character
@@ -262,7 +263,7 @@ def test_what_never_began_under_mlflow_run_says_so_and_why_in_tags_that_filter(
         ["0"], f"tags.stage = 'not started' and tags.handed_over = '{run_id}'"
     )
     assert run.info.run_name == name
-    assert run.data.tags[runs.FAILURE_TAG].startswith(reason)
+    assert run.data.tags[FAILURE_TAG].startswith(reason)
 
 
 def test_a_command_without_a_run_of_its_own_names_the_one_that_mlflow_run_began(
@@ -277,7 +278,7 @@ def test_a_command_without_a_run_of_its_own_names_the_one_that_mlflow_run_began(
     ended = [MlflowClient().get_run(run) for run in (run_id, second)]
     assert [run.info.run_name for run in ended] == ["check_data nowhere.csv", "check_data rows"]
     assert [run.data.tags[runs.STAGE_TAG] for run in ended] == ["not started", "done"]
-    assert runs.FAILURE_TAG not in ended[1].data.tags
+    assert FAILURE_TAG not in ended[1].data.tags
 
 
 @pytest.mark.usefixtures("empty_folder")

@@ -13,8 +13,16 @@ from typing import Any, NoReturn
 from intents.errors import ConfigError, IntentsError
 from intents.parameters import commands as entry_points
 from intents.parameters import training as declarations
+from intents.parameters.ask import AskConfig
+from intents.parameters.check_data import CheckConfig
+from intents.parameters.compare import CompareConfig
+from intents.parameters.data import DataConfig
 from intents.parameters.declaration import build, did_you_mean
+from intents.parameters.evaluate_open_set import OpenSetConfig
 from intents.parameters.families import FAMILIES
+from intents.parameters.reduce_embeddings import ReductionConfig
+from intents.parameters.score import ScoreConfig
+from intents.parameters.tune import TuneConfig
 from intents.system.console import quieten
 from intents.system.redaction import without_secrets
 
@@ -87,7 +95,7 @@ def build_parser() -> Parser:
 
 
 def add_flags(parser: argparse.ArgumentParser, entry_point: str) -> None:
-    """One flag a parameter of the entry point; its text is parsed by `config`, not here."""
+    """One flag a parameter of the entry point; its text is parsed by `build`, not here."""
     for parameter in entry_points.entry_point_parameters(entry_point):
         parser.add_argument(
             f"--{parameter.name}",
@@ -154,15 +162,15 @@ def _train(family: str, texts: Mapping[str, str]) -> Any:
 
 
 def _evaluate_open_set(texts: Mapping[str, str]) -> Any:
-    data, study = build(declarations.DataConfig, texts), build(entry_points.OpenSetConfig, texts)
+    data, study = build(DataConfig, texts), build(OpenSetConfig, texts)
     quieten()
-    from intents.tracking import train
+    from intents.tracking import evaluate_open_set
 
-    return train.evaluate_open_set(data, study, say=_say)
+    return evaluate_open_set.evaluate_open_set(data, study, say=_say)
 
 
 def _tune(texts: Mapping[str, str]) -> Any:
-    data, config = build(declarations.DataConfig, texts), build(entry_points.TuneConfig, texts)
+    data, config = build(DataConfig, texts), build(TuneConfig, texts)
     quieten()
     from intents.tuning import tune
 
@@ -170,7 +178,7 @@ def _tune(texts: Mapping[str, str]) -> Any:
 
 
 def _compare(texts: Mapping[str, str]) -> Any:
-    config = build(entry_points.CompareConfig, texts)
+    config = build(CompareConfig, texts)
     quieten()
     from intents.tracking import compare
 
@@ -178,14 +186,20 @@ def _compare(texts: Mapping[str, str]) -> Any:
 
 
 def _score(texts: Mapping[str, str]) -> Any:
-    config = build(entry_points.ScoreConfig, texts)
+    config = build(ScoreConfig, texts)
     from intents.serving.files import score
 
-    return score.score(config, say=_say)
+    return score.score(config, fetch=_fetched, say=_say)
+
+
+def _fetched(model: str, folder: Path) -> Path:
+    from intents.tracking import models  # late: workers import meanwhile
+
+    return models.directory(model, folder)
 
 
 def _ask(texts: Mapping[str, str]) -> None:
-    config = build(entry_points.AskConfig, texts)
+    config = build(AskConfig, texts)
     quieten()
     from intents.tracking import ask
 
@@ -193,7 +207,7 @@ def _ask(texts: Mapping[str, str]) -> None:
 
 
 def _reduce_embeddings(texts: Mapping[str, str]) -> Any:
-    config = build(entry_points.ReductionConfig, texts)
+    config = build(ReductionConfig, texts)
     quieten()
     from intents.models.encoders import reduce_embeddings
 
@@ -203,7 +217,7 @@ def _reduce_embeddings(texts: Mapping[str, str]) -> Any:
 
 
 def _check_data(texts: Mapping[str, str]) -> Any:
-    config, check = build(declarations.DataConfig, texts), build(entry_points.CheckConfig, texts)
+    config, check = build(DataConfig, texts), build(CheckConfig, texts)
     quieten()
     from intents.diagnosis import check_data
 

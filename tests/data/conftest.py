@@ -10,7 +10,7 @@ import pytest
 
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
-from intents.parameters.training import DataConfig
+from intents.parameters.data import DataConfig
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from pandas.testing import assert_frame_equal
 from sklearn.model_selection import train_test_split
 
 from intents.data.corpus import Corpus
-from intents.data.forms import normal_form
 from intents.data.splitting import grouped_parts
+from intents.data.utterances import normal_form
 from intents.errors import DataError
 
 Write, WriteJson, Load = Callable[..., Path], Callable[..., Path], Callable[..., Corpus]

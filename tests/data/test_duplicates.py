@@ -7,7 +7,7 @@ from itertools import combinations, pairwise
 import pytest
 
 from intents.data.duplicates import near_duplicate_groups, representatives
-from intents.data.forms import normal_form
+from intents.data.utterances import normal_form
 
 
 def bigrams(form: str) -> set[tuple[str, str]]:

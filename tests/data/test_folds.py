@@ -8,8 +8,8 @@ import pandas as pd
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
 from intents.data.folds import fold_of
-from intents.data.splitting import TEST, TRAIN, VALIDATION
-from intents.parameters.training import DataConfig
+from intents.data.parts import TEST, TRAIN, VALIDATION
+from intents.parameters.data import DataConfig
 from tests.conftest import write_jsonl
 
 FOLDS = 5

@@ -2,7 +2,7 @@
 
 import pytest
 
-from intents.data.forms import name_form, normal_form
+from intents.data.utterances import name_form, normal_form
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from sklearn.model_selection import train_test_split
 from intents.data import cleaning
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
-from intents.data.forms import normal_form
-from intents.parameters.training import DataConfig
+from intents.data.utterances import normal_form
+from intents.parameters.data import DataConfig
 
 BLACKLIST = Path(__file__).parents[2] / "assets" / "blacklist.txt"
 

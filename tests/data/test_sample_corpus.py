@@ -11,8 +11,8 @@ import pytest
 
 from intents.data import corpus as corpora
 from intents.data.duplicates import representatives
-from intents.data.forms import normal_form
-from intents.parameters.training import SAMPLE_CORPUS_DIR, DataConfig
+from intents.data.utterances import normal_form
+from intents.parameters.data import SAMPLE_CORPUS_DIR, DataConfig
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / SAMPLE_CORPUS_DIR

@@ -9,7 +9,7 @@ import pytest
 
 from intents.data import sources
 from intents.errors import DataError
-from intents.parameters.training import DataConfig
+from intents.parameters.data import DataConfig
 
 GOOD = b'{"text": "hello", "label": "greet"}\n'
 

@@ -9,16 +9,9 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import train_test_split
 
-from intents.data.forms import normal_form
-from intents.data.splitting import (
-    TEST,
-    TRAIN,
-    VALIDATION,
-    fraction,
-    grouped_parts,
-    random_parts,
-    stratified_parts,
-)
+from intents.data.parts import TEST, TRAIN, VALIDATION
+from intents.data.splitting import grouped_parts, random_parts, stratified_parts
+from intents.data.utterances import fraction, normal_form
 from intents.errors import DataError
 
 ALPHABET = "你好吗在哪里几点abcxyz012éß"

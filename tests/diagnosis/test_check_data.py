@@ -16,7 +16,7 @@ from intents.diagnosis import examination, repeats, sheet
 from intents.diagnosis.confusions import CONFUSABLE, LABEL_ERRORS
 from intents.diagnosis.finding import COLUMNS, Finding
 from intents.errors import DataError
-from intents.parameters.training import DataConfig
+from intents.parameters.data import DataConfig
 
 BLACKLIST = str(Path(__file__).parents[2] / "assets" / "blacklist.txt")
 

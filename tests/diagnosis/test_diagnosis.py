@@ -11,7 +11,7 @@ import pytest
 
 from intents.data.corpus import Corpus
 from intents.data.corrections import Correction
-from intents.diagnosis import confusions, examination, repeats, unspelled
+from intents.diagnosis import confusions, examination, repeats, spelling
 from intents.diagnosis.finding import COLUMNS, Evidence, Finding, evidence, label_ids
 
 INTENTS = ("red", "blue", "green", "grey", "pink", "teal")
@@ -291,7 +291,7 @@ def test_utterances_that_can_not_be_spelled_are_ranked_by_how_much_of_them_is_lo
             [(text, "a" if i < 3 else "b") for i, text in enumerate(texts)], ["train", "test"] * 2 + ["test"]
         )
     )
-    (found,) = unspelled.findings(known, tokenizer)
+    (found,) = spelling.findings(known, tokenizer)
     assert found.rows["text"].tolist() == ["呢呢", "你好呢"]
     assert found.rows["reason"].tolist() == [
         "100% of its tokens are unknown",
@@ -300,7 +300,7 @@ def test_utterances_that_can_not_be_spelled_are_ranked_by_how_much_of_them_is_lo
     assert found.headline == "2 of 5 utterances have unknown tokens, 1 of them half or more"
     assert found.estimate == 0  # 呢呢 is a training row
     parts = known.rows.assign(part=["train", "train", "test", "test", "test"])
-    (found,) = unspelled.findings(dataclasses.replace(known, rows=parts), tokenizer)
+    (found,) = spelling.findings(dataclasses.replace(known, rows=parts), tokenizer)
     assert found.estimate == 1  # and now a test row, of a model that is right otherwise
 
 
@@ -346,7 +346,7 @@ def write_split() -> Callable[..., Corpus]:
     import json
 
     from intents.data import corpus as corpora
-    from intents.parameters.training import DataConfig
+    from intents.parameters.data import DataConfig
 
     parts = {
         "train": [*((f"um {i}{n}", i) for i in ("blue", "red") for n in (5, 6)), ("um blue9", "blue")],

@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
 from intents.evaluation import baseline
-from intents.parameters.training import SAMPLE_CORPUS_DIR, DataConfig
+from intents.parameters.data import SAMPLE_CORPUS_DIR, DataConfig
 
 ROOT = Path(__file__).parents[2]
 BLACKLIST = str(ROOT / "assets" / "blacklist.txt")

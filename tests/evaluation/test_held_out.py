@@ -19,16 +19,16 @@ SCORES = {"energy", "max_softmax", "max_logit", "mahalanobis", "nearest_neighbou
 
 
 @pytest.fixture(scope="module")
-def measured(trained: Trained) -> held_out.TestOutcome:
+def measured(trained: Trained) -> held_out.HeldOut:
     return trained.result.test
 
 
-def energies_of(outcome: held_out.TestOutcome, kind: str) -> np.ndarray:
+def energies_of(outcome: held_out.HeldOut, kind: str) -> np.ndarray:
     rows = outcome.predictions
     return rows.loc[(rows["kind"] == kind), "energy"].to_numpy()
 
 
-def test_each_kind_is_ranked_against_all_in_scope_rows(trained: Trained, measured: held_out.TestOutcome):
+def test_each_kind_is_ranked_against_all_in_scope_rows(trained: Trained, measured: held_out.HeldOut):
     out_of_scope = trained.corpus.out_of_scope_part("test")
     kinds = sorted(out_of_scope["kind"].unique())
     assert list(measured.kinds.index) == [*kinds, "gaussian embeddings"]
@@ -45,7 +45,7 @@ def test_each_kind_is_ranked_against_all_in_scope_rows(trained: Trained, measure
         assert row["osr_recall"] == pytest.approx((in_scope <= threshold).mean())
 
 
-def test_random_embeddings_are_a_kind_of_their_own(trained: Trained, measured: held_out.TestOutcome):
+def test_random_embeddings_are_a_kind_of_their_own(trained: Trained, measured: held_out.HeldOut):
     row = measured.kinds.loc["gaussian embeddings"]
     assert row["rows"] == 1000
     logits = predict_gaussian(trained.result.module, rows=1000, tokens=16, seed=0)
@@ -53,14 +53,14 @@ def test_random_embeddings_are_a_kind_of_their_own(trained: Trained, measured: h
     assert row["oos_recall"] == pytest.approx(rejected.mean(), abs=2e-3)
 
 
-def test_every_score_is_in_the_panel_and_energy_ranks_as_the_report_says(measured: held_out.TestOutcome):
+def test_every_score_is_in_the_panel_and_energy_ranks_as_the_report_says(measured: held_out.HeldOut):
     assert set(measured.scores.index) == SCORES
     report = measured.report.metrics
     for name in ("auroc", "aupr_in", "aupr_out", "fpr95"):
         assert measured.scores.loc["energy", name] == pytest.approx(report[name])
 
 
-def test_the_metrics_are_the_reports_and_some_of_each_kind_and_score(measured: held_out.TestOutcome):
+def test_the_metrics_are_the_reports_and_some_of_each_kind_and_score(measured: held_out.HeldOut):
     metrics = measured.metrics()
     assert metrics.items() >= measured.report.as_metrics("test").items()
     for kind in measured.kinds.index:
@@ -74,10 +74,10 @@ def test_the_metrics_are_the_reports_and_some_of_each_kind_and_score(measured: h
     assert len(metrics) == len(measured.report.metrics) + named
 
 
-def again(trained: Trained, out_of_scope: pd.DataFrame) -> held_out.TestOutcome:
+def again(trained: Trained, out_of_scope: pd.DataFrame) -> held_out.HeldOut:
     """The finished model tested on the same in-scope rows and other out-of-scope ones."""
     corpus = dataclasses.replace(trained.corpus, out_of_scope=out_of_scope)
-    return held_out.test(
+    return held_out.measure(
         trained.result.module,
         trained.result.tokenizer,
         corpus=corpus,
@@ -87,7 +87,7 @@ def again(trained: Trained, out_of_scope: pd.DataFrame) -> held_out.TestOutcome:
 
 
 def test_without_out_of_scope_rows_there_are_no_kinds_and_no_scores(
-    trained: Trained, measured: held_out.TestOutcome
+    trained: Trained, measured: held_out.HeldOut
 ):
     outcome = again(trained, trained.corpus.out_of_scope.iloc[:0])
     assert outcome.kinds.empty
@@ -99,7 +99,7 @@ def test_without_out_of_scope_rows_there_are_no_kinds_and_no_scores(
 
 
 def test_predictions_carry_the_kind_of_out_of_scope_rows_and_none_of_others(
-    trained: Trained, measured: held_out.TestOutcome
+    trained: Trained, measured: held_out.HeldOut
 ):
     out_of_scope = trained.corpus.out_of_scope_part("test")
     expected = [*[""] * len(trained.corpus.part("test")), *out_of_scope["kind"]]
@@ -139,5 +139,5 @@ def test_no_metric_of_a_kind_is_overwritten_by_another(kinds: tuple[str, ...]):
     values = {"auroc": [0.1 * i for i in range(1, len(kinds) + 1)], "oos_recall": [0.5] * len(kinds)}
     by_kind = pd.DataFrame(values, index=pd.Index(kinds, name="kind"))
     scores = pd.DataFrame({"auroc": [0.9], "fpr95": [0.2]}, index=pd.Index(["energy"], name="score"))
-    metrics = held_out.TestOutcome(report_of(), pd.DataFrame(), by_kind, scores).metrics()
+    metrics = held_out.HeldOut(report_of(), pd.DataFrame(), by_kind, scores).metrics()
     assert set(metrics.values()) >= {*values["auroc"], 0.9}

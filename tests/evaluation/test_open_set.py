@@ -27,7 +27,7 @@ from torchmetrics.functional.classification import (
     multiclass_f1_score,
 )
 
-from intents.evaluation import open_set
+from intents.evaluation import detectors, open_set
 from intents.models.network import Outputs
 
 
@@ -214,7 +214,7 @@ def test_mahalanobis_is_scikit_learns_to_the_nearest_mean_with_one_covariance(de
     covariance = EmpiricalCovariance(assume_centered=True).fit(centred_BF)
     distances = [covariance.mahalanobis(others_BF - mean) for mean in means.values()]
     assert len(set(np.argmin(distances, axis=0))) == 3  # each intent is the nearest to some
-    found = open_set.Mahalanobis(train_BF, labels_B)(outputs(others_BF))
+    found = detectors.Mahalanobis(train_BF, labels_B)(outputs(others_BF))
     assert found.tolist() == pytest.approx(np.min(distances, axis=0).tolist(), rel=1e-3)
 
 
@@ -226,22 +226,22 @@ def test_nearest_neighbour_is_the_distance_to_the_kth_of_unit_length(neighbours:
     )
     sorted_distances = np.sort(cdist(unit_others, unit_train), axis=1)
     expected = sorted_distances[:, min(neighbours, 60) - 1]  # of fewer rows the furthest
-    found = open_set.NearestNeighbour(train_BF, neighbours)(outputs(others_BF))
+    found = detectors.NearestNeighbour(train_BF, neighbours)(outputs(others_BF))
     assert found.tolist() == pytest.approx(expected.tolist(), abs=1e-5)
 
 
 def test_nearest_neighbour_counts_ten_and_bears_an_utterance_without_features() -> None:
     train_BF, _, others_BF = features(1)
     others_BF[0] = 0
-    by_default, by_ten = (open_set.NearestNeighbour(train_BF, *k)(outputs(others_BF)) for k in ((), (10,)))
+    by_default, by_ten = (detectors.NearestNeighbour(train_BF, *k)(outputs(others_BF)) for k in ((), (10,)))
     assert by_default.tolist() == by_ten.tolist()
     assert by_default[0] == pytest.approx(1)  # from nothing to anything of length 1
 
 
 def test_the_softmax_and_logit_scores_are_those_worked_out_by_hand() -> None:
     logits_BC = np.array([[0.0, np.log(3)], [-2.0, -2.0], [1000.0, 0.0]])
-    assert open_set.negative_max_softmax(logits_BC) == pytest.approx([-3 / 4, -1 / 2, -1])
-    assert open_set.negative_max_logit(logits_BC) == pytest.approx([-np.log(3), 2, -1000])
+    assert detectors.negative_max_softmax(logits_BC) == pytest.approx([-3 / 4, -1 / 2, -1])
+    assert detectors.negative_max_logit(logits_BC) == pytest.approx([-np.log(3), 2, -1000])
 
 
 SCORE_NAMES = {"energy", "max_softmax", "max_logit", "mahalanobis", "nearest_neighbours"}
@@ -254,11 +254,11 @@ def test_every_score_is_lower_for_what_is_plainly_in_scope() -> None:
     train_BF = centres_CF[labels_B] + generator.normal(size=(60, 3))
     in_scope = outputs(centres_CF, np.array([[9.0, 0.0], [0.0, 9.0]]))
     out_of_scope = outputs(np.array([[0, 0, 30.0], [-20.0, -20.0, 0]]), np.array([[0.1, 0.0], [0.0, 0.0]]))
-    panel = open_set.score_panel(in_scope, out_of_scope, train=outputs(train_BF), train_labels_B=labels_B)
+    panel = detectors.score_panel(in_scope, out_of_scope, train=outputs(train_BF), train_labels_B=labels_B)
     assert set(panel.index) == SCORE_NAMES
     assert panel["auroc"].tolist() == [1.0] * 5
     assert panel["fpr95"].tolist() == [0.0] * 5
-    swapped = open_set.score_panel(out_of_scope, in_scope, train=outputs(train_BF), train_labels_B=labels_B)
+    swapped = detectors.score_panel(out_of_scope, in_scope, train=outputs(train_BF), train_labels_B=labels_B)
     assert swapped["auroc"].tolist() == [0.0] * 5
 
 
@@ -267,7 +267,7 @@ def test_the_panel_has_each_scores_ranking_the_best_auroc_first() -> None:
     generator = np.random.default_rng(4)
     in_BF, out_BF = train_BF[:25] + generator.normal(size=(25, 6)), others_BF[10:]
     in_BC, out_BC = generator.normal(size=(25, 3)) * 3, generator.normal(size=(30, 3)) * 2
-    panel = open_set.score_panel(
+    panel = detectors.score_panel(
         outputs(in_BF, in_BC), outputs(out_BF, out_BC), train=outputs(train_BF), train_labels_B=labels_B
     )
     both_BC, both = np.concatenate([in_BC, out_BC]), outputs(np.concatenate([in_BF, out_BF]))
@@ -276,8 +276,8 @@ def test_the_panel_has_each_scores_ranking_the_best_auroc_first() -> None:
         "energy": -np.log(exponents_BC.sum(axis=1)),
         "max_softmax": -exponents_BC.max(axis=1) / exponents_BC.sum(axis=1),
         "max_logit": -both_BC.max(axis=1),
-        "mahalanobis": open_set.Mahalanobis(train_BF, labels_B)(both),
-        "nearest_neighbours": open_set.NearestNeighbour(train_BF)(both),
+        "mahalanobis": detectors.Mahalanobis(train_BF, labels_B)(both),
+        "nearest_neighbours": detectors.NearestNeighbour(train_BF)(both),
     }
     is_out = np.repeat([0, 1], [25, 30])
     assert panel["auroc"].is_monotonic_decreasing

@@ -15,7 +15,7 @@ import torch
 
 from intents.models import directory as model_directory
 from intents.models import families
-from intents.models.directory import Rejection
+from intents.models.directory import RejectionRule
 from intents.models.encoders import encoder as encoders
 from intents.models.network import predict_logits
 from intents.parameters.textcnn import TextCNNHyperparams
@@ -38,7 +38,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
     hyperparams = TextCNNHyperparams(embedding_size=8, channels=6, batch_normalisation=True)
     encoder = encoders.load(hyperparams, TEXTS, workspace=directory)
     module = families.build(hyperparams, {"a": 0, "b": 1, "c": 2}, encoder).module
-    rejection = Rejection(
+    rejection = RejectionRule(
         energy_threshold=0.0, target="a test", unknown_intent="Unknown", fitted_temperature=1.0
     )
     model_directory.save(

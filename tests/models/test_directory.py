@@ -14,7 +14,17 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from intents.errors import ArtifactError
 from intents.models import directory
 from intents.models.energy import energy, fit_temperature
+from intents.models.file_names import (
+    CONFIG,
+    MANIFEST,
+    MAPPING,
+    MODEL_FILES,
+    SANITY_PREDICTIONS,
+    TRAINING_ROWS,
+    WEIGHTS,
+)
 from intents.models.network import predict_logits
+from intents.system import disk
 from tests.conftest import INTENTS, UNSPELLABLE, Trained
 from tests.training.test_stages import train_textcnn
 
@@ -86,7 +96,7 @@ def test_the_saved_threshold_accepts_the_target_share_of_validation_rows(made: T
     assert 0.95 * len(texts) <= accepted < 0.95 * len(texts) + 1
 
 
-@pytest.mark.parametrize("name", directory.MODEL_FILES)
+@pytest.mark.parametrize("name", MODEL_FILES)
 def test_a_flipped_bit_in_any_file_of_the_model_is_refused_by_name(name: str, copy: Path):
     content = bytearray((copy / name).read_bytes())
     content[len(content) // 2] ^= 1
@@ -96,14 +106,14 @@ def test_a_flipped_bit_in_any_file_of_the_model_is_refused_by_name(name: str, co
 
 
 def test_a_truncated_file_is_refused_with_both_sizes(copy: Path):
-    weights = copy / directory.WEIGHTS
+    weights = copy / WEIGHTS
     size = weights.stat().st_size
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(ArtifactError, match=rf"{size - 1} bytes, expected {size}"):
         directory.load(copy)
 
 
-@pytest.mark.parametrize("name", [directory.WEIGHTS, directory.MAPPING, directory.SANITY_PREDICTIONS])
+@pytest.mark.parametrize("name", [WEIGHTS, MAPPING, SANITY_PREDICTIONS])
 def test_a_missing_file_is_refused_by_name(name: str, copy: Path):
     (copy / name).unlink()
     with pytest.raises(ArtifactError, match=rf"{name} is missing"):
@@ -121,8 +131,8 @@ def test_a_file_that_the_manifest_does_not_know_is_refused(copy: Path):
 )
 def test_a_file_that_no_model_has_is_refused_even_if_the_manifest_lists_it(name: str, copy: Path):
     (copy / name).write_bytes(b"x")
-    digest = directory._sha256(copy / name)
-    edit(copy / directory.MANIFEST, lambda m: m["files"].update({name: {"sha256": digest, "bytes": 1}}))
+    digest = disk.sha256(copy / name)
+    edit(copy / MANIFEST, lambda m: m["files"].update({name: {"sha256": digest, "bytes": 1}}))
     with pytest.raises(ArtifactError, match=rf"{name} is not a file that a model has"):
         directory.load(copy)
 
@@ -135,20 +145,20 @@ def test_sealing_refuses_a_file_that_no_model_has(copy: Path):
 
 def test_a_link_in_place_of_a_file_is_refused_though_its_content_is_the_same(copy: Path, tmp_path: Path):
     elsewhere = tmp_path / "elsewhere"
-    shutil.move(copy / directory.WEIGHTS, elsewhere)
-    (copy / directory.WEIGHTS).symlink_to(elsewhere)
+    shutil.move(copy / WEIGHTS, elsewhere)
+    (copy / WEIGHTS).symlink_to(elsewhere)
     with pytest.raises(ArtifactError, match="expected a regular file"):
         directory.load(copy)
 
 
 def test_a_manifest_cannot_name_a_file_outside_the_directory(copy: Path):
-    edit(copy / directory.MANIFEST, lambda m: m["files"].update({"../x": {"sha256": "", "bytes": 0}}))
+    edit(copy / MANIFEST, lambda m: m["files"].update({"../x": {"sha256": "", "bytes": 0}}))
     with pytest.raises(ArtifactError, match=r"\.\./x"):
         directory.load(copy)
 
 
 def test_a_directory_without_a_manifest_is_unfinished(copy: Path):
-    (copy / directory.MANIFEST).unlink()
+    (copy / MANIFEST).unlink()
     with pytest.raises(ArtifactError, match="no finished model directory"):
         directory.load(copy)
 
@@ -160,13 +170,13 @@ def test_a_directory_that_does_not_exist_is_named(tmp_path: Path):
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000, '{"format_version": 1, "files": []}'])
 def test_a_manifest_that_is_no_manifest_is_one_clear_error(text: str, copy: Path):
-    (copy / directory.MANIFEST).write_text(text)
-    with pytest.raises(ArtifactError, match=directory.MANIFEST):
+    (copy / MANIFEST).write_text(text)
+    with pytest.raises(ArtifactError, match=MANIFEST):
         directory.load(copy)
 
 
 def test_a_directory_of_a_later_format_is_refused_by_its_version(copy: Path):
-    edit(copy / directory.MANIFEST, lambda manifest: manifest.update(format_version=99))
+    edit(copy / MANIFEST, lambda manifest: manifest.update(format_version=99))
     with pytest.raises(ArtifactError, match="format_version is 99"):
         directory.load(copy)
 
@@ -204,14 +214,14 @@ def _ids_of_two_kinds(mapping: dict) -> None:
 def test_a_mapping_that_disagrees_is_refused_though_the_manifest_agrees(
     damage: Callable[[dict], None], copy: Path
 ):
-    edit(copy / directory.MAPPING, damage)
+    edit(copy / MAPPING, damage)
     directory.seal(copy)
-    with pytest.raises(ArtifactError, match=directory.MAPPING):
+    with pytest.raises(ArtifactError, match=MAPPING):
         directory.load(copy)
 
 
 def test_a_config_that_names_code_to_run_is_refused_though_the_manifest_agrees(copy: Path):
-    edit(copy / directory.CONFIG, lambda config: config.update(auto_map={"AutoConfig": "evil.Config"}))
+    edit(copy / CONFIG, lambda config: config.update(auto_map={"AutoConfig": "evil.Config"}))
     directory.seal(copy)
     with pytest.raises(ArtifactError, match="auto_map"):
         directory.load(copy)
@@ -229,23 +239,23 @@ def test_a_tokenizer_that_names_code_to_run_is_refused_though_the_manifest_agree
 
 @pytest.mark.parametrize("rejection", [None, {}, {"energy_threshold": -3.0}])
 def test_a_model_without_its_rejection_rule_is_refused(rejection: object, copy: Path):
-    edit(copy / directory.CONFIG, lambda config: config.update(rejection=rejection))
+    edit(copy / CONFIG, lambda config: config.update(rejection=rejection))
     directory.seal(copy)
     with pytest.raises(ArtifactError, match="can't be loaded"):
         directory.load(copy)
 
 
 def test_weights_that_were_written_wrongly_are_one_clear_error(copy: Path):
-    (copy / directory.WEIGHTS).write_bytes(b"not safetensors")
+    (copy / WEIGHTS).write_bytes(b"not safetensors")
     directory.seal(copy)
     with pytest.raises(ArtifactError, match="can't be loaded"):
         directory.load(copy)
 
 
 def test_weights_without_a_head_are_refused_instead_of_a_random_head(copy: Path):
-    weights = load_file(copy / directory.WEIGHTS)
+    weights = load_file(copy / WEIGHTS)
     del weights["classifier.weight"]
-    save_file(weights, copy / directory.WEIGHTS, metadata={"format": "pt"})
+    save_file(weights, copy / WEIGHTS, metadata={"format": "pt"})
     directory.seal(copy)
     with pytest.raises(ArtifactError, match=r"classifier\.weight"):
         directory.load(copy)
@@ -253,8 +263,8 @@ def test_weights_without_a_head_are_refused_instead_of_a_random_head(copy: Path)
 
 @pytest.mark.parametrize("entry", [None, {}, {"bytes": 1}, ["sha256", "bytes"]])
 def test_a_manifest_with_a_strange_entry_is_one_clear_error(entry: object, copy: Path):
-    edit(copy / directory.MANIFEST, lambda manifest: manifest["files"].update({directory.WEIGHTS: entry}))
-    with pytest.raises(ArtifactError, match=directory.MANIFEST):
+    edit(copy / MANIFEST, lambda manifest: manifest["files"].update({WEIGHTS: entry}))
+    with pytest.raises(ArtifactError, match=MANIFEST):
         directory.load(copy)
 
 
@@ -264,8 +274,8 @@ def test_a_sealed_directory_is_readable_by_another_user(made: Trained):
 
 def test_no_file_of_the_model_tells_where_it_was_trained(trained: Trained):
     encoder = trained.config.hyperparams.model_name.encode()
-    texts = [file.read_bytes() for file in trained.directory.iterdir() if file.name in directory.MODEL_FILES]
-    assert len(texts) == len(directory.MODEL_FILES)
+    texts = [file.read_bytes() for file in trained.directory.iterdir() if file.name in MODEL_FILES]
+    assert len(texts) == len(MODEL_FILES)
     assert not any(encoder in text for text in texts)
 
 
@@ -274,10 +284,10 @@ def test_what_a_model_has_seen_is_written_and_read_again(tmp_path: Path):
     seen = np.array([0, 7, 2**64 - 1], dtype=np.uint64)
     directory.write_training_rows(tmp_path, seen)
     assert directory.training_rows(tmp_path) == {0, 7, 2**64 - 1}
-    assert (tmp_path / directory.TRAINING_ROWS).read_bytes()[8:16] == (7).to_bytes(8, "big")
+    assert (tmp_path / TRAINING_ROWS).read_bytes()[8:16] == (7).to_bytes(8, "big")
 
 
 def test_half_a_fingerprint_is_refused(tmp_path: Path):
-    (tmp_path / directory.TRAINING_ROWS).write_bytes(b"123456789")
+    (tmp_path / TRAINING_ROWS).write_bytes(b"123456789")
     with pytest.raises(ArtifactError, match="no whole number of fingerprints"):
         directory.training_rows(tmp_path)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from intents.errors import EncoderError
 from intents.models import directory, families
-from intents.models.directory import Rejection
+from intents.models.directory import RejectionRule
 from intents.models.encoders import encoder as encoders
 from intents.models.encoders.encoder import Encoder
 from intents.models.network import Network, fold_temperature, predict, predict_gaussian, predict_logits
@@ -188,7 +188,7 @@ def test_an_utterance_of_one_character_differs_from_an_empty_one(made: Made):
 
 
 def test_a_saved_network_reloads_through_the_auto_classes_with_identical_logits(made: Made, tmp_path: Path):
-    rejection = Rejection(
+    rejection = RejectionRule(
         energy_threshold=-1.5, target="a test", unknown_intent="Unknown", fitted_temperature=1.0
     )
     directory.save(

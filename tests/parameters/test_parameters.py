@@ -9,21 +9,20 @@ from intents.errors import ConfigError
 from intents.parameters import commands as entry_points
 from intents.parameters import declaration as parameters
 from intents.parameters import training
+from intents.parameters.ask import AskConfig
 from intents.parameters.bert import BertHyperparams
-from intents.parameters.commands import (
-    AskConfig,
-    CheckConfig,
-    CompareConfig,
-    OpenSetConfig,
-    PromoteConfig,
-    ReductionConfig,
-    ScoreConfig,
-    TuneConfig,
-)
+from intents.parameters.check_data import CheckConfig
+from intents.parameters.compare import CompareConfig
+from intents.parameters.data import DataConfig
+from intents.parameters.evaluate_open_set import OpenSetConfig
 from intents.parameters.families import FAMILIES
 from intents.parameters.hyperparams import Hyperparams
+from intents.parameters.promote import PromoteConfig
+from intents.parameters.reduce_embeddings import ReductionConfig
+from intents.parameters.score import ScoreConfig
 from intents.parameters.textcnn import TextCNNHyperparams
-from intents.parameters.training import DataConfig, RunConfig
+from intents.parameters.training import RunConfig
+from intents.parameters.tune import TuneConfig
 
 BOTH_EXCLUDED = ("0", "1", "-0.1", "1.5", "nan", "inf")
 ONE_EXCLUDED = ("1", "-0.1", "nan", "inf")

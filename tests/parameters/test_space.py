@@ -8,7 +8,7 @@ import pytest
 from intents.parameters.families import FAMILIES
 from intents.parameters.hyperparams import Hyperparams
 from intents.parameters.space import Between, OneOf
-from intents.training.stages import PREPARED_FROM
+from intents.training.prepare import PREPARED_FROM
 from intents.tuning import worker
 
 BY_FAMILY = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)

@@ -18,9 +18,9 @@ from mlflow.tracking import MlflowClient
 
 from bench import publishers
 from bench.promoter import smoke_in_this_process
-from intents.models import directory as model_directory
+from intents.models.file_names import MANIFEST
 from registry import commands, promote, record
-from registry.target import Store
+from registry.target import Target
 from registry.transaction import Check
 from tests.conftest import Logged, run_tracked
 
@@ -83,7 +83,7 @@ def prepared(toys: dict[int, Path], tmp_path: Path) -> Callable[..., Path]:
 
 def assert_sound(target: Path) -> None:
     """Every kept version is whole, the history ends with the live one, and nothing half-done lies about."""
-    kept = Store(target)
+    kept = Target(target)
     live = kept.live()
     assert live is not None
     record.check(live)
@@ -95,7 +95,7 @@ def assert_sound(target: Path) -> None:
     assert not os.path.lexists(kept.link)
 
 
-def age(kept: Store, by: timedelta, *, history: bool = True) -> None:
+def age(kept: Target, by: timedelta, *, history: bool = True) -> None:
     """As if everything had been published so much earlier."""
     then = (datetime.now(UTC) - by).isoformat(timespec="seconds")
     for folder in kept.versions():
@@ -171,7 +171,7 @@ def stored(made: Logged) -> Path:
 
 
 def manifest(directory: Path) -> bytes:
-    return (directory / model_directory.MANIFEST).read_bytes()
+    return (directory / MANIFEST).read_bytes()
 
 
 def production() -> str | None:

@@ -17,7 +17,7 @@ from bench import publishers
 from bench.filesystem import Operation, watched
 from bench.publishers import MISSING, TORN, version_in
 from registry import disk, transaction, upkeep
-from registry.target import Store
+from registry.target import Target
 from tests.registry.conftest import age, assert_sound
 
 Toys = dict[int, Path]
@@ -73,7 +73,7 @@ def test_a_first_publication_killed_anywhere_is_none_or_whole_and_the_next_run_m
         publishers.publish(target, toys[1], 1)
         assert version_in(target) == 1
         assert_sound(target)
-        assert len(Store(target).versions()) == 1
+        assert len(Target(target).versions()) == 1
 
 
 def test_an_update_killed_anywhere_leaves_old_or_new_and_the_next_run_ends_it(toys: Toys, prepared: Prepare):
@@ -85,8 +85,8 @@ def test_an_update_killed_anywhere_leaves_old_or_new_and_the_next_run_ends_it(to
         publishers.publish(target, toys[3], 3)
         assert version_in(target) == 3
         assert_sound(target)
-        assert [p.identity.version for p in Store(target).versions().values()] == ["1", "2", "3"]
-        assert [entry["version"] for entry in Store(target).history()] == ["1", "2", "3"]
+        assert [p.identity.version for p in Target(target).versions().values()] == ["1", "2", "3"]
+        assert [entry["version"] for entry in Target(target).history()] == ["1", "2", "3"]
 
 
 def test_a_rollback_killed_anywhere_leaves_old_or_new_and_holds_exactly_when_it_took_place(prepared: Prepare):
@@ -95,12 +95,12 @@ def test_a_rollback_killed_anywhere_leaves_old_or_new_and_holds_exactly_when_it_
     assert set(found) == {2, 3}
     assert found == sorted(found, reverse=True)
     for target, version in zip(targets, found, strict=True):
-        refused = Store(target).refused()
+        refused = Target(target).refused()
         assert (refused.version if refused else None) == (None if version == 3 else "3")
         if version == 3:
             publishers.roll_back(target)
         else:
-            upkeep.recover(Store(target))
+            upkeep.recover(Target(target))
         assert version_in(target) == 2
         assert_sound(target)
 
@@ -112,7 +112,7 @@ def test_a_second_rollback_killed_anywhere_never_ends_the_hold_of_the_first(prep
         return target
 
     for target in kill_everywhere(prepare, publishers.roll_back):
-        refused = Store(target).refused()
+        refused = Target(target).refused()
         assert refused is not None
         assert refused.version == "3"
 
@@ -128,11 +128,11 @@ def test_a_recovery_killed_anywhere_is_ended_by_the_next(toys: Toys, prepared: P
         shutil.copytree(wreck.parent, copy, symlinks=True)
         return copy / wreck.name
 
-    entered = [wreck for wreck in died if version_in(wreck) == 2 and len(Store(wreck).versions()) == 3]
+    entered = [wreck for wreck in died if version_in(wreck) == 2 and len(Target(wreck).versions()) == 3]
     assert entered
     for wreck in [*died[::10], *entered]:
         prepare = functools.partial(copy_of, wreck)
-        for target in kill_everywhere(prepare, lambda target: upkeep.recover(Store(target)) and None):
+        for target in kill_everywhere(prepare, lambda target: upkeep.recover(Target(target)) and None):
             assert version_in(target) == version_in(wreck)
             publishers.publish(target, toys[3], 3)
             assert version_in(target) == 3
@@ -159,31 +159,31 @@ def test_adopting_a_directory_killed_anywhere_loses_neither_it_nor_the_new_versi
     assert set(found) == ({1, 2} if can_exchange else {1, 2, MISSING})
     assert found.count(MISSING) == (0 if can_exchange else 1)
     for target in targets:
-        with transaction.writing(Store(target), wait=1):
+        with transaction.writing(Target(target), wait=1):
             assert version_in(target) in {1, 2}
         publishers.publish(target, toys[2], 2)
         assert version_in(target) == 2
         assert_sound(target)
-        (adopted,) = Store(target).folder.glob("adopted_*")
+        (adopted,) = Target(target).folder.glob("adopted_*")
         assert version_in(adopted) == 1
 
 
 def test_a_removal_of_old_versions_killed_anywhere_leaves_each_whole_or_gone(toys: Toys, prepared: Prepare):
     def prepare() -> Path:
         target = prepared(*[1, 2] * 4)
-        age(Store(target), timedelta(days=2))
+        age(Target(target), timedelta(days=2))
         return target
 
-    targets = kill_everywhere(prepare, lambda target: upkeep.prune(Store(target)) and None)
+    targets = kill_everywhere(prepare, lambda target: upkeep.prune(Target(target)) and None)
     kept = set()
     for target in targets:
-        upkeep.recover(Store(target))
+        upkeep.recover(Target(target))
         assert version_in(target) == 2
         assert_sound(target)
-        kept.add(len(Store(target).versions()))
+        kept.add(len(Target(target).versions()))
     assert kept == {8, 7, 6, 5}
     publishers.publish(targets[0], toys[3], 3)
-    assert len(Store(targets[0]).versions()) == 5
+    assert len(Target(targets[0]).versions()) == 5
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_the_same_kills_find_fault_with_naive_publishers(
 
 def test_an_interrupted_run_is_named_by_the_next(toys: Toys, prepared: Prepare):
     targets = kill_everywhere(lambda: prepared(1), lambda target: publishers.publish(target, toys[2], 2))
-    said = [upkeep.recover(Store(target)) for target in targets]
+    said = [upkeep.recover(Target(target)) for target in targets]
     assert any("removed what an interrupted publication had left" in line for lines in said for line in lines)
     assert any("the history now says so" in line for lines in said for line in lines)
-    assert upkeep.recover(Store(targets[-1])) == []
+    assert upkeep.recover(Target(targets[-1])) == []

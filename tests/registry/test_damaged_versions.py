@@ -19,18 +19,19 @@ from safetensors.torch import load_file, save_file
 from bench.promoter import smoke_in_this_process
 from bench.publishers import version_in
 from intents.errors import IntentsError, PromotionError
-from intents.models.directory import (
+from intents.models.file_names import (
     CONFIG,
     MANIFEST,
     MAPPING,
     MODEL_FILES,
+    PROMOTION,
     SANITY_PREDICTIONS,
     TOKENIZER_CONFIG,
     WEIGHTS,
 )
 from registry import record, smoke, smoke_child, transaction
 from registry.record import Identity
-from registry.target import Store
+from registry.target import Target
 from registry.transaction import Candidate
 from tests.conftest import Logged
 from tests.registry.conftest import stored
@@ -139,8 +140,8 @@ DAMAGES: dict[str, Damage] = {
     "a pickle unlisted": add("training_args.bin", PICKLE),
     "code": sealed(add("modeling_evil.py", b"import os")),
     "user text": sealed(add("training_dataset_snapshot.parquet")),
-    "a record of its own": sealed(add(record.PROMOTION, b"{}")),
-    "a record of its own that its manifest doesn't name": add(record.PROMOTION, b"{}"),
+    "a record of its own": sealed(add(PROMOTION, b"{}")),
+    "a record of its own that its manifest doesn't name": add(PROMOTION, b"{}"),
     "auto_map of a model": sealed(edit(CONFIG, lambda c: c.update(auto_map=AUTO_MAP))),
     "auto_map of a tokenizer": sealed(edit(TOKENIZER_CONFIG, lambda c: c.update(auto_map=AUTO_MAP))),
     "a mapping of one intent less": sealed(edit(MAPPING, lambda c: c["id2intent"].popitem())),
@@ -188,7 +189,7 @@ def offer(prepared: Callable[..., Path]) -> tuple[Path, Callable[[Path], None]]:
             size=0,
             fetch=lambda folder: Path(shutil.move(directory, folder / "model")),
         )
-        store = Store(target)
+        store = Target(target)
         with transaction.queueing(store, wait=1), smoke_in_this_process() as check:
             transaction.publish(store, candidate, checks={"smoke": check}, before_commit=lambda: None)
 
@@ -215,7 +216,7 @@ def test_a_damaged_or_forbidden_one_is_refused_and_the_live_version_stays(
     with pytest.raises(IntentsError, match="toy version 2 is refused: "):
         publish(copy)
     assert version_in(target) == 1
-    assert sorted(path.name[:2] for path in Store(target).folder.iterdir()) == [".l", ".p", "hi", "v1"]
+    assert sorted(path.name[:2] for path in Target(target).folder.iterdir()) == [".l", ".p", "hi", "v1"]
     assert not Path("/tmp/this_was_executed").exists()
     figures["damaged or forbidden versions that were refused"] += 1
 
@@ -234,7 +235,7 @@ def test_no_check_ever_sees_a_directory_that_holds_a_link(tmp_path: Path, toys: 
     """Reading what a link leads to, or waiting at a FIFO, is harm enough."""
     (toys[1] / "manifest.json").symlink_to("/etc/hostname")
     candidate = Candidate(Identity("toy", "1", "run", "m-1"), "models:/m-1", 0, lambda _: toys[1])
-    store, seen = Store(tmp_path / "models" / "intent_predictor"), []
+    store, seen = Target(tmp_path / "models" / "intent_predictor"), []
     with (
         transaction.queueing(store, wait=1),
         pytest.raises(PromotionError, match=r"manifest\.json is a link"),

@@ -14,7 +14,7 @@ from bench import publishers
 from bench.filesystem import Operation, watched
 from bench.publishers import version_in
 from intents.errors import IntentsError
-from registry.target import Store
+from registry.target import Target
 from tests.registry.conftest import assert_sound
 
 ERRORS = ("ENOSPC", "EIO", "EROFS", "EACCES", "EMFILE")
@@ -93,7 +93,7 @@ def test_an_update_that_fails_anywhere_leaves_the_live_version_unless_it_says_ot
         else:
             assert version == 2, (place, said)
             outcomes["untouched"] += 1
-            assert [p.identity.version for p in Store(target).versions().values()] in (
+            assert [p.identity.version for p in Target(target).versions().values()] in (
                 ["1", "2"],
                 ["1", "2", "3"],
             )
@@ -120,7 +120,7 @@ def test_a_rollback_that_fails_anywhere_leaves_the_live_version_unless_it_says_o
             assert version_in(target) == 2
             publishers.roll_back(target)
         assert version_in(target) == 1
-        refused = Store(target).refused()
+        refused = Target(target).refused()
         assert refused is not None
         assert refused.version == "2"
     figures["disk errors: rollback, old or new as it said"] += len(places)
@@ -138,12 +138,12 @@ def test_after_a_failure_nothing_half_done_is_left(toys: Toys, prepared: Callabl
         if call not in ("write", "mkdir", "symlink", "rename", "fsync"):
             continue
         target = prepared(1)
-        before = sorted(os.listdir(Store(target).folder))
+        before = sorted(os.listdir(Target(target).folder))
         said = said_when(place, errno.ENOSPC, target, publish)
         if version_in(target) == 1:
             assert "What was live before still is, untouched." in said
-            assert sorted(os.listdir(Store(target).folder)) == before, place
-            assert not os.path.lexists(Store(target).link)
+            assert sorted(os.listdir(Target(target).folder)) == before, place
+            assert not os.path.lexists(Target(target).link)
             tidied[call] += 1
     files = len([path for path in toys[2].rglob("*") if path.is_file()])
     assert tidied == {"mkdir": 2, "write": 1, "symlink": 1, "rename": 2, "fsync": files + 3}

@@ -19,9 +19,9 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from bench.publishers import version_in
-from intents.models import directory as model_directory
+from intents.models.file_names import WEIGHTS
 from registry import fetching, promote, record
-from registry.target import Store
+from registry.target import Target
 from tests.conftest import Logged
 from tests.registry.conftest import Promote, manifest, stored
 
@@ -48,7 +48,7 @@ class ArtifactStore:
                 handler, json.dumps({"files": self.files() if path.endswith("/model") else []}).encode()
             )
         name = url.path.rsplit("/", 1)[1]
-        if name == model_directory.WEIGHTS and self.behaviour != "serves":
+        if name == WEIGHTS and self.behaviour != "serves":
             self.was_asked.set()
             return self.misbehave(handler)
         return _send(handler, (self.directory / name).read_bytes())
@@ -190,14 +190,14 @@ def test_a_rollback_waits_for_no_download(
         assert artifacts.was_asked.wait(120)
         assert promote.main(["--target", str(target), "--rollback", "--wait", "0"]) == 0
         assert version_in(target) == 1
-        assert Store(target).named(".staging-"), "what a live process fetches is left to it"
+        assert Target(target).named(".staging-"), "what a live process fetches is left to it"
         assert promote.main(["--target", str(target), "--status"]) == 0
         publisher.send_signal(signal.SIGTERM)
         assert publisher.wait(60) == 130
         assert publisher.stderr is not None
         assert "interrupted" in publisher.stderr.read()
     capsys.readouterr()
-    assert Store(target).named(".staging-") == []
+    assert Target(target).named(".staging-") == []
 
 
 @pytest.mark.slow

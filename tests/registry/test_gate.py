@@ -15,9 +15,10 @@ from mlflow.tracking import MlflowClient
 from intents.evaluation.comparison import paired
 from intents.evaluation.comparison.sides import Side
 from intents.models import directory
+from intents.models.file_names import MAPPING
 from intents.tracking import versions as registering
 from registry import gate, record
-from registry.target import Store
+from registry.target import Target
 from tests.conftest import Logged
 from tests.registry.conftest import Promote, stored
 
@@ -34,7 +35,7 @@ def gated(run: Promote, versions: tuple[Logged, Logged]) -> Promote:
 
 
 def evidence(target: Path) -> dict[str, Any]:
-    return dict(record.read(Store(target).live()).evidence["gate"])
+    return dict(record.read(Target(target).live()).evidence["gate"])
 
 
 def test_the_first_publication_is_compared_with_nothing(gated: Promote):
@@ -63,7 +64,7 @@ def test_an_equal_model_is_not_told_from_few_rows_and_passes_where_that_is_accep
         assert run.data.tags["gate"] == gate.ACCEPTED
         files = {file.path for file in MlflowClient().list_artifacts(one.run_id, gate.FILES)}
         assert files == {f"gate/{name}" for name in ("verdict.json", "comparison.html", "comparison.json")}
-        assert Store(gated.target).history()[-1]["gate"] == gate.ACCEPTED
+        assert Target(gated.target).history()[-1]["gate"] == gate.ACCEPTED
     finally:
         MlflowClient().delete_model_version(one.config.run.register, again)
 
@@ -86,7 +87,7 @@ def test_a_worse_version_is_refused_with_the_reasons_and_forced_with_a_reason(
     assert code == 0, said
     assert "forced (a test) though: " in said
     assert evidence(gated.target)["forced"] == "a test"
-    entry = Store(gated.target).history()[-1]
+    entry = Target(gated.target).history()[-1]
     assert (entry["gate"], entry["forced"]) == (gate.FORCED, "a test")
 
 
@@ -143,7 +144,7 @@ def test_a_directory_of_another_hand_is_judged_by_its_intents(
 ):
     """The first version takes the place of a model that something else put there."""
     shutil.copytree(stored(versions[0]), gated.target)
-    mapping = gated.target / directory.MAPPING
+    mapping = gated.target / MAPPING
     names = [*json.loads(mapping.read_text())["intent2id"], "退款"]
     mapping.write_text(json.dumps({"id2intent": {str(i): name for i, name in enumerate(names)}}))
     code, said = gated("--version", "1")

@@ -12,7 +12,7 @@ import pytest
 
 from intents.system import lock
 from registry import promote
-from registry.target import Store
+from registry.target import Target
 
 HOLD = """
 import sys, time
@@ -30,7 +30,7 @@ def holder(prepared: Callable[..., Path]) -> Iterator[tuple[Path, "subprocess.Po
     """A target of two versions, and a process that holds its lock."""
     target = prepared(1, 2)
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
-    command = [sys.executable, "-c", HOLD, str(Store(target).lock)]
+    command = [sys.executable, "-c", HOLD, str(Target(target).lock)]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
@@ -47,7 +47,7 @@ def test_a_lock_that_stays_held_ends_the_command_with_its_own_exit_code_and_the_
     assert code == 75
     assert "has been held for" in said
     assert f"by process {process.pid} on " in said
-    assert "rolled back" not in [entry["action"] for entry in Store(target).history()]
+    assert "rolled back" not in [entry["action"] for entry in Target(target).history()]
 
 
 def test_what_only_reads_waits_for_nobody(
@@ -70,5 +70,5 @@ def test_a_lock_is_waited_for_until_it_is_free(holder: tuple[Path, "subprocess.P
     target, process = holder
     threading.Timer(0.2, process.kill).start()
     began = time.monotonic()
-    with lock.held(Store(target).lock, wait=30):
+    with lock.held(Target(target).lock, wait=30):
         assert 0.1 < time.monotonic() - began < 20

@@ -15,13 +15,15 @@ from bench import publishers, scenes
 from bench.filesystem import Operation, PowerCut, empty, watched
 from bench.publishers import MISSING, version_in
 from intents.errors import PromotionError
+from intents.system import disk
 from registry import record, transaction
 from registry import target as targets
-from registry.target import Store
+from registry.target import Target
 
 Toys = dict[int, Path]
 Work = Callable[[Path, Toys], object]
-REGISTRY = Path(record.__file__).parent
+SOURCES = [*Path(record.__file__).parent.glob("*.py"), Path(disk.__file__)]
+"""The modules that sync what is published: the registry's, and what it writes files with."""
 CHANGES = {"mkdir", "symlink", "open", "unlink", "remove", "rmdir", "rename", "exchange", "fsync"}
 
 
@@ -42,8 +44,8 @@ class Command:
     new: int
     published: tuple[int, ...] = ()
     prepare: Work = lambda *_: None
-    undone: Callable[[Store], bool] = lambda _: False
-    lost: Callable[[Store], bool] = lambda _: False
+    undone: Callable[[Target], bool] = lambda _: False
+    lost: Callable[[Target], bool] = lambda _: False
 
 
 def put_a_directory_there(target: Path, toys: Toys) -> None:
@@ -53,8 +55,8 @@ def put_a_directory_there(target: Path, toys: Toys) -> None:
 
 
 def release(target: Path, _: Toys) -> None:
-    with transaction.writing(Store(target), wait=1):
-        Store(target).release()
+    with transaction.writing(Target(target), wait=1):
+        Target(target).release()
 
 
 def die_once_live_and_recover(target: Path, toys: Toys) -> None:
@@ -148,10 +150,10 @@ class Scenario:
         ):
             yield f"version {version} is live"
         try:
-            live = Store(target).live()
+            live = Target(target).live()
             if live:
                 record.check(live)
-            if version == self.command.new and self.command.undone(Store(target)):
+            if version == self.command.new and self.command.undone(Target(target)):
                 yield "what had to come first is undone"
         except PromotionError as error:
             yield str(error)
@@ -160,17 +162,21 @@ class Scenario:
         if version_in(target) != self.command.new:
             yield "the new version is lost after the command said that it was live"
             return
-        told = [entry["to"] for entry in Store(target).history()[-1:]]
+        told = [entry["to"] for entry in Target(target).history()[-1:]]
         if told != [Path(os.readlink(target)).name]:
             yield "the history is lost"
-        if self.command.lost(Store(target)):
+        if self.command.lost(Target(target)):
             yield "what else was promised is lost"
 
 
 def asking_line() -> str:
-    """The line of the registry's source that is being executed."""
-    frames = ((Path(frame.f_code.co_filename), line) for frame, line in traceback.walk_stack(None))
-    return next((f"{file.name}:{line}" for file, line in frames if file.parent == REGISTRY), "elsewhere")
+    """The line of SOURCES that is being executed, or has called `sync`."""
+    frames = (
+        (Path(frame.f_code.co_filename), line)
+        for frame, line in traceback.walk_stack(None)
+        if frame.f_code is not disk.sync.__code__
+    )
+    return next((f"{file.name}:{line}" for file, line in frames if file in SOURCES), "elsewhere")
 
 
 def recorded(root: Path, work: Callable[[], object]) -> list[Step]:
@@ -214,14 +220,14 @@ def _elsewhere(step: Step, root: str, other: str) -> Step:
 
 
 def syncs_of_the_source() -> set[str]:
-    """Every line of the registry that syncs a file or a folder."""
+    """Every line of SOURCES that syncs a file or a folder, but for `sync` itself."""
     return {
         f"{file.name}:{node.lineno}"
-        for file in REGISTRY.glob("*.py")
+        for file in SOURCES
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call)
         and getattr(node.func, "attr", getattr(node.func, "id", "")) in {"sync", "fsync"}
-    }
+    } - {f"disk.py:{line}" for *_, line in disk.sync.__code__.co_lines()}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -21,10 +21,10 @@ from transformers import AutoModelForSequenceClassification
 
 from intents.errors import ArtifactError, PromotionError
 from intents.models import directory as model_directory
-from intents.parameters.commands import PromoteConfig
-from intents.serving import pyfunc
+from intents.models.file_names import MODEL_ARTIFACT, PROMOTION, SANITY_PREDICTIONS, WEIGHTS
+from intents.parameters.promote import PromoteConfig
 from registry import disk, record, source, transaction
-from registry.target import Store
+from registry.target import Target
 from tests.conftest import Logged
 from tests.registry.conftest import SHOP, Promote, logged_model, manifest, production, stored
 
@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def damaged(versions: tuple[Logged, Logged]) -> Iterator[Path]:
     """Version 2 with one bit flipped in the store; mended afterwards."""
-    weights = stored(versions[1]) / model_directory.WEIGHTS
+    weights = stored(versions[1]) / WEIGHTS
     before = weights.read_bytes()
     weights.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
     yield weights
@@ -51,7 +51,7 @@ def test_a_version_that_is_named_is_published_whole_and_marked(run: Promote, ver
 
 def test_what_was_published_is_a_model_directory_still(run: Promote):
     run("--version", "1")
-    assert (run.target / model_directory.PROMOTION).is_file()
+    assert (run.target / PROMOTION).is_file()
     model_directory.verify(run.target)
     (run.target / "vocab.txt").touch()
     with pytest.raises(ArtifactError, match=r"vocab\.txt is not in the manifest"):
@@ -59,7 +59,7 @@ def test_what_was_published_is_a_model_directory_still(run: Promote):
 
 
 def test_the_record_that_publishing_writes_is_the_one_that_no_manifest_names():
-    assert record.PROMOTION == model_directory.PROMOTION
+    assert PROMOTION == PROMOTION
 
 
 def test_the_target_is_a_link_that_still_holds_when_its_folder_is_moved(run: Promote, tmp_path: Path):
@@ -111,8 +111,8 @@ def test_a_directory_that_was_there_before_this_command_is_moved_to_the_backups(
 
 def test_a_live_version_that_was_damaged_since_is_published_again(run: Promote):
     run("--version", "1")
-    (run.target / model_directory.SANITY_PREDICTIONS).chmod(0o644)
-    (run.target / model_directory.SANITY_PREDICTIONS).write_text("changed by hand")
+    (run.target / SANITY_PREDICTIONS).chmod(0o644)
+    (run.target / SANITY_PREDICTIONS).write_text("changed by hand")
     code, said = run()
     assert (code, said.startswith("published")) == (0, True)
     record.check(run.target.resolve())
@@ -289,7 +289,7 @@ def test_a_version_that_is_still_being_made_is_refused():
 def test_a_link_in_the_store_is_refused_though_what_it_leads_to_is_the_file_itself(
     run: Promote, versions: tuple[Logged, Logged], tmp_path: Path
 ):
-    weights = stored(versions[1]) / model_directory.WEIGHTS
+    weights = stored(versions[1]) / WEIGHTS
     shutil.move(weights, tmp_path / "weights")
     weights.symlink_to(tmp_path / "weights")
     try:
@@ -340,13 +340,13 @@ def test_the_record_says_what_was_published_and_what_was_checked(
     run: Promote, versions: tuple[Logged, Logged]
 ):
     run("--version", "1")
-    content = json.loads((run.target / record.PROMOTION).read_text(encoding="utf-8"))
+    content = json.loads((run.target / PROMOTION).read_text(encoding="utf-8"))
     model_id = logged_model(versions[0]).model_id
     assert content["identity"] == {
         "name": SHOP, "version": "1", "run_id": versions[0].run_id, "model_id": model_id,
     }  # fmt: skip
     assert (content["sequence"], content["source"]) == (1, f"models:/{model_id}")
-    assert set(content["files"]) == set(os.listdir(run.target)) - {record.PROMOTION}
+    assert set(content["files"]) == set(os.listdir(run.target)) - {PROMOTION}
     assert content["evidence"]["smoke"]["compared_with_training"] == 3
     assert not content["evidence"]["smoke"]["needs_import_intents"]
     assert str(Path.home()) not in json.dumps(content)
@@ -428,7 +428,7 @@ def test_mlflow_run_publishes_tells_and_rolls_back_as_the_command_does(
 
 
 def test_where_the_model_lies_is_where_it_is_logged():
-    assert f"artifacts/{pyfunc.MODEL_ARTIFACT}" == source.MODEL_PATH
+    assert f"artifacts/{MODEL_ARTIFACT}" == source.MODEL_PATH
 
 
 @pytest.mark.parametrize("flag", ["rollback", "release", "verify", "status", "history"])
@@ -580,7 +580,7 @@ def test_scripts_get_one_object_when_something_breaks_or_another_promotion_is_un
     code, printed, _ = run.apart("--version", "1", "--json")
     assert (code, json.loads(printed)["action"]) == (1, "failed")
     (tmp_path / "models").unlink()
-    with transaction.queueing(Store(run.target), wait=0):
+    with transaction.queueing(Target(run.target), wait=0):
         code, printed, _ = run.apart("--version", "1", "--wait", "0", "--json")
     assert (code, json.loads(printed)["action"]) == (75, "busy")
 

@@ -15,7 +15,7 @@ from bench.promoter import smoke_in_this_process
 from intents.serving.pyfunc import IntentModel
 from registry import commands, record, smoke_child, transaction
 from registry.record import Identity, Promotion
-from registry.target import Store
+from registry.target import Target
 from registry.transaction import Candidate
 from tests.conftest import Logged
 from tests.registry.conftest import Promote, stored
@@ -34,8 +34,8 @@ def offer(target: Path, directory: Path, number: int) -> Promotion:
         size=0,
         fetch=lambda folder: Path(shutil.copytree(directory, folder / "model")),
     )
-    with transaction.queueing(Store(target), wait=1):
-        return transaction.publish(Store(target), candidate, checks={}, before_commit=lambda: None)
+    with transaction.queueing(Target(target), wait=1):
+        return transaction.publish(Target(target), candidate, checks={}, before_commit=lambda: None)
 
 
 def expected(directory: Path, text: str) -> tuple[str, float]:
@@ -93,7 +93,7 @@ def test_a_textcnn_is_published_and_whoever_publishes_it_is_told_what_its_reader
     tiny_settings: dict[str, str], tmp_path: Path
 ):
     made, _ = train_textcnn(tiny_settings, tmp_path)
-    target = Store(tmp_path / "models" / "intent_predictor")
+    target = Target(tmp_path / "models" / "intent_predictor")
     candidate = Candidate(
         identity=Identity("cnn", "1", "run", "m-1"),
         source="models:/m-1",

@@ -21,7 +21,7 @@ from intents.errors import PromotionError
 from intents.system import lock
 from registry import promote, record, transaction, upkeep
 from registry.record import Identity
-from registry.target import Store
+from registry.target import Target
 from registry.transaction import Candidate
 from tests.conftest import Logged
 from tests.registry.conftest import SHOP, Promote, age, assert_sound, manifest, production, stored
@@ -93,7 +93,7 @@ def test_where_nothing_was_published_a_rollback_is_refused_and_nothing_is_made(t
 )
 def test_a_damaged_backup_is_refused_and_the_live_version_stays(damage: str, prepared: Prepare, say: Say):
     target = prepared(1, 2)
-    backup = next(iter(Store(target).versions()))
+    backup = next(iter(Target(target).versions()))
     match damage:
         case "flipped bit":
             flip(backup / "model.safetensors")
@@ -121,7 +121,7 @@ def test_a_damaged_backup_is_refused_and_the_live_version_stays(damage: str, pre
     code, said = say(target, "--rollback")
     assert (code, version_in(target)) == (2, 2)
     assert backup.name in said or "nothing to roll back to" in said
-    assert Store(target).refused() is None
+    assert Target(target).refused() is None
 
 
 def flip(path: Path) -> None:
@@ -244,7 +244,7 @@ def test_status_history_and_verify_tell_what_is_live(prepared: Prepare, say: Say
 
 def test_verify_refuses_a_damaged_live_version_and_names_a_damaged_backup(prepared: Prepare, say: Say):
     target = prepared(1, 2)
-    flip(next(iter(Store(target).versions())) / "tokenizer.json")
+    flip(next(iter(Target(target).versions())) / "tokenizer.json")
     code, said = say(target, "--verify")
     assert code == 0
     assert "1 of them damaged" in said
@@ -256,10 +256,10 @@ def test_verify_refuses_a_damaged_live_version_and_names_a_damaged_backup(prepar
 
 def test_a_history_line_that_was_cut_short_costs_no_other(toys: dict[int, Path], prepared: Prepare):
     target = prepared(1, 2)
-    file = Store(target).history_file
+    file = Target(target).history_file
     file.write_bytes(file.read_bytes()[:-20])
     publishers.publish(target, toys[3], 3)
-    assert [entry["version"] for entry in Store(target).history()] == ["1", "2", "3"]
+    assert [entry["version"] for entry in Target(target).history()] == ["1", "2", "3"]
     assert_sound(target)
 
 
@@ -268,7 +268,7 @@ def test_old_versions_go_but_never_the_live_one_nor_what_a_rollback_needs_nor_th
 ):
     for number in range(1, 9):
         publishers.publish(target, toys[1], number)
-    kept = Store(target)
+    kept = Target(target)
     assert len(kept.versions()) == 8  # younger than a day
     age(kept, timedelta(days=2))
     upkeep.prune(kept)
@@ -281,7 +281,7 @@ def test_what_a_rollback_took_away_is_kept_for_whoever_must_find_out_why(toys: d
         publishers.publish(target, toys[1], number)
     for _ in range(7):
         publishers.roll_back(target)
-    kept = Store(target)
+    kept = Target(target)
     age(kept, timedelta(days=2))
     upkeep.prune(kept)
     assert [p.identity.version for p in kept.versions().values()] == ["1", "9", "5", "6", "7"]
@@ -292,7 +292,7 @@ def test_a_version_that_was_live_within_the_day_is_kept_however_old_it_is(
 ):
     for number in range(1, 9):
         publishers.publish(target, toys[1], number)
-    kept = Store(target)
+    kept = Target(target)
     age(kept, timedelta(days=2), history=False)
     upkeep.prune(kept)
     assert len(kept.versions()) == 8
@@ -324,8 +324,8 @@ def publish_meanwhile(target: Path, source: Path, number: int, meanwhile: Callab
         return Path(shutil.copytree(source, folder / "model"))
 
     candidate = Candidate(Identity("toy", str(number), f"run{number}", f"m-{number}"), "models:/m", 0, fetch)
-    with transaction.queueing(Store(target), wait=1):
-        transaction.publish(Store(target), candidate, checks={}, before_commit=lambda: None)
+    with transaction.queueing(Target(target), wait=1):
+        transaction.publish(Target(target), candidate, checks={}, before_commit=lambda: None)
 
 
 def test_a_rollback_during_a_download_takes_place_and_what_was_fetched_is_not_published_over_it(
@@ -336,7 +336,7 @@ def test_a_rollback_during_a_download_takes_place_and_what_was_fetched_is_not_pu
         PromotionError, match=r"somebody took it back meanwhile. Nothing was published"
     ) as caught:
         publish_meanwhile(target, toys[3], 3, lambda: publishers.roll_back(target))
-    folders = list(Store(target).versions())
+    folders = list(Target(target).versions())
     assert f"led to {folders[1].name} when this began and leads to {folders[0].name} now" in str(caught.value)
     assert version_in(target) == 1
     assert_sound(target)
@@ -345,7 +345,7 @@ def test_a_rollback_during_a_download_takes_place_and_what_was_fetched_is_not_pu
 
 def test_what_a_dead_publisher_fetched_is_removed_by_a_rollback(toys: dict[int, Path], prepared: Prepare):
     target = prepared(1, 2)
-    left = Store(target).folder / ".staging-v3_20260101T000000000000Z"
+    left = Target(target).folder / ".staging-v3_20260101T000000000000Z"
     shutil.copytree(toys[3], left / "model")
     publishers.roll_back(target)
     assert not left.exists()
@@ -354,8 +354,8 @@ def test_what_a_dead_publisher_fetched_is_removed_by_a_rollback(toys: dict[int, 
 
 def test_one_publisher_waits_for_another_but_not_the_one_who_rolls_back(prepared: Prepare, say: Say):
     target = prepared(1, 2)
-    with transaction.queueing(Store(target), wait=1):
-        again = transaction.queueing(Store(target), wait=0)
+    with transaction.queueing(Target(target), wait=1):
+        again = transaction.queueing(Target(target), wait=0)
         with pytest.raises(lock.BusyError, match=r"\.publishing has been held for"):
             again.__enter__()
         assert say(target, "--rollback", "--wait", "0")[0] == 0
@@ -370,9 +370,9 @@ def test_the_history_says_that_a_version_was_forced_and_why(
     candidate = Candidate(
         Identity("toy", "2", "run2", "m-2"), "models:/m", 0, lambda f: Path(shutil.copytree(toys[2], f / "m"))
     )
-    with transaction.queueing(Store(target), wait=1):
+    with transaction.queueing(Target(target), wait=1):
         checks = {"gate": lambda _: found["gate"]}
-        transaction.publish(Store(target), candidate, checks=checks, before_commit=lambda: None)
+        transaction.publish(Target(target), candidate, checks=checks, before_commit=lambda: None)
     first, second = say(target, "--history")[1].splitlines()
     assert "because" not in first
     assert second.endswith("; published though the gate refused it, because: the boss said so")

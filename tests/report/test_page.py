@@ -15,7 +15,7 @@ import pytest
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support, precision_score
 
 from intents.report.page import advice, carried, counts
-from intents.report.page.content import Finding, ReportContent
+from intents.report.page.content import DataNote, ReportContent
 from intents.report.page.page import headlines, page
 
 THRESHOLD = -4.0
@@ -331,7 +331,7 @@ def test_no_text_leaves_the_data_or_changes_in_it(text: str):
         facts={text: text},
         verdict=text,
         unknown_intent=text,
-        findings=[Finding(text, text, pd.DataFrame({text: [text]}))],
+        findings=[DataNote(text, text, pd.DataFrame({text: [text]}))],
         kinds=pd.DataFrame({"auroc": [0.5]}, index=pd.Index([text], name="kind")),
         scores=pd.DataFrame({"auroc": [0.5, 0.9]}, index=pd.Index(["energy", text], name="score")),
     )
@@ -553,7 +553,7 @@ ADVICE = {
         "max_logit tells out-of-scope better than energy does: AUROC 0.950 against 0.900",
     ),
     "severe finding": (
-        lambda: healthy_but(findings=[Finding("low", "dust"), Finding("high", "12 conflicts")]),
+        lambda: healthy_but(findings=[DataNote("low", "dust"), DataNote("high", "12 conflicts")]),
         advice.IMPROVE,
         "The data: 12 conflicts",
     ),
@@ -587,7 +587,7 @@ def test_advice_on_a_pair_leads_to_its_fuller_cell():
 def test_findings_carry_their_first_examples_and_say_how_many_are_left_out():
     examples = pd.DataFrame({"text": [f"row {number}" for number in range(25)], "rows": range(25)})
     examples["share"] = [float("nan"), *[0.5] * 24]
-    (finding,) = data_of(content_of(findings=[Finding("high", "25 rows", examples)]))["findings"]
+    (finding,) = data_of(content_of(findings=[DataNote("high", "25 rows", examples)]))["findings"]
     assert finding["examples"]["columns"] == ["text", "rows", "share"]
     assert finding["examples"]["rows"][:2] == [["row 0", 0, None], ["row 1", 1, 0.5]]
     assert len(finding["examples"]["rows"]) == 20

@@ -12,7 +12,7 @@ import pytest
 
 from bench import browser
 from bench.browser import Browser
-from intents.report.page.content import Finding, ReportContent
+from intents.report.page.content import DataNote, ReportContent
 from intents.report.page.page import page
 from tests.report.test_page import HOSTILE, content_of, many_rows
 
@@ -282,7 +282,7 @@ def test_hardest_examples_are_the_most_confident_mistakes(shown: Shown):
 def test_nothing_is_wider_than_the_window(tab: Browser, tmp_path: Path, width: int):
     tab.resize(width, 900)
     rows = [(f"{'长' * 200}{row[0]}", *row[1:]) for row in many_rows()]
-    findings = [Finding("high", "字" * 200, pd.DataFrame({"text": ["long" * 100], "label": ["x"]}))]
+    findings = [DataNote("high", "字" * 200, pd.DataFrame({"text": ["long" * 100], "label": ["x"]}))]
     Shown(tab, tmp_path / "report.html", content_of(rows, findings=findings, verdict="w" * 300))
     assert tab.value("document.documentElement.scrollWidth") == width
 
@@ -345,7 +345,7 @@ def test_a_hostile_text_is_shown_and_does_nothing(tab: Browser, tmp_path: Path, 
             facts={text: text},
             verdict=text,
             unknown_intent=text,
-            findings=[Finding("high", text, pd.DataFrame({text: [text]}))],
+            findings=[DataNote("high", text, pd.DataFrame({text: [text]}))],
             kinds=pd.DataFrame({"auroc": [0.5]}, index=pd.Index([text], name="kind")),
             scores=pd.DataFrame({"auroc": [0.5]}, index=pd.Index(["energy"], name=text)),
         ),

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from intents.errors import ArtifactError
-from intents.models.directory import Artifact, Rejection
+from intents.models.directory import Artifact, RejectionRule
 from intents.serving import answers
 
-LOADED = Artifact(None, None, ("buy", "sell", "wait"), Rejection(-1.5, "", "Unknown", 1.0))
+LOADED = Artifact(None, None, ("buy", "sell", "wait"), RejectionRule(-1.5, "", "Unknown", 1.0))
 LOGITS = np.log([[2.0, 1.0, 1.0], [1.0, 3.0, 6.0]]).astype(np.float32)
 """Probabilities of halves and quarters, and of tenths; energies -log 4 and -log 10."""
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from intents.models.energy import Floats
+from intents.axes import Floats
 from intents.serving.batcher import TOKENS_A_PASS, Batcher, BusyError, Tokens
 
 LONG = [[1] * 64] * (4 * TOKENS_A_PASS // 64)

@@ -9,10 +9,10 @@ import torch
 from mlflow.tracking import MlflowClient
 
 from intents.errors import ConfigError
-from intents.parameters.commands import OpenSetConfig
-from intents.parameters.training import DataConfig
+from intents.parameters.data import DataConfig
+from intents.parameters.evaluate_open_set import OpenSetConfig
 from intents.system import processes
-from intents.tracking.train import evaluate_open_set
+from intents.tracking.evaluate_open_set import evaluate_open_set
 from intents.training import stages
 from intents.training.batches import LengthBatchedSampler
 

@@ -14,9 +14,11 @@ from intents import cli
 from intents.errors import ComparisonError
 from intents.evaluation.comparison import answering, paired
 from intents.models import directory
-from intents.parameters.commands import CompareConfig
+from intents.models.file_names import PREDICTIONS
+from intents.parameters.compare import CompareConfig
 from intents.tracking import compare, store
 from intents.tracking.compare import ComparisonOutcome
+from intents.tracking.models import find
 from tests.conftest import Logged, run_tracked
 
 
@@ -64,9 +66,7 @@ def compared(*words: str) -> tuple[ComparisonOutcome, list[str]]:
 
 
 def logged_predictions(run_id: str) -> pd.DataFrame:
-    return pd.read_parquet(
-        mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=answering.PREDICTIONS)
-    )
+    return pd.read_parquet(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=PREDICTIONS))
 
 
 def test_two_runs_on_the_same_rows_differ_by_what_they_logged(made: Runs):
@@ -136,7 +136,7 @@ def test_of_three_runs_two_are_compared_with_the_first_at_half_the_false_alarms(
 
 
 def test_predicting_a_runs_own_rows_anew_gives_what_it_logged(made: Runs, tmp_path: Path):
-    loaded = answering.load(answering.find(made.first.run_id, registered="tiny"), tmp_path)
+    loaded = compare.load(find(made.first.run_id, registered="tiny"), tmp_path)
     rows = loaded.predictions
     assert rows is not None
     assert (rows["kind"] != "").any()
@@ -161,7 +161,7 @@ def test_out_of_fold_predictions_of_two_runs_are_pooled_by_row(
         assert any(line.startswith("fold 2 of 2") for line in run.said)
         assert "out_of_fold_accuracy" in MlflowClient().get_run(run.run_id).data.metrics
         (tmp_path / seed).mkdir()
-        models.append(answering.load(answering.find(run.run_id, registered="tiny"), tmp_path / seed))
+        models.append(compare.load(find(run.run_id, registered="tiny"), tmp_path / seed))
     rows = models[0].out_of_fold
     assert rows is not None
     corpus = MlflowClient().get_run(run.run_id).inputs.dataset_inputs
@@ -173,7 +173,7 @@ def test_out_of_fold_predictions_of_two_runs_are_pooled_by_row(
     found = paired.compare(*sides)
     assert found.left_out.seen == 0
     assert found.rows > len(models[0].predictions)
-    first = answering.load(answering.find(made.first.run_id, registered="tiny"), tmp_path)
+    first = compare.load(find(made.first.run_id, registered="tiny"), tmp_path)
     assert answering.pooled_sides([first, models[0]]) is None
 
 
@@ -188,7 +188,7 @@ def test_out_of_fold_predictions_of_two_runs_are_pooled_by_row(
 )
 def test_a_name_that_means_nothing_is_refused_with_what_is_expected(made: Runs, word: str, message: str):
     with pytest.raises(ComparisonError, match=message) as caught:
-        answering.find(word, registered=made.first.config.run.register)
+        find(word, registered=made.first.config.run.register)
     assert "expected a training run's id, a registered version" in str(caught.value)
 
 
@@ -200,7 +200,7 @@ def test_one_model_under_two_names_is_refused(made: Runs):
 def test_a_run_that_trained_nothing_is_refused(made: Runs):
     outcome, _ = compared(made.first.run_id, made.seed.run_id)
     with pytest.raises(ComparisonError, match="logged 0 models; expected one"):
-        answering.find(outcome.run_id, registered="tiny")
+        find(outcome.run_id, registered="tiny")
 
 
 def test_the_command_prints_the_verdict_last(made: Runs, capsys: pytest.CaptureFixture[str]):

@@ -8,7 +8,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from intents.cli import FAILURE, USER_ERROR
-from intents.tracking import runs
+from intents.tracking.tags import FAILURE_TAG
 from tests.conftest import start_command
 
 Settings = dict[str, str]
@@ -50,7 +50,7 @@ def test_a_disk_that_is_full_ends_the_run_failed_and_leaves_no_half_a_checkpoint
     assert errors.splitlines()[-1].startswith("error: ")
     (run,) = MlflowClient().search_runs(["0"], f"params.workspace = '{small_disk / 'work'}'")
     assert run.info.status == "FAILED"
-    assert "No space left" in run.data.tags[runs.FAILURE_TAG]
+    assert "No space left" in run.data.tags[FAILURE_TAG]
     assert [path for path in (small_disk / "work" / "runs").iterdir() if path.is_dir()] == []
 
 

@@ -16,8 +16,9 @@ from intents.data import corpus as corpora
 from intents.errors import ConfigError, ResumeError
 from intents.parameters import training as declarations
 from intents.tracking import resume as resuming
-from intents.tracking import runs, training_run
+from intents.tracking import runs
 from intents.tracking.resume import CHECKPOINTS
+from intents.tracking.tags import CORPUS_DIGEST_TAG, FAILURE_TAG, RESUMES_TAG
 from intents.training import checkpoints
 from tests.conftest import Logged, run_tracked, start_command
 
@@ -86,10 +87,10 @@ def test_a_killed_run_goes_on_in_a_new_one_that_holds_the_whole_history(
     resumed = run_tracked(in_store, settings | {"resume": killed})
     # The next start found its process dead.
     assert get(killed).info.status == "KILLED"
-    assert "died" in get(killed).data.tags[runs.FAILURE_TAG]
+    assert "died" in get(killed).data.tags[FAILURE_TAG]
     run = get(resumed.run_id)
     assert run.info.status == "FINISHED"
-    assert run.data.tags[resuming.RESUMES_TAG] == killed
+    assert run.data.tags[RESUMES_TAG] == killed
     history = MlflowClient().get_metric_history(resumed.run_id, "val_f1_weighted")
     assert [metric.step for metric in history] == list(range(1, EPOCHS + 1))
     whole = run_tracked(in_store, settings)
@@ -230,10 +231,10 @@ def test_a_run_that_was_cut_off_before_it_read_its_corpus_is_gone_on_with_like_t
         pass  # it ends before it has a corpus, and takes the folder with it
     again = declarations.train_config("bert", settings | {"resume": second})
     corpus = corpora.load(again.data)
-    resuming.check_same_rows(again, corpus, digest_tag=training_run.CORPUS_DIGEST_TAG)
+    resuming.check_same_rows(again, corpus, digest_tag=CORPUS_DIGEST_TAG)
     other = dataclasses.replace(corpus, digest="another")
     with pytest.raises(ResumeError, match="has changed since"):
-        resuming.check_same_rows(again, other, digest_tag=training_run.CORPUS_DIGEST_TAG)
+        resuming.check_same_rows(again, other, digest_tag=CORPUS_DIGEST_TAG)
     assert in_store
 
 

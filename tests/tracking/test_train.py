@@ -18,10 +18,11 @@ from mlflow.tracking import MlflowClient
 from intents.errors import DataError
 from intents.parameters import commands
 from intents.parameters import training as declarations
-from intents.parameters.commands import OpenSetConfig
-from intents.parameters.training import DataConfig
-from intents.tracking import runs, train
-from intents.tracking.train import OpenSetOutcome
+from intents.parameters.data import DataConfig
+from intents.parameters.evaluate_open_set import OpenSetConfig
+from intents.tracking import evaluate_open_set, runs, train
+from intents.tracking.evaluate_open_set import OpenSetOutcome
+from intents.tracking.tags import FAILURE_TAG
 from intents.tracking.training_run import RunOutcome
 from tests.conftest import stopped_while_training
 
@@ -104,7 +105,7 @@ def studied(store: str, data: DataConfig) -> Studied:
     said: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", store)
-        return Studied(train.evaluate_open_set(data, study, say=said.append), tuple(said))
+        return Studied(evaluate_open_set.evaluate_open_set(data, study, say=said.append), tuple(said))
 
 
 def overrides(values: Mapping[str, str]) -> str:
@@ -249,11 +250,11 @@ def test_a_study_that_can_not_be_done_ends_failed_with_its_reason(in_store: str,
     assert in_store
     study = OpenSetConfig(known_shares="0.125", seeds=1, hyperparams=overrides(TINY))
     with pytest.raises(DataError, match=r"known_shares: 0\.125 of the 4 intents of tiny is 0"):
-        train.evaluate_open_set(data, study, say=lambda _: None)
+        evaluate_open_set.evaluate_open_set(data, study, say=lambda _: None)
     (parent,) = MlflowClient().search_runs(["0"], "params.known_shares = '0.125'")
     nested = children(parent.info.run_id)
     assert [run.info.status for run in (parent, *nested)] == ["FAILED"] * (1 + len(nested))
-    assert parent.data.tags[runs.FAILURE_TAG].startswith("DataError: known_shares: 0.125")
+    assert parent.data.tags[FAILURE_TAG].startswith("DataError: known_shares: 0.125")
     assert mlflow.active_run() is None
 
 

@@ -16,6 +16,8 @@ from intents.parameters import commands, declaration
 from intents.report.training_page import REPORT
 from intents.tracking import runs, training_run
 from intents.tracking import store as stores
+from intents.tracking.logged import environment
+from intents.tracking.tags import FAILURE_TAG
 from tests.conftest import Logged, run_tracked
 
 SCORES = ("energy", "max_softmax", "max_logit", "mahalanobis", "nearest_neighbours")
@@ -63,7 +65,7 @@ def test_a_run_logs_every_parameter_defaults_included_as_it_took_effect(run: Run
 
 
 def test_a_run_that_went_well_is_finished_and_has_no_failure(run: Run):
-    assert (run.info.status, runs.FAILURE_TAG in run.data.tags) == ("FINISHED", False)
+    assert (run.info.status, FAILURE_TAG in run.data.tags) == ("FINISHED", False)
     assert (run.data.tags["family"], run.data.tags["encoder"]) == ("bert", "char")
     assert (run.data.tags["recipe"], run.data.tags["selected_on"]) == ("default", "validation")
     assert (run.info.run_name, run.data.tags[runs.STAGE_TAG]) == ("train_bert rows", runs.DONE)
@@ -253,6 +255,6 @@ def test_where_the_recipe_changes_logged_defaults_a_nested_run_holds_the_true_va
 
 
 def test_what_the_environment_record_says_names_the_packages_that_decide_a_result():
-    packages = training_run.environment()["packages"]
+    packages = environment()["packages"]
     assert {"torch", "transformers", "mlflow", "scikit-learn"} <= set(packages)
     assert all(packages.values())

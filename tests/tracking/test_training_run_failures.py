@@ -24,6 +24,7 @@ from intents.report.training_page import REPORT
 from intents.system import liveness
 from intents.tracking import resume, runs
 from intents.tracking import store as stores
+from intents.tracking.tags import FAILURE_TAG
 from intents.tracking.versions import CARD, register, verdict
 from intents.training import checkpoints
 from tests.conftest import Logged, run_tracked, start_command, stopped_while_training
@@ -40,7 +41,7 @@ def test_an_error_of_the_users_ends_the_run_failed_with_its_reason(
         run_tracked(in_store, tiny_settings | {"data": "nowhere.jsonl"})
     (run,) = MlflowClient().search_runs(["0"], "params.data = 'nowhere.jsonl'")
     assert run.info.status == "FAILED"
-    assert run.data.tags[runs.FAILURE_TAG].startswith("DataError: nowhere.jsonl")
+    assert run.data.tags[FAILURE_TAG].startswith("DataError: nowhere.jsonl")
     assert (run.info.run_name, run.data.tags[runs.STAGE_TAG]) == (
         "train_bert nowhere.jsonl",
         runs.NOT_STARTED,

@@ -16,7 +16,7 @@ from intents.models.network import Network, predict_logits
 from intents.parameters.bert import BertHyperparams
 from intents.parameters.hyperparams import Hyperparams
 from intents.parameters.textcnn import TextCNNHyperparams
-from intents.training import fit
+from intents.training import fit, selection
 from intents.training.batches import Labelled, LengthBatchedSampler, TokenDataset, tokens_of
 from intents.training.callbacks import Callbacks
 from intents.training.fit import Fit
@@ -163,19 +163,19 @@ def test_an_epoch_of_a_small_corpus_makes_several_passes(tiny_bert: Path, tmp_pa
 def test_the_latest_epoch_within_one_standard_error_of_the_best_is_kept():
     # Of 100 rows with the best at 0.8: one standard error is 0.04.
     figures = [0.5, 0.79, 0.8, 0.77, 0.75, 0.761, 0.7]
-    select = fit.Selection("latest")
+    select = selection.Selection("latest")
     numbers = [select(figure, rows=100) for figure in figures]
     assert numbers == [1, 2, 3, 4, 0, 6, 0]
     assert int(np.argmax(numbers)) == 5  # 0.761: what came after fell too far
 
 
 def test_with_more_rows_fewer_epochs_are_alike():
-    select = fit.Selection("latest")
+    select = selection.Selection("latest")
     assert [select(figure, rows=10_000) for figure in (0.8, 0.79, 0.797)] == [1, 0, 3]
 
 
 def test_strictly_the_best_epoch_is_kept_when_asked_for():
-    select = fit.Selection("best")
+    select = selection.Selection("best")
     assert [select(figure, rows=100) for figure in (0.5, 0.8, 0.79)] == [0.5, 0.8, 0.79]
 
 

@@ -16,8 +16,8 @@ from intents.models.encoders import encoder as encoders
 from intents.parameters.textcnn import TextCNNHyperparams
 from intents.training import objectives
 from intents.training.batches import Tokens, tokens_of
+from intents.training.negatives import Batch, gaussian_energies, quiet_gaussian_energies, without_end
 from intents.training.objectives import (
-    Batch,
     CrossEntropy,
     LogisticEnergy,
     MarginEnergy,
@@ -383,7 +383,7 @@ def drawn(batches: Sequence[Batch], tokenizer: Any) -> list[str]:
 def test_negatives_are_all_read_before_one_is_read_again_and_shuffled_in_each_round():
     torch.manual_seed(0)
     tokenizer = character_tokenizer()
-    cycle = objectives._cycle(
+    cycle = without_end(
         tokenizer, tokens(tokenizer, NEGATIVES), hyperparams(negative_batch_size=2, max_length=16)
     )
     rounds = [list(itertools.islice(cycle, 3)) for _ in range(6)]
@@ -397,7 +397,7 @@ def test_negatives_are_all_read_before_one_is_read_again_and_shuffled_in_each_ro
 def test_negatives_are_padded_as_the_hyperparams_have_it(padding: str, width: int):
     tokenizer = encoders.without_special_tokens(character_tokenizer())
     settled = hyperparams(max_length=8, padding=padding)
-    batch = next(objectives._cycle(tokenizer, tokens(tokenizer, ["你好", "几点钟谢谢"]), settled))
+    batch = next(without_end(tokenizer, tokens(tokenizer, ["你好", "几点钟谢谢"]), settled))
     assert batch["input_ids"].shape == (2, width)
     assert sorted(batch["attention_mask"].sum(dim=1).tolist()) == [2, 5]
 
@@ -420,13 +420,13 @@ def test_the_quiet_gaussian_pass_leaves_no_trace_in_normalisation_and_the_module
     before = {name: buffer.clone() for name, buffer in module.named_buffers()}
     assert any(name.endswith("running_mean") for name in before)
     mask_BL = encoded(tokenizer, TEXTS)["attention_mask"]
-    energies_BM = objectives.quiet_gaussian_energies(module, mask_BL)
+    energies_BM = quiet_gaussian_energies(module, mask_BL)
     assert len(energies_BM) == 3
     assert energies_BM.requires_grad
     assert module.training
     assert all(torch.equal(buffer, before[name]) for name, buffer in module.named_buffers())
     # a pass in training mode does leave one, so the check above can fail
-    objectives.gaussian_energies(module, mask_BL, mean=0.0, std=1.0)
+    gaussian_energies(module, mask_BL, mean=0.0, std=1.0)
     assert not all(torch.equal(buffer, before[name]) for name, buffer in module.named_buffers())
 
 
@@ -435,7 +435,7 @@ def test_the_quiet_gaussian_pass_is_spread_as_the_token_table_is():
     with torch.no_grad():
         module.table.weight.normal_(5, 0.25)
     torch.manual_seed(0)
-    objectives.quiet_gaussian_energies(module, torch.ones(4, 10000))
+    quiet_gaussian_energies(module, torch.ones(4, 10000))
     table = module.table.weight
     assert module.noise.mean().item() == pytest.approx(table.mean().item(), abs=0.01)
     assert module.noise.std().item() == pytest.approx(table.std().item(), rel=0.02)

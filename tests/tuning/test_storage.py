@@ -13,7 +13,7 @@ import pytest
 from optuna.trial import TrialState
 
 from intents.errors import TuningError
-from intents.tuning import storage
+from intents.tuning import samplers, storage
 
 WORKSPACE_STUDY = "kept"
 IDENTITY = {"family": "textcnn", "rows": "0123"}
@@ -175,7 +175,7 @@ def test_postgresql_gets_the_driver_that_the_project_installs(given: str, used: 
 
 def test_samplers_of_one_seed_draw_alike_and_of_two_seeds_differently():
     def drawn(kind: str, seed: int) -> list[float]:
-        study = optuna.create_study(sampler=storage.sampler(kind, seed))
+        study = optuna.create_study(sampler=samplers.sampler(kind, seed))
         return [study.ask().suggest_float("x", 0.0, 1.0) for _ in range(3)]
 
     for kind in ("tpe", "gp", "random"):
@@ -184,7 +184,7 @@ def test_samplers_of_one_seed_draw_alike_and_of_two_seeds_differently():
 
 @pytest.mark.parametrize("kind", ["halving", "median", "hyperband"])
 def test_a_pruner_stops_a_trial_that_is_far_worse(kind: str):
-    study = optuna.create_study(direction="maximize", pruner=storage.pruner(kind, epochs=10), study_name="s")
+    study = optuna.create_study(direction="maximize", pruner=samplers.pruner(kind, epochs=10), study_name="s")
     for _ in range(20):
         good = study.ask()
         for epoch in range(1, 11):
@@ -201,7 +201,7 @@ def test_a_pruner_stops_a_trial_that_is_far_worse(kind: str):
 
 
 def test_no_pruner_stops_nothing():
-    study = optuna.create_study(direction="maximize", pruner=storage.pruner("none", epochs=10))
+    study = optuna.create_study(direction="maximize", pruner=samplers.pruner("none", epochs=10))
     trial = study.ask()
     trial.report(-1e9, 5)
     assert not trial.should_prune()

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from intents.data.forms import name_form
 from intents.data.sources import RAW_CORPORA
+from intents.data.utterances import name_form
 from intents.errors import DataError
-from intents.parameters.training import AUTO, BUNDLED_BLACKLIST, NONE
+from intents.parameters.data import AUTO, NONE
+from intents.parameters.training import BUNDLED_BLACKLIST
 
 BLACKLISTED = "intent is blacklisted"
 RARE = "intent has too few rows"

@@ -14,12 +14,12 @@ import pandas as pd
 from intents.data import cleaning, corrections, out_of_scope, sources, splitting
 from intents.data import notes as findings
 from intents.data.corrections import Corrected, Correction
-from intents.data.forms import normal_form
+from intents.data.parts import TEST, TRAIN, VALIDATION
 from intents.data.problems import quoted
 from intents.data.sources import RawCorpus
-from intents.data.splitting import TEST, TRAIN, VALIDATION
+from intents.data.utterances import normal_form
 from intents.errors import DataError
-from intents.parameters.training import NONE, DataConfig
+from intents.parameters.data import NONE, DataConfig
 
 CLEAN_FILE = "clean_wechat_intents.parquet"
 LEDGER_FILE = "cleaning_ledger.parquet"

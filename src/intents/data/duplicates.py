@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 
-from intents.data.forms import normal_form
+from intents.data.utterances import normal_form
 
 Integers = npt.NDArray[np.int64]
 SIMILARITY = (4, 5)

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 
 from intents.data.corpus import Corpus
-from intents.data.forms import normal_form
-from intents.data.splitting import TEST, TRAIN, VALIDATION, fraction
+from intents.data.parts import TEST, TRAIN, VALIDATION
+from intents.data.utterances import fraction, normal_form
 
 
 def fold_of(corpus: Corpus, number: int, *, folds: int, validation_size: float, seed: int) -> Corpus:

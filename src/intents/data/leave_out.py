@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 
 from intents.data.corpus import Corpus, digest
-from intents.data.forms import name_form, normal_form
-from intents.data.splitting import TEST
+from intents.data.parts import TEST
+from intents.data.utterances import name_form, normal_form
 from intents.errors import DataError
 
 LEFT_OUT = "left_out"

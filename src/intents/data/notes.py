@@ -7,9 +7,9 @@ import pandas as pd
 
 from intents.data import cleaning
 from intents.data.cleaning import Blacklist
-from intents.data.forms import name_form, normal_form
+from intents.data.parts import TEST, TRAIN, VALIDATION
 from intents.data.problems import quoted
-from intents.data.splitting import TEST, TRAIN, VALIDATION
+from intents.data.utterances import name_form, normal_form
 
 NAMED_INTENTS = 10
 EXAMPLES = 3

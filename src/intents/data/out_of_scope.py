@@ -7,9 +7,9 @@ import pandas as pd
 from intents.data import cleaning, duplicates, splitting
 from intents.data import notes as findings
 from intents.data.cleaning import CleanCorpus
-from intents.data.forms import normal_form
-from intents.data.splitting import TRAIN
-from intents.parameters.training import DataConfig
+from intents.data.parts import TRAIN
+from intents.data.utterances import normal_form
+from intents.parameters.data import DataConfig
 
 
 @dataclass(frozen=True)

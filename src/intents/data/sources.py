@@ -2,18 +2,17 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from intents.data.formats import csv, intents_json, jsonl
+from intents.data.formats.by_suffix import READABLE, READERS
 from intents.data.formats.lines import named, place_looked_at, require_file, require_name, unreadable
 from intents.data.problems import Problems, listed
 from intents.errors import DataError
-from intents.parameters.training import DEFAULT_CORPUS_DIR, SAMPLE_CORPUS_DIR, DataConfig
+from intents.parameters.data import DEFAULT_CORPUS_DIR, SAMPLE_CORPUS_DIR, DataConfig
 
 INTENTS_FILE = "data.json"
 RAW_CORPORA = ("telemarketing_intent_cn.jsonl", "crosswoz.jsonl")
@@ -27,14 +26,6 @@ PARTS = {
 PART_FILES = frozenset(f"{prefix}{name}.jsonl" for prefix in ("", "oos_") for name in PARTS)
 ROW_COLUMNS = ["text", "label", "dataset", "split", "line"]
 OUT_OF_SCOPE_COLUMNS = ["text", "kind", "dataset", "split", "line"]
-
-_READERS: dict[str, Callable[..., pd.DataFrame]] = {
-    ".jsonl": jsonl.read,
-    ".json": intents_json.read,
-    ".csv": csv.read_csv,
-    ".parquet": csv.read_parquet,
-}
-_FORMS = " or ".join(_READERS)
 
 
 @dataclass(frozen=True)
@@ -77,7 +68,7 @@ class _Reader:
     def table(self, file: Path, *, needs_label: bool) -> pd.DataFrame:
         """The rows of a file that stays as it is while it is read. Raises DataError."""
         self.digests[file] = _digest(file)
-        table = _READERS[file.suffix.lower()](file, self.problems, needs_label=needs_label)
+        table = READERS[file.suffix.lower()](file, self.problems, needs_label=needs_label)
         if _digest(file) != self.digests[file]:
             raise DataError(
                 f"{file}: was changed or replaced while it was read, so its rows may be of either version. "
@@ -142,7 +133,7 @@ def _unread(directory: Path, *, read: tuple[Path, ...]) -> str:
 
 def _readable_files(directory: Path) -> list[Path]:
     files = (file for file in directory.iterdir() if not file.name.startswith("."))
-    return sorted(file for file in files if file.suffix.lower() in _READERS and file.is_file())
+    return sorted(file for file in files if file.suffix.lower() in READERS and file.is_file())
 
 
 def _corpus_paths(data: str) -> list[Path]:
@@ -173,8 +164,8 @@ def _noise_files(noise: str, corpus: list[Path], *, read: tuple[Path, ...]) -> l
             [folder / name for name in NOISE_FILES if (folder / name).is_file()][:1] for folder in folders
         ]
         return [file for files in beside for file in files if file not in read]
-    if "\0" in noise or named(noise).suffix.lower() not in _READERS:
-        raise DataError(f"noise={noise[:200]!r}: expected a file ending in {_FORMS}.")
+    if "\0" in noise or named(noise).suffix.lower() not in READERS:
+        raise DataError(f"noise={noise[:200]!r}: expected a file ending in {READABLE}.")
     return [named(noise)]
 
 
@@ -192,8 +183,10 @@ def _corpus_files(path: Path) -> list[Path]:
         )
     if path.is_dir():
         return [path / INTENTS_FILE] if (path / INTENTS_FILE).is_file() else _raw_files(path)
-    if path.suffix.lower() not in _READERS:
-        raise DataError(f"{path}: can't read {path.suffix or 'a file without ending'!r}; expected {_FORMS}.")
+    if path.suffix.lower() not in READERS:
+        raise DataError(
+            f"{path}: can't read {path.suffix or 'a file without ending'!r}; expected {READABLE}."
+        )
     return [path]
 
 

@@ -1,17 +1,15 @@
 """Splitting: which rows are trained on, which choose the epoch, which are tested on, once."""
 
-import hashlib
 from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from intents.data.forms import normal_form
+from intents.data.parts import TEST, TRAIN, VALIDATION
 from intents.data.problems import quoted
+from intents.data.utterances import fraction, normal_form
 from intents.errors import DataError
-
-TRAIN, VALIDATION, TEST = "train", "validation", "test"
 
 
 def grouped_parts(
@@ -27,12 +25,6 @@ def grouped_parts(
     validation_ends = test_size + (1 - test_size) * validation_size
     parts = np.select([fractions < test_size, fractions < validation_ends], [TEST, VALIDATION], TRAIN)
     return pd.Series(parts, dtype=object)
-
-
-def fraction(form: str, key: bytes) -> float:
-    """A number from 0 up to, but not including, 1 that follows from the normal form and the key alone (BLAKE2b)."""
-    digest = hashlib.blake2b(form.encode("utf-8"), key=key, digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64
 
 
 def stratified_parts(

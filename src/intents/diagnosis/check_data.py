@@ -1,15 +1,15 @@
 """check_data: a corpus' account and findings, and the file of rows to look at."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from intents.data import corpus as corpora
 from intents.diagnosis import examination, sheet, spelling
-from intents.parameters.commands import CheckConfig
-from intents.parameters.training import DataConfig
+from intents.parameters.check_data import CheckConfig
+from intents.parameters.data import DataConfig
+from intents.system.console import Say
 
 
-def check(data: DataConfig, config: CheckConfig, *, say: Callable[[str], None]) -> str:
+def check(data: DataConfig, config: CheckConfig, *, say: Say) -> str:
     """What is to be printed last; before it `say` hears what takes no time, and how far the rest has come.
 
     Raises IntentsError.

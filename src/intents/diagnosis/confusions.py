@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from intents.data.splitting import TRAIN
+from intents.axes import Floats, Integers
+from intents.data.parts import TRAIN
 from intents.diagnosis.finding import Evidence, Finding, plain, shown_rows
-from intents.models.energy import Floats, Integers
 
 LABEL_ERRORS, CONFUSABLE, RARE = "label_errors", "confusable", "rare"
 LEAST_ODDS = 20

@@ -1,22 +1,20 @@
 """The examination of a corpus: all that is found, what would help most first."""
 
-from collections.abc import Callable
 from typing import Any
 
 from intents.data.corpus import Corpus
+from intents.data.parts import TEST
 from intents.data.problems import quoted
-from intents.data.splitting import TEST
-from intents.diagnosis import confusions, lookalikes, repeats, unspelled
+from intents.diagnosis import confusions, lookalikes, repeats, spelling
 from intents.diagnosis.finding import Evidence, Finding, evidence, label_ids, plain
 from intents.evaluation import baseline
+from intents.system.console import Say
 
 FOLDS, SEED = 5, 0
 EXAMPLES = 3
 
 
-def diagnose(
-    corpus: Corpus, *, tokenizer: Any = None, say: Callable[[str], None] = lambda _: None
-) -> tuple[Finding, ...]:
+def diagnose(corpus: Corpus, *, tokenizer: Any = None, say: Say = lambda _: None) -> tuple[Finding, ...]:
     """The findings, ranked by the test errors that each is expected to cause or hide.
 
     With a `tokenizer` the utterances it can't spell are looked for too. `say` hears how far the slow part has come.
@@ -28,11 +26,11 @@ def ranked(known: Evidence, *, tokenizer: Any = None) -> tuple[Finding, ...]:
     """The findings of what is known, ranked."""
     found = [*confusions.findings(known), *repeats.findings(known), *lookalikes.findings(known)]
     if tokenizer is not None:
-        found += unspelled.findings(known, tokenizer)
+        found += spelling.findings(known, tokenizer)
     return tuple(sorted(found, key=lambda finding: -finding.estimate))
 
 
-def examined(corpus: Corpus, *, say: Callable[[str], None] = lambda _: None) -> Evidence:
+def examined(corpus: Corpus, *, say: Say = lambda _: None) -> Evidence:
     """What the baseline, trained on other rows each time, says of every row."""
     rows = len(corpus.rows)
     probabilities_BC = baseline.out_of_fold_probabilities(

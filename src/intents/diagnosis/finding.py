@@ -7,13 +7,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from intents.axes import Floats, Integers
 from intents.data.cleaning import OVER_CAP, RARE, RARE_LOOKALIKE
 from intents.data.corpus import Corpus
 from intents.data.corrections import DROP
-from intents.data.forms import normal_form
+from intents.data.parts import TEST
 from intents.data.problems import quoted
-from intents.data.splitting import TEST
-from intents.models.energy import Floats, Integers
+from intents.data.utterances import normal_form
 
 COLUMNS = ["text", "label", "suggested", "reason", "confidence", "dataset", "line", "part"]
 

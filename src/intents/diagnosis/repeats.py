@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from intents.data.duplicates import representatives
-from intents.data.splitting import TEST, TRAIN
+from intents.data.parts import TEST, TRAIN
 from intents.diagnosis.finding import Evidence, Finding, plain, shown_rows
 
 CONFLICTS, NEAR_CONFLICTS = "conflicts", "near_conflicts"

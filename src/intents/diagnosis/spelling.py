@@ -1,14 +1,19 @@
-"""How well an encoder spells a corpus: unknown tokens and cut utterances of each part, without training."""
+"""Characters that an encoder can't spell, counted in a corpus and told as a finding."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from intents.axes import Floats
 from intents.data.corpus import Corpus
-from intents.data.splitting import TEST, TRAIN, VALIDATION
+from intents.data.parts import TEST, TRAIN, VALIDATION
+from intents.diagnosis.finding import Evidence, Finding, shown_rows
 from intents.models.encoders import encoder
-from intents.models.energy import Floats
+
+UNKNOWN = "unknown_tokens"
+MOSTLY = 0.5
+"""Share of unknown tokens from which an utterance is taken for lost."""
 
 
 def tokenizer_for(corpus: Corpus, model_name: str, *, max_length: int) -> Any:
@@ -36,3 +41,24 @@ def account(corpus: Corpus, tokenizer: Any, *, model_name: str, max_length: int)
 def _cut(tokenizer: object, texts: Sequence[str], *, max_length: int) -> int:
     encoded = tokenizer(list(texts), truncation=False, return_attention_mask=False)["input_ids"]  # type: ignore[operator]
     return sum(len(ids) > max_length for ids in encoded)
+
+
+def findings(known: Evidence, tokenizer: Any) -> Iterator[Finding]:
+    """What the encoder's vocabulary lacks for this corpus."""
+    share_B = unknown_shares(tokenizer, known.rows["text"])
+    order = np.flatnonzero(share_B > 0)
+    order = order[np.argsort(-share_B[order], kind="stable")]
+    if not len(order):
+        return
+    rows, is_lost_B = known.rows.iloc[order], share_B >= MOSTLY
+    table = known.rows.assign(share=share_B, lost=is_lost_B).groupby("part")[["share", "lost"]].mean()
+    is_tested_B = (known.rows["part"] == TEST).to_numpy()
+    yield Finding(
+        kind=UNKNOWN,
+        headline=f"{len(order):,} of {len(known.rows):,} utterances have unknown tokens, "
+        f"{int(is_lost_B.sum()):,} of them half or more",
+        advice="Choose an encoder of this language; extend_vocabulary=auto adds what the training part has.",
+        estimate=float((is_lost_B & is_tested_B).sum()) * (1 - known.error_rate),
+        rows=shown_rows(rows, reasons=[f"{share:.0%} of its tokens are unknown" for share in share_B[order]]),
+        table=table.reset_index(),
+    )

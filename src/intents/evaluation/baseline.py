@@ -8,11 +8,11 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
+from intents.axes import Floats, Integers
 from intents.data.corpus import Corpus
-from intents.data.forms import normal_form
-from intents.data.splitting import TEST, TRAIN, VALIDATION, fraction
+from intents.data.parts import TEST, TRAIN, VALIDATION
+from intents.data.utterances import fraction, normal_form
 from intents.evaluation.evaluate import classification_metrics, confusion
-from intents.models.energy import Floats, Integers
 
 LINEAR_MODEL = "the linear baseline, TF-IDF and logistic regression"
 CHARACTERS = (1, 2)

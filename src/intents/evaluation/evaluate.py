@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
+from intents.axes import Booleans, Floats, Integers
 from intents.evaluation import intervals
 from intents.evaluation.metrics import (
     CALIBRATION_BINS,
     Acceptance,
     AcceptedAccuracy,
-    Booleans,
     CalibrationError,
     Classification,
     Means,
@@ -24,7 +24,7 @@ from intents.evaluation.metrics import (
     f1_score,
     measured,
 )
-from intents.models.energy import Floats, Integers, energy, is_in_scope, negative_log_likelihoods
+from intents.models.energy import energy, is_in_scope, negative_log_likelihoods
 
 SERVICE_THRESHOLDS = (0.6, 0.7, 0.8)
 """Confidences from which the chat service acts, by mood."""

@@ -8,16 +8,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import softmax
 
 from intents.data.corpus import Corpus
-from intents.data.splitting import TEST, TRAIN
-from intents.evaluation import open_set
+from intents.data.parts import TEST, TRAIN
+from intents.evaluation import detectors, open_set
 from intents.evaluation.evaluate import EvaluationReport, calibration_metrics, evaluate
+from intents.evaluation.predictions import outputs, predictions
 from intents.models import energy
-from intents.models.directory import Rejection
-from intents.models.energy import Floats
-from intents.models.network import Outputs, predict, predict_gaussian
+from intents.models.directory import RejectionRule
+from intents.models.network import Outputs, predict_gaussian
 from intents.parameters.hyperparams import Hyperparams
 
 GAUSSIAN = "gaussian embeddings"
@@ -27,7 +26,7 @@ PANEL_TRAIN_ROWS = 20000
 
 
 @dataclass(frozen=True)
-class TestOutcome:
+class HeldOut:
     """`predictions`: one row a test utterance, in-scope then out-of-scope. `kinds`: metrics by kind of out-of-scope
     utterance. `scores`: how every score ranks, one row a score; both empty where nothing is out-of-scope."""
 
@@ -50,9 +49,9 @@ class TestOutcome:
         return named
 
 
-def test(
-    module: Any, tokenizer: Any, *, corpus: Corpus, hyperparams: Hyperparams, rejection: Rejection
-) -> TestOutcome:
+def measure(
+    module: Any, tokenizer: Any, *, corpus: Corpus, hyperparams: Hyperparams, rejection: RejectionRule
+) -> HeldOut:
     """Everything that is measured on the test part; calibration also as it was before the temperature was folded in."""
     rows, out_of_scope = corpus.part(TEST), corpus.out_of_scope_part(TEST)
     answer = functools.partial(outputs, module, tokenizer, hyperparams=hyperparams)
@@ -66,7 +65,7 @@ def test(
     )
     before = calibration_metrics(in_scope.logits_BC * rejection.fitted_temperature, corpus.label_ids(TEST))
     named = {f"{name}_before": value for name, value in before.items()}
-    return TestOutcome(
+    return HeldOut(
         report=dataclasses.replace(report, metrics=report.metrics | named),
         predictions=pd.concat(
             [
@@ -82,17 +81,6 @@ def test(
     )
 
 
-def outputs(module: Any, tokenizer: Any, *, texts: Iterable[str], hyperparams: Hyperparams) -> Outputs:
-    """The model's outputs for `texts`, as the hyperparameters have it."""
-    return predict(
-        module,
-        tokenizer,
-        list(texts),
-        max_length=hyperparams.max_length,
-        batch_size=hyperparams.evaluation_batch_size,
-    )
-
-
 def metric_names(names: Iterable[str]) -> list[str]:
     """Each name as MLflow takes it in a metric's, told apart by a number where two would be alike."""
     taken: list[str] = []
@@ -104,7 +92,12 @@ def metric_names(names: Iterable[str]) -> list[str]:
 
 
 def _kinds(
-    module: Any, in_scope: Outputs, *, out_of_scope: Outputs, kind_N: "pd.Series[str]", rejection: Rejection
+    module: Any,
+    in_scope: Outputs,
+    *,
+    out_of_scope: Outputs,
+    kind_N: "pd.Series[str]",
+    rejection: RejectionRule,
 ) -> pd.DataFrame:
     """By kind of out-of-scope utterance; random embeddings are a kind where any other is."""
     if kind_N.empty:
@@ -125,24 +118,4 @@ def _scores(
     labels_B = corpus.label_ids(TRAIN)
     places = np.random.default_rng(0).permutation(len(labels_B))[:PANEL_TRAIN_ROWS]
     train = answer(texts=corpus.part(TRAIN)["text"].iloc[places])
-    return open_set.score_panel(in_scope, out_of_scope, train=train, train_labels_B=labels_B[places])
-
-
-def predictions(
-    rows: pd.DataFrame, logits_BC: Floats, *, intents: tuple[str, ...], rejection: Rejection
-) -> pd.DataFrame:
-    """Of each row: true and predicted intent, confidence, energy, whether accepted; kind if out-of-scope."""
-    probabilities_BC = softmax(logits_BC, axis=-1)
-    energies_B = energy.energy(logits_BC)
-    is_labelled = "label" in rows
-    return pd.DataFrame(
-        {
-            "text": rows["text"].to_numpy(),
-            "true_intent": rows["label"].to_numpy() if is_labelled else "",
-            "pred_intent": [intents[i] for i in logits_BC.argmax(axis=-1)],
-            "confidence": probabilities_BC.max(axis=-1, initial=0.0).astype(float),
-            "energy": energies_B,
-            "in_scope": energy.is_in_scope(energies_B, rejection.energy_threshold),
-            "kind": "" if is_labelled else rows["kind"].to_numpy(),
-        }
-    )
+    return detectors.score_panel(in_scope, out_of_scope, train=train, train_labels_B=labels_B[places])

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from intents.axes import Floats
 from intents.evaluation.metrics import Measure
-from intents.models.energy import Floats
 
 INTERVAL_ALPHA = 0.05
 """Share of resamples that an interval leaves out."""

@@ -13,12 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from intents.models.energy import Floats, Integers
+from intents.axes import Booleans, Floats, Integers
 
 CALIBRATION_BINS = 15
 ACCEPTED_SHARE = 0.95
 """Share of in-scope rows that is accepted where fpr95 is measured."""
-Booleans = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.number]
 
 

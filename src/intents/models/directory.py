@@ -5,7 +5,6 @@ about it. `manifest.json`, written last, names every file with its size and sha2
 unfinished, one that disagrees with it is damaged. Publishing adds `promotion.json`, which no manifest names.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -19,60 +18,26 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
 from intents.errors import ArtifactError
+from intents.models.file_names import (
+    ALLOWED_FILES,
+    CONFIG,
+    MANIFEST,
+    MAPPING,
+    MODEL_FILES,
+    PROMOTION,
+    TOKENIZER_CONFIG,
+    TRAINING_ROWS,
+    WEIGHTS,
+)
+from intents.system.disk import sha256
 
 FORMAT_VERSION = 1
-CONFIG = "config.json"
-WEIGHTS = "model.safetensors"
-MAPPING = "intent_mapping.json"
-MANIFEST = "manifest.json"
-PROMOTION = "promotion.json"
-EVALUATION_METRICS = "evaluation_metrics.json"
-CLASSIFICATION_REPORT = "classification_report.csv"
-TRAINING_SUMMARY = "training_summary.json"
-CONFUSION_MATRIX = "confusion_matrix.png"
-INTENT_DISTRIBUTION = "intent_distribution.png"
-LENGTH_DISTRIBUTION = "length_distribution.png"
-PER_INTENT_F1 = "per_intent_f1.png"
-ENERGIES = "energies.png"
-RELIABILITY = "reliability.png"
-OPEN_SET_KINDS = "open_set_kinds.csv"
-OPEN_SET_SCORES = "open_set_scores.csv"
-HARDEST_SAMPLES = "hardest_samples.csv"
-SANITY_PREDICTIONS = "sanity_predictions.csv"
-TRAINING_ROWS = "training_rows.u64"
-"""A fingerprint (`intents.data.utterances`) of every utterance trained or validated on: 8 bytes each, big-endian."""
-TOKENIZER_CONFIG = "tokenizer_config.json"
 FINGERPRINT = np.dtype(">u8")
 AGAIN = "Take the directory from its run again."
-MODEL_FILES = (CONFIG, WEIGHTS, MAPPING, "tokenizer.json", TOKENIZER_CONFIG)
-ALLOWED_FILES = frozenset(
-    {
-        *MODEL_FILES,
-        "special_tokens_map.json",
-        "added_tokens.json",
-        "vocab.txt",
-        "vocab.json",
-        "merges.txt",
-        EVALUATION_METRICS,
-        CLASSIFICATION_REPORT,
-        TRAINING_SUMMARY,
-        CONFUSION_MATRIX,
-        INTENT_DISTRIBUTION,
-        LENGTH_DISTRIBUTION,
-        PER_INTENT_F1,
-        ENERGIES,
-        RELIABILITY,
-        OPEN_SET_KINDS,
-        OPEN_SET_SCORES,
-        HARDEST_SAMPLES,
-        SANITY_PREDICTIONS,
-        TRAINING_ROWS,
-    }
-)
 
 
 @dataclass(frozen=True)
-class Rejection:
+class RejectionRule:
     """When an utterance is `unknown_intent`: when its energy exceeds the threshold. It belongs to the model."""
 
     energy_threshold: float
@@ -89,7 +54,7 @@ class Artifact:
     module: Any
     tokenizer: Any
     intents: tuple[str, ...]
-    rejection: Rejection
+    rejection: RejectionRule
 
     @property
     def max_length(self) -> int:
@@ -98,7 +63,7 @@ class Artifact:
 
 
 def save(
-    directory: Path, module: Any, *, tokenizer: Any, intents: tuple[str, ...], rejection: Rejection
+    directory: Path, module: Any, *, tokenizer: Any, intents: tuple[str, ...], rejection: RejectionRule
 ) -> None:
     """Writes the model itself. `seal` the directory once everything else is in it."""
     module.config.rejection = asdict(rejection)
@@ -118,7 +83,7 @@ def seal(directory: Path) -> None:
     if unexpected:
         raise ArtifactError(f"{directory} holds files that no model has: {unexpected}. Remove them.")
     files = {
-        path.name: {"sha256": _sha256(path), "bytes": path.stat().st_size}
+        path.name: {"sha256": sha256(path), "bytes": path.stat().st_size}
         for path in sorted(directory.iterdir())
         if path.name != MANIFEST
     }
@@ -170,7 +135,7 @@ def load(directory: Path) -> Artifact:
     verify(directory)
     config = _read_json(directory / CONFIG)
     try:
-        rejection = Rejection(**config["rejection"])
+        rejection = RejectionRule(**config["rejection"])
         tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
         module, loading = AutoModelForSequenceClassification.from_pretrained(
             directory, use_safetensors=True, trust_remote_code=False, output_loading_info=True
@@ -217,7 +182,7 @@ def _check_file(path: Path, entry: object) -> None:
     size = path.stat().st_size
     if size != entry["bytes"]:
         raise ArtifactError(f"{path}: {size} bytes, expected {entry['bytes']}: truncated or changed. {AGAIN}")
-    if _sha256(path) != entry["sha256"]:
+    if sha256(path) != entry["sha256"]:
         raise ArtifactError(f"{path}: its sha256 is not the manifest's: damaged or changed. {AGAIN}")
 
 
@@ -246,11 +211,6 @@ def _check_mapping(directory: Path) -> None:
             raise ArtifactError(
                 f"{directory / name}: auto_map would run code of the model's; that is never loaded."
             )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -6,8 +6,7 @@ import torch
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-Floats = npt.NDArray[np.floating]
-Integers = npt.NDArray[np.integer]
+from intents.axes import Floats, Integers
 
 # Outside these bounds a temperature says that the model is broken, not that it is over- or underconfident.
 TEMPERATURE_BOUNDS = (0.05, 20.0)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from intents.models.energy import Floats
+from intents.axes import Floats
 
 
 @dataclass(frozen=True)

@@ -107,3 +107,8 @@ def _meanings(declaration: type[Any]) -> dict[str, str]:
                 assert isinstance(field.target, ast.Name)
                 meanings[field.target.id] = ast.literal_eval(line.value)
     return meanings
+
+
+def as_texts(config: Any) -> dict[str, str]:
+    """A configuration as a user would type it: what `build` makes it from."""
+    return {name: str(value) for name, value in vars(config).items()}

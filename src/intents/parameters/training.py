@@ -1,72 +1,22 @@
 """Every parameter, declared once: type, default and meaning.
 
 From these dataclasses come the command-line flags, the MLproject file, the parameters logged to MLflow and the
-errors. Those of training are here and in hyperparams/, those of the other commands in parameters/commands.py.
+errors. Those of training are here and in the families' modules, those of each other command in a file of its name.
 """
 
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from intents.parameters.data import DataConfig
 from intents.parameters.declaration import build, require
 from intents.parameters.families import FAMILIES
 from intents.parameters.hyperparams import Hyperparams
 
-DEFAULT_CORPUS_DIR = "assets/models/few_shot_intent_sft/data"
-SAMPLE_CORPUS_DIR = "assets/samples/chat_zh"
 REGISTERED_MODEL = "intent_predictor"
 BEST = "best:"
-AUTO, NONE = "auto", "none"
 BUNDLED_BLACKLIST = "assets/blacklist.txt"
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataConfig:
-    """Which corpus, how it is cleaned, how it is split."""
-
-    data: str = ""
-    """Corpus: .jsonl, .json, .csv, .parquet files or directories, comma-separated; empty: as the README says."""
-    noise: str = ""
-    """Out-of-scope utterances, a file; empty: noise.jsonl or noise.json beside each corpus, if there."""
-    corrections: str = ""
-    """Decisions on single rows, a .csv that check_data wrote and a person edited; empty: none."""
-    blacklist: str = AUTO
-    """Intents set aside: auto (the source corpora's own list, of their rows alone), none, or a file, one a line."""
-    min_per_intent: int = 20
-    """Raw corpora: intents with fewer rows are set aside."""
-    max_per_intent: int = 300
-    """Raw corpora: at most this many rows of one intent are kept."""
-    split: Literal["grouped", "stratified", "random", "given"] = "grouped"
-    """How rows reach train and test: by hash of the normal form, by intent, at random, or by their own `split`."""
-    test_size: float = 0.2
-    """Share of the rows that is tested on."""
-    validation_size: float = 0.1
-    """Share of the training part that chooses the epoch, the temperature and the threshold."""
-    split_seed: int = 42
-    """Seed of the cap's sample and of the split; `seed` moves no row."""
-    workspace: str = ".intents"
-    """Folder for cleaned corpora, and for the checkpoints of runs under way."""
-
-    def __post_init__(self) -> None:
-        is_told = bool(self.blacklist.strip())
-        require(is_told, "blacklist", self.blacklist, f"{AUTO}, {NONE}, or a file of intents, one a line")
-        require(self.min_per_intent >= 1, "min_per_intent", self.min_per_intent, "at least 1 row")
-        require(
-            self.max_per_intent >= self.min_per_intent,
-            "max_per_intent",
-            self.max_per_intent,
-            f"at least min_per_intent ({self.min_per_intent})",
-        )
-        require(0 < self.test_size < 1, "test_size", self.test_size, "a share between 0 and 1, both excluded")
-        require(
-            0 < self.validation_size < 1,
-            "validation_size",
-            self.validation_size,
-            "a share between 0 and 1, both excluded",
-        )
-        require(0 <= self.split_seed < 2**32, "split_seed", self.split_seed, "0 to 4294967295")
-        require(bool(self.workspace.strip()), "workspace", self.workspace, "a folder's path")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from intents.data.corpus import Corpus
-from intents.data.splitting import TEST, TRAIN, VALIDATION
+from intents.data.parts import TEST, TRAIN, VALIDATION
 from intents.evaluation.evaluate import EvaluationReport
 from intents.parameters.training import TrainConfig
 from intents.training.stages import TrainingResult

@@ -10,13 +10,13 @@ from intents.evaluation.comparison.paired import (
     BETTER,
     DECISIVE,
     LEAST_ROWS,
-    LEAST_ROWS_OF_AN_INTENT,
     NO_DIFFERENCE,
     TOO_FEW,
     WORSE,
     Change,
     Comparison,
 )
+from intents.evaluation.comparison.per_intent import LEAST_ROWS_OF_AN_INTENT
 from intents.evaluation.comparison.sides import Latency
 
 WORDS = {

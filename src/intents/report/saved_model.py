@@ -9,10 +9,25 @@ from scipy.special import softmax
 
 from intents.data.corpus import Corpus
 from intents.data.formats import spreadsheets
-from intents.data.splitting import TEST, TRAIN, VALIDATION
+from intents.data.parts import TEST, TRAIN, VALIDATION
 from intents.data.utterances import fingerprints
 from intents.evaluation.evaluate import reliability
 from intents.models import directory as model_directory
+from intents.models.file_names import (
+    CLASSIFICATION_REPORT,
+    CONFUSION_MATRIX,
+    ENERGIES,
+    EVALUATION_METRICS,
+    HARDEST_SAMPLES,
+    INTENT_DISTRIBUTION,
+    LENGTH_DISTRIBUTION,
+    OPEN_SET_KINDS,
+    OPEN_SET_SCORES,
+    PER_INTENT_F1,
+    RELIABILITY,
+    SANITY_PREDICTIONS,
+    TRAINING_SUMMARY,
+)
 from intents.models.network import predict_logits
 from intents.parameters.training import TrainConfig
 from intents.report.pictures import bars, confusion, distributions
@@ -31,11 +46,9 @@ def save(result: TrainingResult, config: TrainConfig, corpus: Corpus, directory:
         intents=result.intents,
         rejection=result.rejection,
     )
+    model_directory.write_json(directory / EVALUATION_METRICS, _evaluation_metrics(result, config, corpus))
     model_directory.write_json(
-        directory / model_directory.EVALUATION_METRICS, _evaluation_metrics(result, config, corpus)
-    )
-    model_directory.write_json(
-        directory / model_directory.TRAINING_SUMMARY,
+        directory / TRAINING_SUMMARY,
         {
             "intent_count": len(corpus.intents),
             "train_rows": len(corpus.part(TRAIN)),
@@ -45,18 +58,16 @@ def save(result: TrainingResult, config: TrainConfig, corpus: Corpus, directory:
             "corpus_digest": corpus.digest,
         },
     )
-    spreadsheets.write(
-        result.test.report.as_table(), directory / model_directory.CLASSIFICATION_REPORT, index=True
-    )
-    spreadsheets.write(hardest_samples(result.test.predictions), directory / model_directory.HARDEST_SAMPLES)
+    spreadsheets.write(result.test.report.as_table(), directory / CLASSIFICATION_REPORT, index=True)
+    spreadsheets.write(hardest_samples(result.test.predictions), directory / HARDEST_SAMPLES)
     if not result.test.kinds.empty:
-        spreadsheets.write(result.test.kinds, directory / model_directory.OPEN_SET_KINDS, index=True)
-        spreadsheets.write(result.test.scores, directory / model_directory.OPEN_SET_SCORES, index=True)
+        spreadsheets.write(result.test.kinds, directory / OPEN_SET_KINDS, index=True)
+        spreadsheets.write(result.test.scores, directory / OPEN_SET_SCORES, index=True)
     model_directory.write_training_rows(directory, fingerprints(_seen(corpus)))
     _draw(result, corpus, directory)
     # Sealed first so that the model can be loaded from disk, as whoever serves it will; then with what it said.
     model_directory.seal(directory)
-    spreadsheets.write(_sanity_predictions(directory), directory / model_directory.SANITY_PREDICTIONS)
+    spreadsheets.write(_sanity_predictions(directory), directory / SANITY_PREDICTIONS)
     model_directory.seal(directory)
 
 
@@ -94,31 +105,29 @@ def _evaluation_metrics(result: TrainingResult, config: TrainConfig, corpus: Cor
 def _draw(result: TrainingResult, corpus: Corpus, directory: Path) -> None:
     table = result.test.report.per_intent
     confusion.plot_confusion_matrix(
-        directory / model_directory.CONFUSION_MATRIX, result.test.report.confusion_CC, intents=corpus.intents
+        directory / CONFUSION_MATRIX, result.test.report.confusion_CC, intents=corpus.intents
     )
     bars.plot_per_intent_f1(
-        directory / model_directory.PER_INTENT_F1,
+        directory / PER_INTENT_F1,
         table["f1-score"].to_numpy(),
         intents=corpus.intents,
         support_C=table["support"].to_numpy(),
     )
-    bars.plot_intent_distribution(
-        directory / model_directory.INTENT_DISTRIBUTION, corpus.rows["label"].value_counts()
-    )
+    bars.plot_intent_distribution(directory / INTENT_DISTRIBUTION, corpus.rows["label"].value_counts())
     distributions.plot_length_distribution(
-        directory / model_directory.LENGTH_DISTRIBUTION, corpus.rows["text_length"].to_numpy()
+        directory / LENGTH_DISTRIBUTION, corpus.rows["text_length"].to_numpy()
     )
     predictions = result.test.predictions
     is_in_scope = predictions["true_intent"] != ""
     distributions.plot_energies(
-        directory / model_directory.ENERGIES,
+        directory / ENERGIES,
         predictions.loc[is_in_scope, "energy"].to_numpy(),
         out_of_scope_N=predictions.loc[~is_in_scope, "energy"].to_numpy(),
         threshold=result.rejection.energy_threshold,
     )
     in_scope = predictions[is_in_scope]
     distributions.plot_reliability(
-        directory / model_directory.RELIABILITY,
+        directory / RELIABILITY,
         reliability(
             in_scope["confidence"].to_numpy(),
             (in_scope["true_intent"] == in_scope["pred_intent"]).to_numpy(),

@@ -1,10 +1,10 @@
-"""The page of a training run: what was measured of it and of its data, brought together for `report_page`."""
+"""The page of a training run: what was measured of it and of its data, brought together for `page`."""
 
 from intents.data.corpus import Corpus
-from intents.data.splitting import TEST, TRAIN, VALIDATION
+from intents.data.parts import TEST, TRAIN, VALIDATION
 from intents.diagnosis.examination import diagnose
 from intents.parameters.training import TrainConfig
-from intents.report.page.content import Finding, ReportContent
+from intents.report.page.content import DataNote, ReportContent
 from intents.report.page.page import page
 from intents.training.stages import TrainingResult
 
@@ -56,10 +56,10 @@ def _facts(config: TrainConfig, corpus: Corpus, result: TrainingResult, *, run_i
     }
 
 
-def _findings(corpus: Corpus) -> list[Finding]:
+def _findings(corpus: Corpus) -> list[DataNote]:
     tested = len(corpus.part(TEST))
     return [
-        Finding(
+        DataNote(
             _severity(finding.estimate / tested),
             f"{finding.headline} {finding.advice}",
             finding.rows[SHOWN_COLUMNS].head(EXAMPLES),

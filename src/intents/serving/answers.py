@@ -8,11 +8,11 @@ import numpy.typing as npt
 from pydantic import BaseModel
 from scipy.special import softmax
 
-from intents.data.formats.rows import check_string
+from intents.axes import Floats
+from intents.data.utterances import check_string
 from intents.errors import ArtifactError
 from intents.models import energy as scoring
 from intents.models.directory import Artifact
-from intents.models.energy import Floats
 
 MOST_CHARACTERS = 10_000
 """Of an utterance, unless told otherwise. A model reads its first few hundred."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from intents.models.energy import Floats
+from intents.axes import Floats
 
 TOKENS_A_PASS = 1_024
 """Enough to keep a processor busy, few enough to be over soon."""

@@ -19,13 +19,13 @@ from mlflow.pyfunc.scoring_server import _SERVER_MODEL_PATH
 
 from intents.errors import ArtifactError, IntentsError
 from intents.models import directory
+from intents.models.file_names import MODEL_ARTIFACT
 from intents.serving import answers, bodies, limits, refusal, tables
 from intents.serving.answers import Answers, Prediction
 from intents.serving.batcher import Batcher, BusyError
 from intents.serving.refusal import Refusal
 from intents.serving.runtime import Runtime
 
-MODEL_ARTIFACT = "model"
 WARMING = ("你好", "where is my parcel?", "好" * 1_000)
 CANNOT_START = 3
 """A server's worker that exits with this is not started again: uvicorn stops instead."""

@@ -10,8 +10,8 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from intents.axes import Floats
 from intents.models.directory import Artifact
-from intents.models.energy import Floats
 from intents.models.inference import for_inference
 from intents.system.console import silent
 

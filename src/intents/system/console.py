@@ -1,8 +1,10 @@
-"""Libraries that talk too much."""
+"""What is said while a command runs, and which libraries talk too much."""
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+
+Say = Callable[[str], None]
 
 CHATTY = ("alembic", "mlflow.types.type_hints", "mlflow.models.signature")
 

@@ -1,6 +1,8 @@
 """What is written stays written, through a power cut too."""
 
+import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -11,3 +13,38 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sha256(path: Path) -> str:
+    """The digest of the file's content, in hexadecimal."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def sync_all(paths: Iterable[Path]) -> None:
+    """Each of them, in turn."""
+    for path in paths:
+        sync(path)
+
+
+def write(path: Path, text: str) -> None:
+    """Writes a file whose content is on the disk; its name is once its folder is synced."""
+    path.write_text(text, encoding="utf-8")
+    sync(path)
+
+
+def replace(path: Path, text: str) -> None:
+    """The file has its old content or the new one, at every moment, and the new one for good afterwards."""
+    aside = path.with_name(f"{path.name}.aside")
+    write(aside, text)
+    os.replace(aside, path)
+    sync(path.parent)
+
+
+def make_folders(path: Path) -> None:
+    """Makes a folder and those above it, each for good."""
+    if path.is_dir():
+        return
+    make_folders(path.parent)
+    path.mkdir(exist_ok=True)
+    sync(path.parent)

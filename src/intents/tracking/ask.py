@@ -4,24 +4,25 @@ import contextlib
 import io
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from intents.errors import ConfigError
 from intents.models import directory
 from intents.models.directory import Artifact
 from intents.models.network import predict_logits
-from intents.parameters.commands import AskConfig
+from intents.parameters.ask import AskConfig
 from intents.serving import answers
 from intents.serving.answers import Prediction
 from intents.system import signals
+from intents.system.console import Say
 from intents.tracking import models
 
 RUNNERS_UP = 2
 PROMPT = "> "
 
 
-def ask(config: AskConfig, *, say: Callable[[str], None]) -> None:
+def ask(config: AskConfig, *, say: Say) -> None:
     """Says one line to the text, or to each line of standard input. Raises IntentsError."""
     with signals.stop_the_run(), tempfile.TemporaryDirectory() as folder:
         model = directory.load(models.directory(config.model, Path(folder)))

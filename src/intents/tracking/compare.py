@@ -2,22 +2,30 @@
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
 
+from intents.errors import ComparisonError
 from intents.evaluation.comparison import answering
 from intents.evaluation.comparison.answering import Loaded
 from intents.evaluation.comparison.paired import ALPHA, Comparison, compare
-from intents.parameters.commands import CompareConfig, run_name
+from intents.models import directory as model_directory
+from intents.models.file_names import MODEL_ARTIFACT, OUT_OF_FOLD, PREDICTIONS
+from intents.parameters.commands import run_name
+from intents.parameters.compare import CompareConfig
 from intents.report import comparison, comparison_page
-from intents.system import signals
+from intents.system import redaction, signals
+from intents.system.console import Say
 from intents.tracking import runs, store
+from intents.tracking.models import Named, find_all
 
 PAGE, JSON = "comparison.html", "comparison.json"
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,7 @@ class ComparisonOutcome:
 def compare_runs(config: CompareConfig, *, say: Say) -> ComparisonOutcome:
     """Compares each run named after the first with the first, all on the last one's test rows. Raises IntentsError."""
     store.connect()
-    models = answering.find_all(config.words, registered=config.name)
+    models = find_all(config.words, registered=config.name)
     name = run_name("compare", config.runs)
     with signals.stop_the_run(), runs.started_with(vars(config), name=name) as run_id:
         runs.work_starts(run_id)
@@ -47,7 +55,7 @@ def compare_runs(config: CompareConfig, *, say: Say) -> ComparisonOutcome:
             places = [Path(folder) / str(number) for number in range(len(models))]
             for place in places:
                 place.mkdir()
-            loaded = [answering.load(model, place) for model, place in zip(models, places, strict=True)]
+            loaded = [load(model, place) for model, place in zip(models, places, strict=True)]
             _say_what_is_predicted(loaded, say)
             reference, *candidates = answering.sides(loaded)
         comparisons = tuple(
@@ -100,3 +108,35 @@ def _log(comparisons: Sequence[Comparison]) -> None:
         text = json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False)
         (Path(folder) / JSON).write_text(text + "\n", encoding="utf-8")
         mlflow.log_artifacts(folder)
+
+
+def load(named: Named, folder: Path) -> Loaded:
+    """The named model and its predictions, downloaded into the folder. Raises ComparisonError, or ArtifactError."""
+    try:
+        location = MlflowClient().get_logged_model(named.model_id).artifact_location
+        directory = Path(
+            mlflow.artifacts.download_artifacts(
+                artifact_uri=f"{location}/artifacts/{MODEL_ARTIFACT}", dst_path=str(folder)
+            )
+        )
+    except (MlflowException, OSError) as error:
+        raise ComparisonError(
+            f"{named.name}: its model can't be fetched: {redaction.without_secrets(str(error))[:300]} "
+            "Compare another run, or train it again."
+        ) from error
+    return loaded(named, directory, folder)
+
+
+def loaded(named: Named, directory: Path, folder: Path) -> Loaded:
+    """The named model, whose directory is here already; its predictions are downloaded into `folder`."""
+    rows, out_of_fold = (predictions(named.run_id, file, folder) for file in (PREDICTIONS, OUT_OF_FOLD))
+    return Loaded(named.name, directory, model_directory.load(directory), rows, out_of_fold)
+
+
+def predictions(run_id: str, file: str, folder: Path) -> pd.DataFrame | None:
+    """The run's predictions of that name, downloaded into the folder; None where it has none."""
+    try:
+        path = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=file, dst_path=str(folder))
+    except (MlflowException, OSError):
+        return None
+    return pd.read_parquet(path)

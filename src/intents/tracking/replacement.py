@@ -11,11 +11,13 @@ from mlflow.tracking import MlflowClient
 
 from intents.errors import IntentsError
 from intents.evaluation.comparison import answering, paired
-from intents.evaluation.comparison.answering import Loaded, Named
+from intents.evaluation.comparison.answering import Loaded
 from intents.evaluation.comparison.judgement import Described, Judgement, judge
 from intents.evaluation.comparison.paired import Comparison
 from intents.models import directory as model_directory
-from intents.parameters.commands import PromoteConfig
+from intents.parameters.promote import PromoteConfig
+from intents.tracking import compare
+from intents.tracking.models import Named
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,7 @@ def weigh_versions(before: Named, after: Named, *, registered: str, config: Prom
         folders = [Path(name) / side for side in ("before", "after")]
         for folder in folders:
             folder.mkdir()
-        models = [
-            answering.load(model, folder) for model, folder in zip((before, after), folders, strict=True)
-        ]
+        models = [compare.load(model, folder) for model, folder in zip((before, after), folders, strict=True)]
         described = tuple(
             describe(model.name, model.directory, registered=registered, run=run_of(version.run_id))
             for model, version in zip(models, (before, after), strict=True)

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,13 @@ from mlflow.tracking import MlflowClient
 from intents.data.corpus import Corpus
 from intents.errors import ResumeError
 from intents.parameters import declaration as parameters
-from intents.parameters.training import DataConfig, RunConfig, TrainConfig, train_config
+from intents.parameters.data import DataConfig
+from intents.parameters.training import RunConfig, TrainConfig, train_config
+from intents.system.console import Say
 from intents.tracking import runs
+from intents.tracking.tags import FOLDER_TAG, RESUMES_TAG
 from intents.training import checkpoints
 
-FOLDER_TAG = "checkpoints"
-"""The run's folder under `workspace`/runs: its own id, or that of the run it goes on from."""
-RESUMES_TAG = "resumes"
 CHECKPOINTS, LOCK = "checkpoints", "lock"
 LITTLE_SPACE = 200 * 2**20
 """Bytes: what is left of a disk that a failure may be due to."""
@@ -68,7 +68,7 @@ def _texts_of(past: Any, config: TrainConfig) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def workspace(config: TrainConfig, run_id: str, *, say: Callable[[str], None]) -> Iterator[Path]:
+def workspace(config: TrainConfig, run_id: str, *, say: Say) -> Iterator[Path]:
     """A folder for the run's checkpoints and model, its own or the resumed run's.
 
     Gone when the run is done; when it is cut off, kept as long as there is something to go on with. Raises

@@ -19,8 +19,8 @@ from intents.parameters.training import TrainConfig
 from intents.system import liveness, signals
 from intents.system.redaction import without_secrets
 from intents.tracking import store
+from intents.tracking.tags import FAILURE_TAG
 
-FAILURE_TAG = "failure"
 REGISTERED_BY_TAG = "registered_by"
 """Of a model version, and of a registered model: the run whose command made it."""
 STAGE_TAG = "stage"

@@ -1,4 +1,13 @@
-"""What a trial's run is marked with: tags and metrics, written by the worker, read by whoever wants the best."""
+"""Tags and metrics of runs and versions that one module writes and another reads."""
+
+FOLDER_TAG = "checkpoints"
+"""The run's folder under `workspace`/runs: its own id, or that of the run it goes on from."""
+RESUMES_TAG = "resumes"
+FAILURE_TAG = "failure"
+CORPUS_DIGEST_TAG = "corpus_digest"
+TEST_DIGEST_TAG = "test_digest"
+VERSION_TAGS = ("family", "encoder", "dataset", "recipe", CORPUS_DIGEST_TAG)
+"""Of a run's tags, those that its version has too."""
 
 STUDY_TAG, TRIAL_TAG, STATE_TAG = "study", "trial", "trial_state"
 TUNED_TAG = "tuned"

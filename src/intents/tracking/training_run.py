@@ -1,60 +1,35 @@
 """A training run in MLflow: its data, its metrics, its model, and the verdict. What is trained is decided below."""
 
 import dataclasses
-import os
-import platform
 import shutil
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import mlflow
-import pandas as pd
-import torch
-from mlflow.data.sources import LocalArtifactDatasetSource
 
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
-from intents.data.formats import spreadsheets
-from intents.data.splitting import TEST, TRAIN, VALIDATION
 from intents.evaluation import baseline
-from intents.evaluation.comparison.answering import OUT_OF_FOLD, PREDICTIONS
 from intents.models.encoders import encoder
-from intents.parameters.declaration import shortened
+from intents.models.file_names import MODEL_ARTIFACT, OUT_OF_FOLD
 from intents.parameters.training import TrainConfig
 from intents.report import saved_model
 from intents.report.card import card
 from intents.report.training_page import REPORT, report
-from intents.serving import pyfunc
 from intents.system import processes, signals
+from intents.system.console import Say
 from intents.tracking import resume, runs, store
-from intents.tracking.versions import CARD, TEST_DIGEST_TAG, register, verdict
+from intents.tracking.logged import environment, log_corpus, log_model, log_predictions, log_result
+from intents.tracking.tags import CORPUS_DIGEST_TAG
+from intents.tracking.versions import CARD, register, verdict
 from intents.training import stages
 from intents.training.callbacks import Callbacks
 from intents.training.stages import TrainingResult
 
-CORPUS_DIGEST_TAG = "corpus_digest"
-LOGGED_MODEL = "intent_model"
 FOLDS = "folds"
 """Where in a run's workspace the trainings without a fold keep their checkpoints."""
-LONGEST_CORPUS_NAME, LONGEST_SOURCE = 250, 20_000
-"""Characters. MLflow takes 500 and 65,535 bytes, and fails a run that has more."""
-SERVING_PACKAGES = (
-    "mlflow",
-    "torch",
-    "transformers",
-    "tokenizers",
-    "safetensors",
-    "scipy",
-    "numpy",
-    "pandas",
-    "pydantic",
-)
-RECORDED_PACKAGES = (*SERVING_PACKAGES, "accelerate", "pyarrow", "scikit-learn")
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -95,7 +70,7 @@ def train(config: TrainConfig, *, say: Say, is_nested: bool = False) -> RunOutco
         resume.check_same_rows(config, corpus, digest_tag=CORPUS_DIGEST_TAG)
         runs.work_starts(run_id)
         with signals.whole():
-            _log_corpus(corpus)
+            log_corpus(corpus)
         result = stages.train(
             config,
             corpus,
@@ -105,7 +80,7 @@ def train(config: TrainConfig, *, say: Say, is_nested: bool = False) -> RunOutco
         result = dataclasses.replace(result, facts=result.facts | baseline.measure(corpus))
         if config.run.folds:
             _log_out_of_fold(config, corpus, folder=workspace / FOLDS, say=say)
-        model = _save_and_log(result, config, corpus=corpus, directory=workspace / pyfunc.MODEL_ARTIFACT)
+        model = _save_and_log(result, config, corpus=corpus, directory=workspace / MODEL_ARTIFACT)
         say(_headline(result))
         # Last, so that a version that exists has its metrics.
         with signals.whole():
@@ -135,8 +110,8 @@ def _save_and_log(result: TrainingResult, config: TrainConfig, *, corpus: Corpus
     shutil.rmtree(directory, ignore_errors=True)  # a half-written one, where the run before was cut off in it
     saved_model.save(result, config, corpus, directory)
     with signals.whole():
-        model = _log_model(directory, result.rejection.energy_threshold)
-        _log_result(result, directory, model)
+        model = log_model(directory, result.rejection.energy_threshold)
+        log_result(result, directory, model)
         run_id = mlflow.active_run().info.run_id
         mlflow.log_text(card(config, corpus, result, run_id=run_id), CARD)
     return model
@@ -153,7 +128,7 @@ def _log_out_of_fold(config: TrainConfig, corpus: Corpus, *, folder: Path, say: 
     say(f"out-of-fold: accuracy {is_right.mean():.4f} on {len(answered):,} rows")
     with signals.whole():
         mlflow.log_metrics({"out_of_fold_accuracy": float(is_right.mean())})
-        _log_predictions(answered, OUT_OF_FOLD)
+        log_predictions(answered, OUT_OF_FOLD)
 
 
 def train_beside() -> None:
@@ -170,91 +145,6 @@ def log_metrics(step: int, metrics: Mapping[str, float]) -> None:
     """Logs what an epoch or a step reports."""
     with signals.whole():
         mlflow.log_metrics(dict(metrics), step=step)
-
-
-def _log_corpus(corpus: Corpus) -> None:
-    name = shortened(corpus.name, LONGEST_CORPUS_NAME)
-    mlflow.set_tags(
-        {
-            "dataset": name,
-            CORPUS_DIGEST_TAG: corpus.digest,
-            TEST_DIGEST_TAG: corpora.digest(corpus.part(TEST)),
-        }
-    )
-    for part in (TRAIN, VALIDATION, TEST):
-        rows = corpus.part(part)
-        if not rows.empty:
-            files = ",".join(str(file) for file in corpus.files)
-            source = LocalArtifactDatasetSource(shortened(files, LONGEST_SOURCE))
-            dataset = mlflow.data.from_pandas(
-                rows[["text", "label"]], source=source, targets="label", name=name
-            )
-            mlflow.log_input(dataset, context=part)
-    counts = corpus.ledger["reason"].value_counts().to_dict()
-    summary = {
-        "rows_read": corpus.rows_read,
-        "rows_kept": len(corpus.rows),
-        "dropped": counts,
-        "parts": corpus.rows["part"].value_counts().to_dict(),
-        "out_of_scope": corpus.out_of_scope["part"].value_counts().to_dict(),
-        "notes": list(corpus.notes),
-    }
-    mlflow.log_dict(summary, "data/summary.json")
-    with tempfile.TemporaryDirectory() as folder:
-        spreadsheets.write(corpus.ledger, Path(folder) / "cleaning_ledger.csv")
-        snapshot = corpus.rows[corpus.rows["part"].isin([TRAIN, TEST])]
-        snapshot.to_parquet(Path(folder) / "training_dataset_snapshot.parquet")
-        corpus.rows.to_parquet(Path(folder) / corpora.CLEAN_FILE)
-        mlflow.log_artifacts(folder, "data")
-
-
-def environment() -> dict[str, Any]:
-    """What the run ran on: machine, Python, packages, threads."""
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "processor": platform.machine(),
-        "cores": os.cpu_count(),
-        "torch_threads": torch.get_num_threads(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "packages": {name: version(name) for name in RECORDED_PACKAGES},
-    }
-
-
-def _log_model(directory: Path, threshold: float) -> Any:
-    """Logs the directory as a pyfunc model that carries its own code."""
-    with tempfile.TemporaryDirectory() as folder:
-        package = Path(folder) / "intents"
-        ignored = shutil.ignore_patterns("__pycache__", "fonts", "assets")
-        shutil.copytree(Path(__file__).parents[1], package, ignore=ignored)
-        return mlflow.pyfunc.log_model(
-            name=LOGGED_MODEL,
-            python_model=str(package / "serving/pyfunc.py"),
-            code_paths=[str(package)],
-            artifacts={pyfunc.MODEL_ARTIFACT: str(directory)},
-            input_example=(list(saved_model.SANITY_UTTERANCES), pyfunc.example_params(threshold)),
-            pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in SERVING_PACKAGES],
-        )
-
-
-def _log_result(result: TrainingResult, directory: Path, model: Any) -> None:
-    model_bytes = sum(file.stat().st_size for file in directory.iterdir())
-    metrics = result.test.metrics() | result.facts
-    metrics |= {"model_bytes": model_bytes, "best_val_f1_weighted": result.fit.best_f1_weighted}
-    mlflow.log_metrics(metrics, model_id=model.model_id)
-    for file in sorted(directory.iterdir()):
-        if file.suffix in {".png", ".csv", ".json"} and "token" not in file.name:
-            mlflow.log_artifact(str(file), "report")
-    _log_predictions(result.test.predictions, PREDICTIONS)
-    mlflow.log_dict(dataclasses.asdict(result.fit) | dataclasses.asdict(result.rejection), "fit.json")
-
-
-def _log_predictions(predictions: pd.DataFrame, name: str) -> None:
-    texts = ["text", "true_intent", "pred_intent", "kind"]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / name
-        predictions.astype(dict.fromkeys(texts, "string")).to_parquet(path)
-        mlflow.log_artifact(str(path))
 
 
 def _headline(result: TrainingResult) -> str:

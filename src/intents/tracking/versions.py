@@ -8,16 +8,13 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from intents.errors import IntentsError
-from intents.evaluation.comparison import answering
 from intents.evaluation.comparison.judgement import WORSE
-from intents.parameters.commands import PromoteConfig
+from intents.parameters.promote import PromoteConfig
 from intents.parameters.training import REGISTERED_MODEL
-from intents.tracking import replacement, runs, store
+from intents.tracking import models, replacement, runs, store
+from intents.tracking.tags import VERSION_TAGS
 
-TEST_DIGEST_TAG = "test_digest"
 CARD = "model_card.md"
-VERSION_TAGS = ("family", "encoder", "dataset", "recipe", "corpus_digest")
-"""Of a run's tags, those that its version has too."""
 
 
 def register(model_uri: str, name: str, *, run_id: str) -> str:
@@ -52,7 +49,7 @@ def verdict(name: str, candidate: str) -> str:
     config = PromoteConfig(name=name)
     try:
         pair = [
-            answering.find(f"{name}/{number}", registered=name) for number in (production.version, candidate)
+            models.find(f"{name}/{number}", registered=name) for number in (production.version, candidate)
         ]
         judgement = replacement.weigh_versions(*pair, registered=name, config=config).judgement
     except IntentsError as error:

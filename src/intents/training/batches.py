@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import transformers
 
-from intents.models.energy import Integers
+from intents.axes import Integers
 from intents.parameters.hyperparams import Hyperparams
 
 Tokens = Sequence[int]

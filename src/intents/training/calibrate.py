@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from intents.axes import Floats, Integers
 from intents.models import energy
-from intents.models.directory import Rejection
-from intents.models.energy import Floats, Integers
+from intents.models.directory import RejectionRule
 from intents.models.network import fold_temperature
 from intents.parameters.hyperparams import Hyperparams
 
@@ -16,7 +16,7 @@ def calibrate(
     *,
     out_of_scope_logits_NC: Floats,
     hyperparams: Hyperparams,
-) -> Rejection:
+) -> RejectionRule:
     """Folds the temperature into the head, then fits the threshold on the folded logits."""
     fits = hyperparams.calibration == "temperature"
     temperature = energy.fit_temperature(validation_logits_BC, labels_B) if fits else 1.0
@@ -26,7 +26,7 @@ def calibrate(
         energy.energy(out_of_scope_logits_NC / temperature),
         hyperparams,
     )
-    return Rejection(
+    return RejectionRule(
         energy_threshold=threshold,
         target=target,
         unknown_intent=hyperparams.unknown_intent,

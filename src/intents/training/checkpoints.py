@@ -17,7 +17,7 @@ class Progress:
     """How far a training had come, beside what transformers' Trainer keeps in the checkpoint itself.
 
     `epochs` and `steps` are the metrics reported so far, each with its epoch or step; `selection` and `memory` are
-    what `fit.Selection` and the objective remember.
+    what `selection.Selection` and the objective remember.
     """
 
     epoch: int = 0

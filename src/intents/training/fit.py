@@ -6,7 +6,7 @@ import math
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from intents.training.batches import LengthBatchedSampler, TokenDataset, Tokens,
 from intents.training.callbacks import Callbacks, EpochReport, Journal, Marks, OnStep
 from intents.training.checkpoints import Progress
 from intents.training.objectives import CrossEntropy
+from intents.training.selection import Selection
 
 LOGGED_STEPS = 50
 """Loss terms are reported about every so many steps."""
@@ -223,33 +224,6 @@ def _optimizer(network: Network, hyperparams: Hyperparams, *, steps: int) -> tup
     return optimizer, transformers.get_scheduler(
         schedule, optimizer, num_warmup_steps=warmup_steps, num_training_steps=steps
     )
-
-
-class Selection:
-    """Which epoch to keep: strictly the best, or the latest that validation rows can't tell from the best.
-
-    Each epoch gets a number; the highest is kept. With "latest" that is the epoch's own number as long as its
-    weighted F1 is within one standard error of the best so far, else 0. The learning rate falls to the end, so of
-    epochs that are alike the later one generalises better; the highest F1 of many epochs is partly luck.
-    """
-
-    def __init__(self, rule: str) -> None:
-        self.rule = rule
-        self.best = 0.0
-        self.epoch = 0
-
-    def restore(self, remembered: Mapping[str, Any]) -> None:
-        """Goes on from what another one's `vars` were; from the beginning if they are empty."""
-        vars(self).update(remembered)
-
-    def __call__(self, f1_weighted: float, *, rows: int) -> float:
-        """The number of the next epoch, its weighted F1 measured on so many rows."""
-        if self.rule == "best":
-            return f1_weighted
-        self.epoch += 1
-        self.best = max(self.best, f1_weighted)
-        standard_error = math.sqrt(self.best * (1 - self.best) / rows)
-        return float(self.epoch if f1_weighted >= self.best - standard_error else 0)
 
 
 def _validation_metrics(prediction: Any, select: Selection) -> dict[str, float]:

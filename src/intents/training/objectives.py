@@ -8,14 +8,18 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, relu, softplus
-from torch.nn.parallel import DistributedDataParallel
 
 from intents.models.energy import free_energy
 from intents.parameters.hyperparams import Hyperparams
-from intents.system import processes
 from intents.training.batches import Tokens
-
-Batch = dict[str, Tensor]
+from intents.training.negatives import (
+    Batch,
+    Negatives,
+    gaussian_energies,
+    member_logits,
+    moved_to,
+    without_end,
+)
 
 # The constants of the notebook's loss, and of the exponential of it that it logged.
 NOTEBOOK_OFFSET, NOTEBOOK_SCALE, NOTEBOOK_RATE = 10.0, 10.0, 0.003
@@ -76,7 +80,7 @@ class NotebookEnergy:
             everywhere = torch.ones_like(batch["attention_mask"])
             energy = energy + relu(1 - gaussian_energies(module, everywhere, mean=0.0, std=1.0)).mean()
         if self.negatives is not None:
-            negatives = _to(labels_B.device, next(self.negatives))
+            negatives = moved_to(labels_B.device, next(self.negatives))
             energy = energy + relu(1 - free_energy(member_logits(module(**negatives)))).mean()
         loss = classification + self.weight * energy + NOTEBOOK_OFFSET
         terms = {
@@ -165,25 +169,6 @@ class LogisticEnergy:
         return _with_energy(outputs, classification, terms=terms, weight=self.weight)
 
 
-class Negatives:
-    """What should be rejected, a few of each kind a step: out-of-scope utterances, and random embeddings."""
-
-    def __init__(self, hyperparams: Hyperparams, utterances: Iterator[Batch] | None) -> None:
-        self.utterances = utterances
-        self.has_gaussian = hyperparams.gaussian_negatives
-        self.batch_size = processes.share(hyperparams.negative_batch_size)
-
-    def energies(self, module: Any, mask_BL: Tensor) -> dict[str, Tensor]:
-        """The energies (N, M) of a batch of each kind; random embeddings are as long as the in-scope batch's."""
-        found = {}
-        if self.utterances is not None:
-            outputs = module(**_to(mask_BL.device, next(self.utterances)))
-            found["negative"] = free_energy(member_logits(outputs))
-        if self.has_gaussian:
-            found["gaussian"] = quiet_gaussian_energies(module, mask_BL[: self.batch_size])
-        return found
-
-
 def _with_energy(
     outputs: Any, classification: Tensor, *, terms: dict[str, Tensor], weight: float
 ) -> StepLoss:
@@ -205,58 +190,9 @@ def build(
     if not hyperparams.energy_weight:
         return CrossEntropy(hyperparams.label_smoothing)
     uses_corpus = hyperparams.corpus_negatives and len(negatives) > 0
-    cycle = _cycle(tokenizer, negatives, hyperparams) if uses_corpus else None
+    cycle = without_end(tokenizer, negatives, hyperparams) if uses_corpus else None
     if hyperparams.energy_objective == "notebook":
         return NotebookEnergy(hyperparams, cycle)
     if hyperparams.energy_objective == "margin":
         return MarginEnergy(hyperparams, cycle, steps=steps)
     return LogisticEnergy(hyperparams, cycle)
-
-
-def member_logits(outputs: Any) -> Tensor:
-    """Logits (B, M, C) in float32: of each member, where the network has several, or of the one there is."""
-    own_BMC: Tensor | None = getattr(outputs, "member_logits", None)
-    logits_BMC: Tensor = outputs.logits[:, None] if own_BMC is None else own_BMC
-    return logits_BMC.float()
-
-
-def gaussian_energies(module: Any, mask_BL: Tensor, *, mean: float, std: float) -> Tensor:
-    """Energies of normal noise in the place of embeddings, shape (B, M)."""
-    size = _unwrapped(module).get_input_embeddings().embedding_dim
-    noise_BLE = torch.randn(*mask_BL.shape, size, device=mask_BL.device) * std + mean
-    return free_energy(member_logits(module(inputs_embeds=noise_BLE, attention_mask=mask_BL)))
-
-
-def _unwrapped(module: Any) -> Any:
-    """The network itself, where several processes train it."""
-    return module.module if isinstance(module, DistributedDataParallel) else module
-
-
-def quiet_gaussian_energies(module: Any, mask_BL: Tensor) -> Tensor:
-    """The same for noise spread as the token table is, which leaves no trace in normalisation statistics."""
-    table_VE = _unwrapped(module).get_input_embeddings().weight.detach()
-    module.eval()
-    energies_BM = gaussian_energies(module, mask_BL, mean=float(table_VE.mean()), std=float(table_VE.std()))
-    module.train()
-    return energies_BM
-
-
-def _cycle(tokenizer: Any, utterances: Sequence[Tokens], hyperparams: Hyperparams) -> Iterator[Batch]:
-    """Padded batches of the utterances for ever, shuffled anew in each round."""
-    size = processes.share(hyperparams.negative_batch_size)
-    while True:
-        order = torch.randperm(len(utterances)).tolist()
-        for start in range(0, len(order), size):
-            places = order[start : start + size]
-            yield dict(
-                tokenizer.pad(
-                    {"input_ids": [utterances[place] for place in places]},
-                    padding=hyperparams.padding,
-                    max_length=hyperparams.max_length,
-                    return_tensors="pt",
-                )
-            )
-
-
-def _to(device: torch.device, batch: Batch) -> Batch:
-    return {name: tensor.to(device) for name, tensor in batch.items()}

@@ -16,24 +16,22 @@ import transformers
 
 from intents.data.corpus import Corpus
 from intents.data.folds import fold_of
-from intents.data.splitting import TEST, TRAIN, VALIDATION
 from intents.errors import ConfigError
 from intents.evaluation import held_out
-from intents.evaluation.held_out import TestOutcome
+from intents.evaluation.held_out import HeldOut
+from intents.evaluation.predictions import outputs
 from intents.models import families
-from intents.models.directory import Rejection
-from intents.models.encoders import encoder as encoders
+from intents.models.directory import RejectionRule
 from intents.models.encoders.encoder import Encoder
 from intents.models.network import Network
 from intents.parameters.hyperparams import Hyperparams
 from intents.parameters.training import TrainConfig
 from intents.system import processes
-from intents.training.batches import Labelled, TokenDataset, Tokens, tokens_of
 from intents.training.calibrate import calibrate
 from intents.training.callbacks import Callbacks
 from intents.training.fit import Fit, fit
+from intents.training.prepare import Prepared, prepare, selecting_part
 
-UNKNOWN_SHARE_WARNING = 0.02
 MEGABYTE = 2**20
 SILENT = Callbacks()
 
@@ -45,24 +43,10 @@ class TrainingResult:
     module: Any
     tokenizer: Any
     intents: tuple[str, ...]
-    rejection: Rejection
+    rejection: RejectionRule
     fit: Fit
-    test: TestOutcome
+    test: HeldOut
     facts: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """The encoder and the tokens that training takes: the same for all trainings that agree on what it depends on."""
-
-    encoder: Encoder
-    train: TokenDataset
-    validation: TokenDataset
-    negatives: list[Tokens]
-
-
-PREPARED_FROM = ("recipe", "model_name", "max_length", "special_tokens", "extend_vocabulary")
-"""The hyperparameters that `Prepared` depends on."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +69,7 @@ def train(
     hyperparams = config.hyperparams
     made = fitted(config, corpus, checkpoints=checkpoints, callbacks=callbacks)
     module, tokenizer = made.network.module, made.encoder.tokenizer
-    part = _selection(hyperparams)
+    part = selecting_part(hyperparams)
     rejection = _calibrate(module, tokenizer, corpus=corpus, hyperparams=hyperparams, part=part)
     return TrainingResult(
         module=module,
@@ -93,7 +77,7 @@ def train(
         intents=corpus.intents,
         rejection=rejection,
         fit=made.fit,
-        test=held_out.test(module, tokenizer, corpus=corpus, hyperparams=hyperparams, rejection=rejection),
+        test=held_out.measure(module, tokenizer, corpus=corpus, hyperparams=hyperparams, rejection=rejection),
         facts=_facts(made),
     )
 
@@ -103,7 +87,7 @@ def out_of_fold(
 ) -> pd.DataFrame:
     """Every in-scope row's prediction by a training of the same recipe that has not seen it. Raises as `train` does.
 
-    Columns as `TestOutcome.predictions` has them, and `fold`. `on_fold` hears the number of each before it begins.
+    Columns as `HeldOut.predictions` has them, and `fold`. `on_fold` hears the number of each before it begins.
     """
     answered = []
     for number in range(config.run.folds):
@@ -153,23 +137,6 @@ def fitted(
     return Fitted(ready.encoder, network, outcome)
 
 
-def prepare(config: TrainConfig, corpus: Corpus, *, on_note: Callable[[str], None]) -> Prepared:
-    """The encoder and the corpus's tokens; says what the encoder can't spell. Raises EncoderError."""
-    hyperparams = config.hyperparams
-    encoder = load_encoder(config, corpus, on_note=on_note)
-    train, validation = (
-        TokenDataset.of(encoder.tokenizer, labelled(corpus, part), max_length=hyperparams.max_length)
-        for part in (TRAIN, _selection(hyperparams))
-    )
-    negatives = tokens_of(encoder.tokenizer, corpus.negatives(), max_length=hyperparams.max_length)
-    return Prepared(encoder, train, validation, negatives)
-
-
-def _selection(hyperparams: Hyperparams) -> str:
-    """The part that chooses the epoch, the temperature and the threshold."""
-    return TEST if hyperparams.selects_on_test else VALIDATION
-
-
 def _check_unknown_intent(name: str, corpus: Corpus) -> None:
     if name in corpus.intents:
         raise ConfigError(
@@ -194,30 +161,11 @@ def _check_folds(folds: int) -> None:
         )
 
 
-def load_encoder(config: TrainConfig, corpus: Corpus, *, on_note: Callable[[str], None]) -> Encoder:
-    """The encoder, fitted to the training part's characters; says what it could not spell. Raises EncoderError."""
-    hyperparams = config.hyperparams
-    encoder = encoders.load(hyperparams, corpus.part(TRAIN)["text"], workspace=Path(config.data.workspace))
-    if encoder.unknown_share > UNKNOWN_SHARE_WARNING:
-        remedy = (
-            f"{encoder.added_tokens} missing characters were added, to be learned from this corpus alone."
-            if encoder.added_tokens
-            else "Use extend_vocabulary=auto, or an encoder of the corpus's language."
-        )
-        on_note(f"{hyperparams.model_name} can't spell {encoder.unknown_share:.0%} of the corpus. {remedy}")
-    return encoder
-
-
-def labelled(corpus: Corpus, part: str) -> Labelled:
-    """The utterances of one part with their label ids."""
-    return Labelled(corpus.part(part)["text"].tolist(), corpus.label_ids(part))
-
-
 def _calibrate(
     module: Any, tokenizer: Any, *, corpus: Corpus, hyperparams: Hyperparams, part: str
-) -> Rejection:
+) -> RejectionRule:
     in_scope, out_of_scope = (
-        held_out.outputs(module, tokenizer, texts=table["text"], hyperparams=hyperparams)
+        outputs(module, tokenizer, texts=table["text"], hyperparams=hyperparams)
         for table in (corpus.part(part), corpus.out_of_scope_part(part))
     )
     return calibrate(

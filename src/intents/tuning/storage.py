@@ -1,6 +1,5 @@
 """Where a study is kept: a journal in a file, or a database that several machines share."""
 
-import math
 import os
 import threading
 import time
@@ -26,8 +25,6 @@ IDENTITY = "identity"
 IDENTITY_SECONDS = 30
 """A study that was created but says nothing of itself by then lost its creator."""
 HEARTBEAT_SECONDS, GRACE_SECONDS = 30, 120
-SPARED_SHARE = 0.25
-"""Of the epochs: no trial is stopped in them."""
 SCHEMA_TRIES = 5
 """Two machines that create a database's tables at once: one of them has to try again."""
 
@@ -169,31 +166,3 @@ def _check_identity(study: optuna.Study, identity: Mapping[str, str]) -> None:
             f"study={study.study_name}: begun with other settings: {found}. Its trials can't be compared with these: "
             "go on with the same settings, or name another study with -P study=<name>."
         )
-
-
-def sampler(kind: str, seed: int) -> optuna.samplers.BaseSampler:
-    """A sampler of that kind, seeded."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        made: dict[str, Any] = {
-            "tpe": optuna.samplers.TPESampler,
-            "gp": optuna.samplers.GPSampler,
-            "random": optuna.samplers.RandomSampler,
-        }
-        sampler: optuna.samplers.BaseSampler = made[kind](seed=seed)
-        return sampler
-
-
-def pruner(kind: str, *, epochs: int) -> optuna.pruners.BasePruner:
-    """A pruner of that kind for trainings of so many epochs, of which the first share is spared.
-
-    In the first epochs a trial shows how fast it learns more than how well it will end.
-    """
-    spared = max(1, math.ceil(SPARED_SHARE * epochs))
-    if kind == "halving":
-        return optuna.pruners.SuccessiveHalvingPruner(min_resource=spared, reduction_factor=2)
-    if kind == "hyperband":
-        return optuna.pruners.HyperbandPruner(min_resource=spared, max_resource=epochs, reduction_factor=2)
-    if kind == "median":
-        return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=spared)
-    return optuna.pruners.NopPruner()

@@ -4,33 +4,33 @@ import math
 import re
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import optuna
-from tqdm import tqdm
 
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
 from intents.errors import ConfigError
 from intents.models.encoders import encoder
-from intents.parameters.commands import TuneConfig, run_name
+from intents.parameters.commands import run_name
+from intents.parameters.data import DataConfig
+from intents.parameters.declaration import as_texts
 from intents.parameters.families import FAMILIES
 from intents.parameters.space import Range
-from intents.parameters.training import DataConfig, TrainConfig, train_config
+from intents.parameters.training import TrainConfig, train_config
+from intents.parameters.tune import TuneConfig
 from intents.system import processes, signals
+from intents.system.console import Say
 from intents.tracking import runs, store
-from intents.tracking.tags import COMPLETE, FAILED, PRUNED, STUDY_TAG, TUNED_TAG
-from intents.training import stages
+from intents.tracking.tags import CORPUS_DIGEST_TAG, STUDY_TAG, TUNED_TAG
+from intents.training import prepare
 from intents.tuning import crew, page, storage, trials
+from intents.tuning.progress import Progress
 from intents.tuning.worker import Job
-
-Say = Callable[[str], None]
-CORPUS_DIGEST_TAG = "corpus_digest"
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def tune(
     with signals.stop_the_run(), runs.started_with(vars(data) | vars(config), name=name) as parent:
         corpus = corpora.load(data)
         say(corpus.opening())
-        prepared = stages.prepare(base, corpus, on_note=lambda line: say(f"note: {line}"))
+        prepared = prepare.prepare(base, corpus, on_note=lambda line: say(f"note: {line}"))
         name = config.study or re.sub(r"[^\w.-]", "-", f"{config.family}-{corpus.name}")[:100]
         space = _space(base, config)
         tried_first = first or [{field: getattr(base.hyperparams, field) for field in space}]
@@ -85,8 +85,9 @@ def tune(
 
 
 def _base(data: DataConfig, config: TuneConfig) -> TrainConfig:
-    texts = {name: str(value) for name, value in vars(data).items()}
-    return train_config(config.family, texts | {"seed": str(config.seed), "register": ""} | config.overrides)
+    return train_config(
+        config.family, as_texts(data) | {"seed": str(config.seed), "register": ""} | config.overrides
+    )
 
 
 def _space(base: TrainConfig, config: TuneConfig) -> dict[str, Range]:
@@ -150,53 +151,6 @@ def _say_where_it_stands(study: optuna.Study, config: TuneConfig, *, say: Say) -
     has = len(trials.settled(study))
     goes_on = f"goes on: it has {has} trials" if has else "begins"
     say(f"study {study.study_name} {goes_on}; {config.n_trials} in all, {config.n_jobs} at once")
-
-
-class Progress:
-    """Tells of trials as they are settled: a line each, a bar, and metrics of the study's run."""
-
-    def __init__(self, study: optuna.Study, config: TuneConfig, *, say: Say) -> None:
-        self.study, self.config, self.say = study, config, say
-        self.told = {trial.number for trial in trials.settled(study)}
-        self.bar = tqdm(
-            total=config.n_trials, initial=len(self.told), unit="trial", desc="tuning", dynamic_ncols=True
-        )
-
-    def tell(self) -> None:
-        """Tells of what has been settled since."""
-        for trial in trials.settled(self.study):
-            if trial.number not in self.told:
-                self.told.add(trial.number)
-                self.bar.clear()
-                self.say(self._line(trial))
-                self.bar.update()
-                _log_standing(self.study, step=len(self.told))
-
-    def _line(self, trial: optuna.trial.FrozenTrial) -> str:
-        state = page.WORDS[trial.state]
-        seconds = trial.duration.total_seconds() if trial.duration else 0.0
-        line = f"trial {trial.number} {state}"
-        if state == COMPLETE:
-            line += f", {self.config.metric} {trial.value:.4f}"
-        elif state == PRUNED:
-            line += f" after epoch {max(trial.intermediate_values, default=0)}"
-        else:
-            line += f": {trial.user_attrs.get(trials.FAILURE, trials.DIED)}"
-        best = page.best(self.study)
-        return f"{line}, {seconds:.0f} s" + (f"; best {best.value:.4f} (trial {best.number})" if best else "")
-
-    def close(self) -> None:
-        """Leaves the terminal tidy."""
-        self.bar.close()
-
-
-def _log_standing(study: optuna.Study, *, step: int) -> None:
-    best = page.best(study)
-    counts = Counter(page.WORDS[trial.state] for trial in trials.settled(study))
-    metrics = {f"trials_{state}": float(counts[state]) for state in (COMPLETE, PRUNED, FAILED)}
-    metrics |= {"best_value": float(best.value or 0.0)} if best else {}
-    with signals.whole():
-        mlflow.log_metrics(metrics, step=step)
 
 
 def _log_findings(study: optuna.Study, config: TuneConfig) -> None:

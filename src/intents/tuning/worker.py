@@ -21,9 +21,9 @@ from optuna.exceptions import UpdateFinishedTrialError
 
 from intents.data.corpus import Corpus
 from intents.errors import IntentsError
-from intents.parameters.commands import TuneConfig
 from intents.parameters.space import Between, Range
 from intents.parameters.training import TrainConfig
+from intents.parameters.tune import TuneConfig
 from intents.system import liveness, signals
 from intents.system.console import quieten
 from intents.tracking import runs, store
@@ -42,8 +42,8 @@ from intents.tracking.tags import (
 )
 from intents.training import stages
 from intents.training.callbacks import Callbacks
-from intents.training.stages import Prepared
-from intents.tuning import storage, trials
+from intents.training.prepare import Prepared
+from intents.tuning import samplers, storage, trials
 
 LONGEST_FAILURE = 500
 
@@ -112,12 +112,12 @@ def _train_trials(job: Job, number: int) -> None:
     study = optuna.load_study(
         study_name=job.study,
         storage=kept,
-        pruner=storage.pruner(job.config.pruner, epochs=job.base.hyperparams.epochs),
+        pruner=samplers.pruner(job.config.pruner, epochs=job.base.hyperparams.epochs),
     )
     # Processes draw differently, and so does one that takes another's place.
     entropy = [job.config.seed, number, len(trials.every(study))]
     seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
-    study.sampler = storage.sampler(job.config.sampler, seed)
+    study.sampler = samplers.sampler(job.config.sampler, seed)
     while trials.unclaimed(study, job.config.n_trials) > 0 and time.time() < job.deadline:
         # A signal takes effect in the training, and not between two writes of the study.
         with signals.whole(), contextlib.suppress(UpdateFinishedTrialError):  # taken for dead meanwhile

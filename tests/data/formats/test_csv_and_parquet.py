@@ -11,7 +11,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from intents.data.corpus import Corpus
-from intents.data.formats import csv
+from intents.data.formats import parquet as formats_parquet
 from tests.data.files import parquet
 from tests.data.test_sources import GOOD, read, rejection
 
@@ -166,7 +166,7 @@ def test_parquet_strings_of_every_type_are_read(tmp_path: Path, kind: pyarrow.Da
 def test_rows_keep_their_numbers_over_batches_and_row_groups(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(csv, "BATCH_ROWS", 3)
+    monkeypatch.setattr(formats_parquet, "BATCH_ROWS", 3)
     path = tmp_path / "c.parquet"
     path.write_bytes(parquet({"text": ["x"] * 9 + [" "], "label": ["a"] * 10}, row_group_size=4))
     assert f"{path}:10: text is blank" in rejection(path)
@@ -183,7 +183,7 @@ def test_a_text_that_a_parquet_file_repeats_is_one_string_in_memory(tmp_path: Pa
 def test_a_row_group_that_is_too_large_is_refused_before_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(csv, "MAX_GROUP_BYTES", 1 << 20)
+    monkeypatch.setattr(formats_parquet, "MAX_GROUP_BYTES", 1 << 20)
     path = tmp_path / "c.parquet"
     texts = [f"{i} {'x' * 1000}" for i in range(3000)]
     path.write_bytes(parquet({"text": texts, "label": ["a"] * 3000}))

@@ -18,7 +18,7 @@ from intents.evaluation.comparison.judgement import (
 )
 from intents.evaluation.comparison.paired import BETTER, Change, Comparison, compare
 from intents.evaluation.comparison.sides import Latency, Side
-from intents.parameters.commands import (
+from intents.parameters.promote import (
     LOST_INTENTS,
     OTHER_CORPUS,
     OTHER_FAMILY,

@@ -2,7 +2,6 @@
 
 import csv
 import json
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import torch
 
 from intents.models import directory as artifact
 from intents.models import energy, families
-from intents.models.directory import Rejection
+from intents.models.directory import RejectionRule
 from intents.models.encoders import encoder as encoders
 from intents.models.network import predict_logits
 from intents.parameters.textcnn import TextCNNHyperparams
@@ -31,7 +30,7 @@ def model_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     encoder = encoders.load(hyperparams, TEXTS, workspace=directory)
     module = families.build(hyperparams, {name: i for i, name in enumerate(INTENTS)}, encoder).module
     energies = energy.energy(predict_logits(module, encoder.tokenizer, TEXTS, max_length=64))
-    rejection = Rejection(
+    rejection = RejectionRule(
         energy_threshold=float(np.median(energies)),
         target="a test",
         unknown_intent="Unknown",
@@ -41,27 +40,6 @@ def model_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     artifact.save(directory, module, tokenizer=encoder.tokenizer, intents=tuple(INTENTS), rejection=rejection)
     artifact.seal(directory)
     return directory
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Callable[[str, Sequence[Mapping[str, Any]]], Path]:
-    """Writes rows of one shape in the format that the name ends in."""
-
-    def to_file(name: str, rows: Sequence[Mapping[str, Any]]) -> Path:
-        path = tmp_path / name
-        if path.suffix == ".parquet":
-            pd.DataFrame(rows).to_parquet(path, index=False, row_group_size=3000)
-        elif path.suffix == ".csv":
-            with path.open("w", encoding="utf-8", newline="") as handle:
-                writer = csv.DictWriter(handle, list(rows[0]))
-                writer.writeheader()
-                writer.writerows(rows)
-        else:
-            lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
-            path.write_text("".join(lines), encoding="utf-8")
-        return path
-
-    return to_file
 
 
 def read(path: Path) -> list[dict[str, Any]]:

@@ -45,7 +45,7 @@ def scored(path: Path, output: Path, model: Model, *, chunks: int | None = None)
             *chunk.refused,
             *(Refused(chunk.lines[place], reason) for place, reason in said.refused),
         ]
-        work.add(writing.rows(chunk, said.places, said.answers, work.schema), refused, end=chunk.end)
+        work.add(answer_columns.rows(chunk, said.places, said.answers, work.schema), refused, end=chunk.end)
     return work
 
 
@@ -106,7 +106,7 @@ def test_a_shard_that_could_not_be_written_is_forgotten(
     work = scored(path, output, model)
     (chunk,) = begun(path, output)[0].chunks(0)
     said = model.answered(chunk.texts)
-    rows = writing.rows(chunk, said.places, said.answers, work.schema)
+    rows = answer_columns.rows(chunk, said.places, said.answers, work.schema)
     monkeypatch.delattr(Refused, "_asdict")
     with pytest.raises(AttributeError):
         work.add(rows, [Refused(1, "why")], end=chunk.end)
@@ -133,7 +133,9 @@ def test_what_a_cut_off_clean_up_leaves_is_not_joined_to_another_scoring(
     work.finish_shard()
     for chunk in begun(path, output)[0].chunks(work.done.end):
         said = model.answered(chunk.texts)
-        work.add(writing.rows(chunk, said.places, said.answers, work.schema), chunk.refused, end=chunk.end)
+        work.add(
+            answer_columns.rows(chunk, said.places, said.answers, work.schema), chunk.refused, end=chunk.end
+        )
         work.finish_shard()
     folder = shards.part_folder(output)
     kept = {file.name: file.read_bytes() for file in folder.iterdir()}

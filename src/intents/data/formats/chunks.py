@@ -37,18 +37,6 @@ class Chunk:
 
 
 @dataclass(frozen=True)
-class Answered:
-    """What became of the texts of a chunk."""
-
-    places: Sequence[int]
-    """Which of the texts have an answer, ascending."""
-    answers: Any
-    """An Arrow batch of `answer_columns.ANSWERS`, a row a place."""
-    refused: Sequence[tuple[int, str]]
-    """The places of the other texts, and why they have none."""
-
-
-@dataclass(frozen=True)
 class Source:
     """A file to be scored."""
 

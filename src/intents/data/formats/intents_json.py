@@ -8,8 +8,9 @@ import pandas as pd
 
 from intents.data.formats import strict_json
 from intents.data.formats.lines import require_file, unreadable
-from intents.data.formats.rows import Row, RowTable, check_string
+from intents.data.formats.rows import Row, RowTable
 from intents.data.problems import Problems, Rejected, quoted
+from intents.data.utterances import check_string
 from intents.errors import DataError
 
 MAX_JSON_BYTES = 64 << 20

@@ -197,3 +197,11 @@ def _what_it_is(path: Path) -> str:
     if path.is_dir():
         return "a directory"
     return "something that is not a regular file" if path.exists() else f"nothing{place_looked_at(path)}"
+
+
+def lines_and_notes(path: Path) -> tuple[int, list[str]]:
+    """How many lines a file has, and what a person should know of how it is written. Raises DataError."""
+    how = writing(path)
+    if how.rejected:
+        raise DataError(f"{path}:{how.rejected_line}: {how.rejected.kind}: {how.rejected.detail}.")
+    return how.lines, [f"{path}: {note}" for note in how.notes]

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from intents.data.formats.lines import numbered_lines
-from intents.data.formats.rows import MAX_CHARACTERS
 from intents.data.problems import Problems, Rejected
+from intents.data.utterances import MAX_CHARACTERS
 
 NEIGHBOURS = 1000
 """Lines at the file's beginning, and lines read last, that a line of a quoted text is compared with."""

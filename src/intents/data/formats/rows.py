@@ -1,6 +1,5 @@
 """Rows: what a row of a corpus must hold, and the table that a reader gathers them in."""
 
-import unicodedata
 from array import array
 from typing import NamedTuple
 
@@ -9,10 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from intents.data.problems import Rejected, quoted
-
-MAX_CHARACTERS = 1 << 20
-INVISIBLE = {"Cc", "Cf", "Zs", "Zl", "Zp"}
-"""Unicode categories of characters that show nothing: controls, formats, spaces."""
+from intents.data.utterances import check_string
 
 
 class Row(NamedTuple):
@@ -71,35 +67,6 @@ def checked_row(
             return mark
     name = label.strip() if needs_label and isinstance(label, str) else ""
     return Row(text, name, *marks)  # type: ignore[arg-type]
-
-
-def check_string(name: str, value: object) -> Rejected | None:
-    """Why `value` can't be a text or a label; None when it can."""
-    if value is None:
-        return Rejected(f"{name} is missing")
-    if not isinstance(value, str):
-        return Rejected(f"{name} is not a string", quoted(value))
-    if not value.strip():
-        return Rejected(f"{name} is blank")
-    if not value.isprintable():
-        return _check_unprintable(name, value)
-    if len(value) > MAX_CHARACTERS:
-        return Rejected(f"{name} is too long", f"{len(value)} characters, at most {MAX_CHARACTERS}")
-    return None
-
-
-def _check_unprintable(name: str, value: str) -> Rejected | None:
-    if "\0" in value:
-        return Rejected(f"{name} holds a NUL character")
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:
-        return Rejected(f"{name} holds a lone surrogate")
-    if len(value) > MAX_CHARACTERS:
-        return Rejected(f"{name} is too long", f"{len(value)} characters, at most {MAX_CHARACTERS}")
-    if all(unicodedata.category(character) in INVISIBLE for character in value):
-        return Rejected(f"{name} is blank", "it has only invisible characters")
-    return None
 
 
 def _mark(name: str, value: object) -> str | Rejected:

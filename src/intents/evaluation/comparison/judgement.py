@@ -2,7 +2,7 @@
 
 Whatever stands against it is a `Reason` with a code. What is *worse* is refused. What a person may decide otherwise
 (these rows can't tell; intents are given up; another model, corpus or family; a reader that needs more) is asked for
-by its code (`commands.ACCEPTABLE`). Pure; knows no MLflow.
+by its code (`promote.ACCEPTABLE`). Pure; knows no MLflow.
 """
 
 import math
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from intents.evaluation.baseline import LINEAR_MODEL
 from intents.evaluation.comparison.paired import BETTER, LEAST_ROWS, Change, Comparison
-from intents.parameters.commands import (
+from intents.parameters.promote import (
     LOST_INTENTS,
     OTHER_CORPUS,
     OTHER_FAMILY,

@@ -6,18 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from intents.axes import Booleans, Integers
 from intents.errors import ComparisonError
 from intents.evaluation.comparison import statistics
+from intents.evaluation.comparison.per_intent import changes_of_intents
 from intents.evaluation.comparison.sides import Latency, Side, check_same_rows
 from intents.evaluation.comparison.statistics import Answers
 from intents.evaluation.intervals import interval
-from intents.evaluation.metrics import Booleans, f1_score, measured
-from intents.models.energy import Floats, Integers
+from intents.evaluation.metrics import measured
 
 ALPHA = 0.05
 RESAMPLES = 2000
-LEAST_ROWS_OF_AN_INTENT = 20
-"""An intent with fewer test rows is shown, not tested."""
 DECISIVE = "f1_weighted"
 LESS_IS_BETTER = ("ece", "fpr95")
 LEAST_ROWS = 100
@@ -149,7 +148,7 @@ def compare(
         broken_rows=int(is_broken_B.sum()),
         fixed_rows=int(is_fixed_B.sum()),
         mcnemar_p=float(statistics.mcnemar(is_broken_B.sum(), is_fixed_B.sum())),
-        per_intent=_per_intent(answers, labels_B, intents),
+        per_intent=changes_of_intents(answers, labels_B, intents),
         broken=_turned(before_B, after_B, is_broken_B, ranked_by="candidate_confidence"),
         fixed=_turned(before_B, after_B, is_fixed_B, ranked_by="reference_confidence"),
         left_out=left_out,
@@ -228,46 +227,6 @@ def _changes(
         )
         for name, change_S in changes.items()
     }
-
-
-def _per_intent(answers: list[Answers], labels_B: Integers, intents: list[str]) -> pd.DataFrame:
-    """Recall and F1 of each intent by both, and whether their changes are more than chance.
-
-    `recall_p`: McNemar's test on the intent's own rows. `f1_p`: the same on all rows, right being to say the intent
-    where it is and not to say it where it is not.
-    """
-    rows_C = _counted(labels_B, len(intents))
-    before, after = answers
-    table = pd.DataFrame({"rows": rows_C}, index=pd.Index(intents, name="intent"))
-    for name, side in (("reference", before), ("candidate", after)):
-        hits_C = _counted(labels_B[side.predicted_B == labels_B], len(intents))
-        table[f"{name}_recall"] = hits_C / np.maximum(rows_C, 1)
-        table[f"{name}_f1"] = f1_score(hits_C, rows_C, _counted(side.predicted_B, len(intents)))
-    for metric in ("recall", "f1"):
-        table[f"{metric}_change"] = table[f"candidate_{metric}"] - table[f"reference_{metric}"]
-    was_right_B, is_right_B = before.predicted_B == labels_B, after.predicted_B == labels_B
-    table["broken"] = _counted(labels_B[was_right_B & ~is_right_B], len(intents))
-    table["fixed"] = _counted(labels_B[is_right_B & ~was_right_B], len(intents))
-    # A wrong answer is wrong about two intents: the true one, and the one it names.
-    is_other_B = before.predicted_B != after.predicted_B
-    newly_named_C = _counted(after.predicted_B[is_other_B & ~is_right_B], len(intents))
-    no_longer_named_C = _counted(before.predicted_B[is_other_B & ~was_right_B], len(intents))
-    is_tested = table["rows"] >= LEAST_ROWS_OF_AN_INTENT
-    table["recall_p"] = _corrected(table["broken"], table["fixed"], is_tested)
-    table["f1_p"] = _corrected(table["broken"] + newly_named_C, table["fixed"] + no_longer_named_C, is_tested)
-    return table[table["rows"] > 0]
-
-
-def _counted(ids: Integers, number_of_intents: int) -> Integers:
-    return np.bincount(ids, minlength=number_of_intents + 1)[:number_of_intents]
-
-
-def _corrected(broken: "pd.Series[int]", fixed: "pd.Series[int]", is_tested: "pd.Series[bool]") -> Floats:
-    """McNemar's p of each intent that is tested, corrected for their number; NaN of the others."""
-    p = np.full(len(broken), np.nan)
-    tested = is_tested.to_numpy()
-    p[tested] = statistics.holm(statistics.mcnemar(broken.to_numpy()[tested], fixed.to_numpy()[tested]))
-    return p
 
 
 def _turned(

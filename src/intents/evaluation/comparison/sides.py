@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from intents.axes import Booleans
 from intents.errors import ComparisonError
-from intents.evaluation.metrics import Booleans
 
 ROW = ["text", "true_intent", "kind"]
 """What makes two test rows the same one."""

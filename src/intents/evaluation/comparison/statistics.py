@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import binom
 
+from intents.axes import Floats, Integers
 from intents.evaluation.intervals import resampled
 from intents.evaluation.metrics import CalibrationError, Classification, Measure, Ranking
-from intents.models.energy import Floats, Integers
 
 COMPARED = ("accuracy", "f1_weighted", "f1_macro", "ece", "auroc", "fpr95")
 

@@ -14,10 +14,10 @@ from safetensors.numpy import save_file
 from transformers import AutoConfig, AutoModel
 from transformers.utils import cached_file
 
+from intents.axes import Floats
 from intents.errors import EncoderError
 from intents.models.encoders import encoder
 from intents.models.encoders.files import ALTERNATIVES, INDEX, WEIGHTS
-from intents.models.energy import Floats
 
 CACHE_FOLDER = "embeddings"
 TABLE = "token_id_to_reduced_embedding"

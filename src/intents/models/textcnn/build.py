@@ -2,9 +2,9 @@
 
 import torch
 
+from intents.axes import Floats
 from intents.models.encoders.encoder import Encoder
 from intents.models.encoders.reduce_embeddings import reduced_table
-from intents.models.energy import Floats
 from intents.models.network import Network, label_names
 from intents.models.textcnn.config import TextCNNConfig
 from intents.models.textcnn.network import NOTHING, TextCNN

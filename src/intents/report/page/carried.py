@@ -12,7 +12,7 @@ import pandas as pd
 from intents.evaluation.evaluate import reliability
 from intents.report.page import counts
 from intents.report.page.advice import Advice
-from intents.report.page.content import Finding, ReportContent
+from intents.report.page.content import DataNote, ReportContent
 
 MOST_UTTERANCES = 20_000
 MOST_CHARACTERS = 1_000_000
@@ -147,7 +147,7 @@ def _cell(value: Any) -> float | str | None:
     return None if value is None or value is pd.NA else shortened(value)
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _finding(finding: DataNote) -> dict[str, Any]:
     examples = pd.DataFrame() if finding.examples is None else finding.examples
     shown = examples.head(FINDING_EXAMPLES)
     return {

@@ -7,7 +7,7 @@ import pandas as pd
 
 
 @dataclass(frozen=True, eq=False)
-class Finding:
+class DataNote:
     """Something a person should know of the data, with the rows that show it."""
 
     severity: str
@@ -28,7 +28,7 @@ class ReportContent:
     per_intent: pd.DataFrame
     """As `EvaluationReport.per_intent`: precision, recall, f1-score and support, indexed by intent."""
     predictions: pd.DataFrame
-    """As `TestOutcome.predictions`; true_intent is "" where out-of-scope."""
+    """As `HeldOut.predictions`; true_intent is "" where out-of-scope."""
     threshold: float
     unknown_intent: str
     verdict: str = ""
@@ -38,8 +38,8 @@ class ReportContent:
     """Training rows of each intent, where they are known."""
     notes: Sequence[str] = ()
     """What was set aside of the corpus, what was merged, and what else its reading told, a line each."""
-    findings: Sequence[Finding] = ()
+    findings: Sequence[DataNote] = ()
     kinds: pd.DataFrame = field(default_factory=pd.DataFrame)
-    """As `TestOutcome.kinds`, one row a kind of out-of-scope utterance."""
+    """As `HeldOut.kinds`, one row a kind of out-of-scope utterance."""
     scores: pd.DataFrame = field(default_factory=pd.DataFrame)
-    """As `TestOutcome.scores`, one row a score, the best AUROC first."""
+    """As `HeldOut.scores`, one row a score, the best AUROC first."""

@@ -6,9 +6,10 @@ import pandas as pd
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
+from intents.axes import Floats, Integers
 from intents.evaluation.evaluate import coverage
 from intents.evaluation.open_set import rejection_metrics
-from intents.models.energy import Floats, Integers, is_in_scope
+from intents.models.energy import is_in_scope
 
 SWEEP_STEPS = 240
 HISTOGRAM_BINS = 60

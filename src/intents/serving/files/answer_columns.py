@@ -1,8 +1,14 @@
 """The columns of what is written: the line a row was read from, what was carried along of it, and the answer."""
 
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow
+import pyarrow.parquet
+
+from intents.data.formats import chunks
 
 LINE = "line"
 ANSWERS = pyarrow.schema(
@@ -21,3 +27,29 @@ OURS = (LINE, *ANSWERS.names)
 def schema(beside: Any) -> Any:
     """The schema of the rows that are written, around that of what is carried along."""
     return pyarrow.schema([pyarrow.field(LINE, pyarrow.int64()), *beside, *ANSWERS])
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What became of the texts of a chunk."""
+
+    places: Sequence[int]
+    """Which of the texts have an answer, ascending."""
+    answers: Any
+    """An Arrow batch of `answer_columns.ANSWERS`, a row a place."""
+    refused: Sequence[tuple[int, str]]
+    """The places of the other texts, and why they have none."""
+
+
+def rows(chunk: chunks.Chunk, places: Sequence[int], answers: Any, schema: Any) -> Any:
+    """The rows to write of those texts of a chunk that have an answer, an Arrow batch."""
+    if len(places) == len(chunk.lines):
+        lines, beside = chunk.lines, chunk.beside
+    else:
+        lines = [chunk.lines[place] for place in places]
+        beside = (
+            chunk.beside.take(pyarrow.array(places, pyarrow.int64())) if chunk.beside is not None else None
+        )
+    carried = beside.columns if beside is not None else []
+    arrays = itertools.chain([pyarrow.array(lines, pyarrow.int64())], carried, answers.columns)
+    return pyarrow.record_batch(list(arrays), schema=schema)

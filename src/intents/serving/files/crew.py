@@ -11,8 +11,9 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-from intents.data.formats.chunks import Answered, Chunk
+from intents.data.formats.chunks import Chunk
 from intents.errors import IntentsError, ScoringError
+from intents.serving.files.answer_columns import Answered
 from intents.system import processes
 
 PROCESSES = multiprocessing.get_context("forkserver")

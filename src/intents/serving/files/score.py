@@ -11,21 +11,23 @@ from typing import Any
 from tqdm import tqdm
 
 from intents.data.formats import by_suffix, writing
-from intents.data.formats.chunks import Answered, Chunk, Refused, Source, Wanted
+from intents.data.formats.chunks import Chunk, Refused, Source, Wanted
 from intents.data.formats.lines import named
 from intents.errors import ScoringError
-from intents.parameters.commands import ScoreConfig
+from intents.parameters.score import ScoreConfig
 from intents.serving.files import answer_columns, crew, shards
+from intents.serving.files.answer_columns import Answered
 from intents.serving.files.crew import Crew
 from intents.serving.files.shards import Done, Shards
 from intents.system import processes, signals
+from intents.system.console import Say
 
 IDENTITY_VERSION = 1
 SHOWN_REASONS = 5
 
 
-def score(config: ScoreConfig, *, say: Callable[[str], None]) -> str:
-    """What is to be printed last. Raises IntentsError."""
+def score(config: ScoreConfig, *, fetch: Callable[[str, Path], Path], say: Say) -> str:
+    """What is to be printed last; `fetch` brings the model into a folder. Raises IntentsError."""
     began = time.monotonic()
     path, output = named(config.input), named(config.output)
     _check_paths(path, output)
@@ -35,7 +37,7 @@ def score(config: ScoreConfig, *, say: Callable[[str], None]) -> str:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         stack.enter_context(signals.stop_the_run())
-        directory = _fetched(config.model, folder)
+        directory = fetch(config.model, folder)
         workers = stack.enter_context(Crew(directory, config.workers or processes.cores()))
         loaded = time.monotonic()
         stack.enter_context(shards.alone(output))
@@ -62,13 +64,7 @@ def _opened(path: Path, output: Path, config: ScoreConfig) -> Source:
     return source
 
 
-def _fetched(model: str, folder: Path) -> Path:
-    from intents.tracking import models  # late: workers import meanwhile
-
-    return models.directory(model, folder)
-
-
-def _score(source: Source, work: Shards, workers: Crew, *, say: Callable[[str], None]) -> "Counter[str]":
+def _score(source: Source, work: Shards, workers: Crew, *, say: Say) -> "Counter[str]":
     """Scores what is not yet done; the reasons for what can't be."""
     reasons: Counter[str] = Counter()
     bar = tqdm(
@@ -86,7 +82,7 @@ def _score(source: Source, work: Shards, workers: Crew, *, say: Callable[[str], 
             for chunk, answered in workers.answered(source.chunks(work.done.end)):
                 refused = _refused(chunk, answered)
                 reasons.update(row.reason for row in refused)
-                rows = writing.rows(chunk, answered.places, answered.answers, work.schema)
+                rows = answer_columns.rows(chunk, answered.places, answered.answers, work.schema)
                 with signals.whole():
                     work.add(rows, refused, end=chunk.end)
                 bar.update(chunk.end - bar.n)
@@ -98,7 +94,7 @@ def _score(source: Source, work: Shards, workers: Crew, *, say: Callable[[str], 
     return reasons
 
 
-def _keep(work: Shards, *, say: Callable[[str], None]) -> None:
+def _keep(work: Shards, *, say: Say) -> None:
     """Keeps what is done of a scoring that ends early."""
     with signals.whole():
         work.finish_shard()

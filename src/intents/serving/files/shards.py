@@ -12,8 +12,8 @@ from typing import Any
 
 import filelock
 
+from intents.data.formats.by_suffix import WRITERS
 from intents.data.formats.chunks import Refused
-from intents.data.formats.writing import FORMATS
 from intents.errors import ScoringError
 from intents.system.disk import sync
 
@@ -51,7 +51,7 @@ class _OpenShard:
     def __init__(self, data: Path, refused: Path, schema: Any) -> None:
         self.done = Done()
         self._data, self._refused = data, refused
-        self._rows = FORMATS[data.suffix](data, schema)
+        self._rows = WRITERS[data.suffix](data, schema)
         self._refusals = refused.open("w", encoding="utf-8")
         self._begun, self._bytes = time.monotonic(), 0
 
@@ -146,7 +146,7 @@ class Shards:
     def join(self) -> None:
         """Puts the output and the file of what can't be scored in place, each in one step."""
         joined, refused = self.folder / f"joined{self.output.suffix.lower()}", self.folder / "joined.rejected"
-        FORMATS[self.output.suffix.lower()].join(
+        WRITERS[self.output.suffix.lower()].join(
             [self._data(number) for number in range(self.count)], joined, self.schema
         )
         with refused.open("wb") as handle:

@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow
 import torch
 
-from intents.data.formats.chunks import Answered
+from intents.axes import Floats
 from intents.errors import IntentsError
 from intents.models import directory as model_directory
-from intents.models.energy import Floats
+from intents.models.file_names import MANIFEST
 from intents.serving import answers
 from intents.serving.answers import Answers
-from intents.serving.files.answer_columns import ANSWERS
+from intents.serving.files.answer_columns import ANSWERS, Answered
 from intents.serving.runtime import Runtime
 from intents.system.console import quieten
 
@@ -32,7 +32,7 @@ class Model:
     def __init__(self, directory: Path) -> None:
         """Loads and verifies the directory. Raises ArtifactError."""
         self._artifact = model_directory.load(directory)
-        self.digest = hashlib.sha256((directory / model_directory.MANIFEST).read_bytes()).hexdigest()
+        self.digest = hashlib.sha256((directory / MANIFEST).read_bytes()).hexdigest()
         self._runtime = Runtime(self._artifact)
 
     def warm_up(self) -> None:

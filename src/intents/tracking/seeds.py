@@ -1,0 +1,30 @@
+"""Several seeds of one training, and how they vary."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from intents.parameters.training import TrainConfig
+
+
+def with_seed(config: TrainConfig, seed: int) -> TrainConfig:
+    """The same training with another seed, on its own, registering nothing."""
+    return dataclasses.replace(
+        config,
+        hyperparams=dataclasses.replace(config.hyperparams, seed=seed),
+        run=dataclasses.replace(config.run, register="", seeds=1),
+    )
+
+
+def mean_and_spread(table: pd.DataFrame) -> dict[str, float]:
+    """Each column's mean, and its sample standard deviation as `…_std`."""
+    means = {str(name): float(table[name].mean()) for name in table}
+    spreads = {f"{name}_std": float(np.nan_to_num(table[name].std())) for name in table}
+    return means | spreads
+
+
+def shown(values: "pd.Series[float]") -> str:
+    """The mean, and the spread where there is one."""
+    spread = f" ± {values.std():.4f}" if len(values) > 1 else ""
+    return f"{values.mean():.4f}{spread}"
