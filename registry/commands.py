@@ -55,7 +55,7 @@ def publish(
                 promotion = transaction.publish(
                     target,
                     candidate,
-                    checks={"smoke": loads_and_predicts, "gate": gate(target, candidate, config)},
+                    checks={"smoke": loads_and_predicts, "gate": gate(target, candidate, config=config)},
                     before_commit=lambda: source.confirm(candidate.identity, mark=bool(config.version)),
                 )
             said = published(target, promotion)
@@ -89,7 +89,7 @@ def dry_run(
             found = transaction.judge(
                 candidate.fetch(Path(folder)),
                 candidate,
-                {"smoke": loads_and_predicts, "gate": gate(target, candidate, config, log=False)},
+                {"smoke": loads_and_predicts, "gate": gate(target, candidate, config=config, log=False)},
             )
     live, verdict = target.live(), found["gate"].get("gate")
     line = (
