@@ -37,7 +37,7 @@ class ReportContent:
     train_rows: Mapping[str, int] = field(default_factory=dict)
     """Training rows of each intent, where they are known."""
     notes: Sequence[str] = ()
-    """What was set aside of the corpus, what was merged, and what else its reading told, a line each."""
+    """What was set aside of the corpus, and what else its reading told, a line each."""
     findings: Sequence[DataNote] = ()
     kinds: pd.DataFrame = field(default_factory=pd.DataFrame)
     """As `HeldOut.kinds`, one row a kind of out-of-scope utterance."""
