@@ -24,26 +24,26 @@ FILES = "gate"
 PASSED, REFUSED, FORCED, ACCEPTED, NOT_COMPARED = "passed", "refused", "forced", "accepted", "not compared"
 
 
-def gate(target: Target, candidate: Candidate, config: PromoteConfig, *, log: bool = True) -> Check:
+def gate(target: Target, candidate: Candidate, *, config: PromoteConfig, log: bool = True) -> Check:
     """A check that compares the candidate with what is live in `target`; with `log` its run shows what was found."""
-    return lambda directory: _judged(directory, target, candidate, config, log=log)
+    return lambda directory: _judged(directory, target, candidate=candidate, config=config, log=log)
 
 
 def _judged(
-    directory: Path, target: Target, candidate: Candidate, config: PromoteConfig, *, log: bool
+    directory: Path, target: Target, *, candidate: Candidate, config: PromoteConfig, log: bool
 ) -> Mapping[str, Any]:
     """What was found. Raises PromotionError where it refuses."""
     live = _live(target)
     if live is None:
         return {"gate": NOT_COMPARED, "why": "nothing is published", **_first(candidate)}
-    weighed = _weighed(directory, live, candidate, config)
+    weighed = _weighed(directory, live, candidate=candidate, config=config)
     if weighed is None:
         why = "what is published can't be read as a model"
         return {"gate": NOT_COMPARED, "why": why, **_first(candidate)}
     judgement, found = weighed
     standing = judgement.against(config.accepted)
     evidence = {
-        "gate": _state(judgement.reasons, standing, config),
+        "gate": _state(judgement.reasons, standing, config=config),
         "against": live.name,
         "verdict": judgement.line,
         "reasons": [reason.text for reason in judgement.reasons],
@@ -51,21 +51,22 @@ def _judged(
         "forced": config.force or None,
     }
     if log:
-        _log(candidate, evidence, _files(found) if found else {})
+        _log(candidate, evidence, files=_files(found) if found else {})
     if evidence["gate"] == REFUSED:
         raise PromotionError(
-            _refusal(judgement, standing, found, config), reasons=[reason.text for reason in standing]
+            _refusal(judgement, standing, found=found, config=config),
+            reasons=[reason.text for reason in standing],
         )
     return evidence
 
 
-def _state(reasons: tuple[Any, ...], standing: tuple[Any, ...], config: PromoteConfig) -> str:
+def _state(reasons: tuple[Any, ...], standing: tuple[Any, ...], *, config: PromoteConfig) -> str:
     if standing:
         return FORCED if config.force else REFUSED
     return ACCEPTED if reasons else PASSED
 
 
-def _refusal(judgement: Any, standing: tuple[Any, ...], found: Any | None, config: PromoteConfig) -> str:
+def _refusal(judgement: Any, standing: tuple[Any, ...], *, found: Any | None, config: PromoteConfig) -> str:
     """The comparison, each reason, and what can be done."""
     from intents.evaluation.comparison.judgement import WORSE
     from intents.report import comparison
@@ -90,7 +91,7 @@ def _live(target: Target) -> Path | None:
 
 
 def _weighed(
-    directory: Path, live: Path, candidate: Candidate, config: PromoteConfig
+    directory: Path, live: Path, *, candidate: Candidate, config: PromoteConfig
 ) -> tuple[Any, Any | None] | None:
     """The judgement, and the comparison where what is live is whole; None where it is no model at all."""
     from intents.evaluation.comparison.answering import Loaded
@@ -119,8 +120,10 @@ def _weighed(
             before, after, why="what is published is damaged, or nothing this command published"
         ), None
     with tempfile.TemporaryDirectory() as name:
-        ours = compare.loaded(Named(after.name, identity.run_id, identity.model_id), directory, Path(name))
-        more = compare.predictions(published.run_id, OUT_OF_FOLD, Path(name))
+        ours = compare.loaded(
+            Named(after.name, identity.run_id, identity.model_id), directory, folder=Path(name)
+        )
+        more = compare.predictions(published.run_id, OUT_OF_FOLD, folder=Path(name))
         theirs = Loaded(before.name, live, model_directory.load(live), None, more)
         weighed = replacement.weigh(theirs, ours, described=(before, after), config=config)
     return weighed.judgement, weighed.comparison
@@ -154,7 +157,7 @@ def _files(found: Any) -> dict[str, str]:
     }
 
 
-def _log(candidate: Candidate, evidence: Mapping[str, Any], files: Mapping[str, str]) -> None:
+def _log(candidate: Candidate, evidence: Mapping[str, Any], *, files: Mapping[str, str]) -> None:
     """Puts what was found where the candidate's run shows it."""
     from mlflow.tracking import MlflowClient
 

@@ -37,8 +37,8 @@ def weigh(
         found = paired.compare(*answering.sides([before, after]))
         more = None if pooled is None else paired.compare(*pooled)
     except IntentsError as error:
-        return Replacement(judge(*described, str(error), pooled=None, config=config), None)
-    return Replacement(judge(*described, found, pooled=more, config=config), found)
+        return Replacement(judge(*described, found=str(error), pooled=None, config=config), None)
+    return Replacement(judge(*described, found=found, pooled=more, config=config), found)
 
 
 def weigh_versions(before: Named, after: Named, *, registered: str, config: PromoteConfig) -> Replacement:
