@@ -9,8 +9,9 @@ import contextlib
 import json
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from intents.errors import ArtifactError, PromotionError
 from intents.parameters.promote import PromoteConfig
@@ -19,6 +20,10 @@ from registry.record import Promotion
 from registry.target import Target
 from registry.transaction import Candidate, Check
 
+if TYPE_CHECKING:  # what imports torch or pandas is imported late
+    from intents.evaluation.comparison.judgement import Described, Judgement
+    from intents.evaluation.comparison.paired import Comparison
+
 FILES = "gate"
 """Where in the candidate's run the comparison is put."""
 PASSED, REFUSED, FORCED, ACCEPTED, NOT_COMPARED = "passed", "refused", "forced", "accepted", "not compared"
@@ -26,51 +31,58 @@ PASSED, REFUSED, FORCED, ACCEPTED, NOT_COMPARED = "passed", "refused", "forced",
 
 def gate(target: Target, candidate: Candidate, *, config: PromoteConfig, log: bool = True) -> Check:
     """A check that compares the candidate with what is live in `target`; with `log` its run shows what was found."""
-    return lambda directory: _judged(directory, target, candidate=candidate, config=config, log=log)
+    return lambda directory: _judged(_Case(directory, target, candidate), config, log=log)
 
 
-def _judged(
-    directory: Path, target: Target, *, candidate: Candidate, config: PromoteConfig, log: bool
-) -> Mapping[str, Any]:
+@dataclass(frozen=True)
+class _Case:
+    """The candidate's directory, fetched, and where it is to go live."""
+
+    directory: Path
+    target: Target
+    candidate: Candidate
+
+
+def _judged(case: _Case, config: PromoteConfig, *, log: bool) -> Mapping[str, Any]:
     """What was found. Raises PromotionError where it refuses."""
-    live = _live(target)
+    live = _live(case.target)
     if live is None:
-        return {"gate": NOT_COMPARED, "why": "nothing is published", **_first(candidate)}
-    weighed = _weighed(directory, live, candidate=candidate, config=config)
-    if weighed is None:
-        why = "what is published can't be read as a model"
-        return {"gate": NOT_COMPARED, "why": why, **_first(candidate)}
-    judgement, found = weighed
+        return {"gate": NOT_COMPARED, "why": "nothing is published", **_first(case.candidate)}
+    judgement, found = _weighed(case, live, config=config)
     standing = judgement.against(config.accepted)
+    state = _state(judgement, config)
     evidence = {
-        "gate": _state(judgement.reasons, standing, config=config),
+        "gate": state,
         "against": live.name,
         "verdict": judgement.line,
         "reasons": [reason.text for reason in judgement.reasons],
+        "notes": [] if judgement.is_measured else [judgement.line],
         "accepted": sorted({reason.code for reason in judgement.reasons} & set(config.accepted)),
-        "forced": config.force or None,
+        "forced": config.force if state == FORCED else None,
     }
     if log:
-        _log(candidate, evidence, files=_files(found) if found else {})
-    if evidence["gate"] == REFUSED:
+        _log(case.candidate, evidence, files=_files(found) if found else {})
+    if state == REFUSED:
         raise PromotionError(
-            _refusal(judgement, standing, found=found, config=config),
-            reasons=[reason.text for reason in standing],
+            _refusal(judgement, found, config=config), reasons=[reason.text for reason in standing]
         )
     return evidence
 
 
-def _state(reasons: tuple[Any, ...], standing: tuple[Any, ...], *, config: PromoteConfig) -> str:
-    if standing:
+def _state(judgement: "Judgement", config: PromoteConfig) -> str:
+    if judgement.against(config.accepted):
         return FORCED if config.force else REFUSED
-    return ACCEPTED if reasons else PASSED
+    if judgement.reasons:
+        return ACCEPTED
+    return PASSED if judgement.is_measured else NOT_COMPARED
 
 
-def _refusal(judgement: Any, standing: tuple[Any, ...], *, found: Any | None, config: PromoteConfig) -> str:
-    """The comparison, each reason, and what can be done."""
+def _refusal(judgement: "Judgement", found: "Comparison | None", *, config: PromoteConfig) -> str:
+    """The comparison, each reason that nobody accepted, and what can be done."""
     from intents.evaluation.comparison.judgement import WORSE
     from intents.report import comparison
 
+    standing = judgement.against(config.accepted)
     lines = ["the gate compared it with what is published:", comparison.text(found)] if found else []
     lines += [judgement.line, "refused because", *(f"  - {reason.text}" for reason in standing)]
     if any(reason.code == WORSE for reason in standing):
@@ -90,43 +102,49 @@ def _live(target: Target) -> Path | None:
     return live
 
 
-def _weighed(
-    directory: Path, live: Path, *, candidate: Candidate, config: PromoteConfig
-) -> tuple[Any, Any | None] | None:
-    """The judgement, and the comparison where what is live is whole; None where it is no model at all."""
+def _weighed(case: _Case, live: Path, *, config: PromoteConfig) -> "tuple[Judgement, Comparison | None]":
+    """The judgement, and the comparison where what is live is whole and can be asked."""
     from intents.evaluation.comparison.answering import Loaded
-    from intents.evaluation.comparison.judgement import unmeasured
+    from intents.evaluation.comparison.judgement import judge, unmeasured
     from intents.models import directory as model_directory
     from intents.models.file_names import OUT_OF_FOLD
     from intents.tracking import compare, replacement
     from intents.tracking.models import Named
 
-    identity = candidate.identity
+    identity = case.candidate.identity
     run = replacement.run_of(identity.run_id)
-    after = replacement.describe(str(identity), directory, registered=identity.name, run=run)
+    after = replacement.describe(str(identity), case.directory, registered=identity.name, run=run)
+    before = _published(live)
     promotion = _checked(live)
-    published = promotion.identity if promotion else None
-    try:
-        before = replacement.describe(
-            f"published {live.name}",
-            live,
-            registered=published.name if published else "",
-            run=replacement.run_of(published.run_id) if published else None,
-        )
-    except (ArtifactError, KeyError, TypeError, OSError):
-        return None
-    if published is None:
-        return unmeasured(
-            before, after, why="what is published is damaged, or nothing this command published"
-        ), None
+    if promotion is None:
+        return unmeasured(before, after, why="what is published is damaged, or not by this command"), None
     with tempfile.TemporaryDirectory() as name:
+        more = compare.predictions(promotion.identity.run_id, OUT_OF_FOLD, folder=Path(name))
         ours = compare.loaded(
-            Named(after.name, identity.run_id, identity.model_id), directory, folder=Path(name)
+            Named(after.name, identity.run_id, identity.model_id), case.directory, folder=Path(name)
         )
-        more = compare.predictions(published.run_id, OUT_OF_FOLD, folder=Path(name))
-        theirs = Loaded(before.name, live, model_directory.load(live), None, more)
+        try:
+            theirs = Loaded(before.name, live, model_directory.load(live), None, more)
+        except ArtifactError as error:
+            return judge(before, after, found=str(error), pooled=None, config=config), None
         weighed = replacement.weigh(theirs, ours, described=(before, after), config=config)
     return weighed.judgement, weighed.comparison
+
+
+def _published(live: Path) -> "Described":
+    """What is known of what is live, however little that is."""
+    from intents.evaluation.comparison.judgement import Described
+    from intents.tracking import replacement
+
+    identity = None
+    with contextlib.suppress(PromotionError):
+        identity = record.read(live).identity
+    name, registered = f"published {live.name}", identity.name if identity else ""
+    run = replacement.run_of(identity.run_id) if identity else None
+    try:
+        return replacement.describe(name, live, registered=registered, run=run)
+    except (ArtifactError, KeyError, TypeError):
+        return Described(name=name, intents=(), registered=registered)
 
 
 def _checked(live: Path) -> Promotion | None:

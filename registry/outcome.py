@@ -7,6 +7,7 @@ from typing import Any
 
 from intents.errors import IntentsError, PromotionError
 from intents.system.lock import BusyError
+from intents.system.redaction import without_secrets
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,19 @@ class Outcome:
         return "\n".join(self.lines)
 
     def as_json(self) -> str:
-        return json.dumps({"action": self.action, **self.facts, "said": self.lines}, ensure_ascii=False)
+        """One object, its texts without secrets."""
+        return json.dumps(
+            _harmless({"action": self.action, **self.facts, "said": self.lines}), ensure_ascii=False
+        )
+
+
+def _harmless(value: Any) -> Any:
+    """The same, its texts without secrets: replaced after they are written, they could break the JSON."""
+    if isinstance(value, str):
+        return without_secrets(value)
+    if isinstance(value, Mapping):
+        return {name: _harmless(inner) for name, inner in value.items()}
+    return [_harmless(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def of(error: BaseException) -> Outcome:

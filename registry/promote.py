@@ -12,7 +12,6 @@ from itertools import pairwise
 from intents import cli
 from intents.parameters.declaration import build
 from intents.parameters.promote import PromoteConfig
-from intents.system.redaction import without_secrets
 from registry import commands, outcome
 from registry.outcome import Outcome
 
@@ -33,12 +32,12 @@ def _is_for_scripts(words: Sequence[str]) -> bool:
     return not {"--json", "--output=json"}.isdisjoint(words) or ("--output", "json") in pairwise(words)
 
 
-def _as_json(words: Sequence[str], actions: Actions) -> str:
-    """What was done. An error is printed too, so that there is one object whatever happens, and raised."""
+def _as_json(words: Sequence[str], actions: Actions) -> None:
+    """Prints what was done. An error is printed too, so that there is one object whatever happens, and raised."""
     try:
-        return _outcome(words, actions).as_json()
+        print(_outcome(words, actions).as_json())
     except (Exception, KeyboardInterrupt) as error:
-        print(without_secrets(outcome.of(error).as_json()))
+        print(outcome.of(error).as_json())
         raise
 
 

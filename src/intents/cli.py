@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from intents.errors import ConfigError, IntentsError
+from intents.errors import ConfigError, DataError, EncoderError, IntentsError, ResumeError, TrackingError
 from intents.parameters import commands as entry_points
 from intents.parameters import training as declarations
 from intents.parameters.ask import AskConfig
@@ -24,6 +24,7 @@ from intents.parameters.reduce_embeddings import ReductionConfig
 from intents.parameters.score import ScoreConfig
 from intents.parameters.tune import TuneConfig
 from intents.system.console import quieten
+from intents.system.lock import BusyError
 from intents.system.redaction import without_secrets
 
 _FAMILY_OF = {hyperparams.ENTRY_POINT: family for family, hyperparams in FAMILIES.items()}
@@ -31,6 +32,10 @@ USER_ERROR, FAILURE, INTERRUPTED = 2, 1, 130
 TRACEBACK_VARIABLE = "INTENTS_TRACEBACK"
 RUN_VARIABLE = "MLFLOW_RUN_ID"
 """Set by `mlflow run`, which begins a run before this code; who goes on with that run takes it away."""
+
+
+BEFORE_WORK = (ConfigError, DataError, EncoderError, TrackingError, ResumeError, BusyError)
+"""What ends a command before its work begins."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -113,34 +118,34 @@ def guarded(command: Callable[[], Any], *, run_name: str) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a console that lacks a character ends no command
     run_id = os.environ.get(RUN_VARIABLE, "")
-    code, failure = _outcome(command)
+    code, failure, has_begun = _outcome(command)
     if run_id:
         from intents.tracking import runs
 
-        stage = {0: runs.DONE, ConfigError.exit_code: runs.NOT_STARTED}.get(code, runs.STARTED)
+        stage = runs.DONE if code == 0 else runs.STARTED if has_begun else runs.NOT_STARTED
         runs.account_for(run_id, name=run_name, failure=failure, stage=stage)
     return code
 
 
-def _outcome(command: Callable[[], Any]) -> tuple[int, str]:
-    """The exit code, and why the command failed."""
+def _outcome(command: Callable[[], Any]) -> tuple[int, str, bool]:
+    """The exit code, why the command failed, and whether its work had begun by then."""
     try:
         result = command()
         if result is not None:
             _say(str(result))
     except IntentsError as error:
         _complain(f"error: {error}")
-        return error.exit_code, f"{type(error).__name__}: {error}"
+        return error.exit_code, f"{type(error).__name__}: {error}", not isinstance(error, BEFORE_WORK)
     except KeyboardInterrupt:
         _complain("interrupted")
-        return INTERRUPTED, ""
+        return INTERRUPTED, "", True
     except Exception as error:
         if os.environ.get(TRACEBACK_VARIABLE):
             _complain(traceback.format_exc())
         else:
             _complain(f"error: {_in_one_line(error)} ({TRACEBACK_VARIABLE}=1 shows where)")
-        return FAILURE, f"{type(error).__name__}: {error}"
-    return 0, ""
+        return FAILURE, f"{type(error).__name__}: {error}", True
+    return 0, "", True
 
 
 def _in_one_line(error: Exception) -> str:

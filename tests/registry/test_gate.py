@@ -12,6 +12,7 @@ import mlflow
 import pytest
 from mlflow.tracking import MlflowClient
 
+from intents.errors import ArtifactError
 from intents.evaluation.comparison import paired
 from intents.evaluation.comparison.sides import Side
 from intents.models import directory
@@ -164,6 +165,60 @@ def test_a_version_below_the_linear_model_is_refused_as_worse(
     assert code == 2
     assert "is below the linear baseline, TF-IDF and logistic regression (1.0000)" in said
     assert "--accept" not in said
+
+
+def test_a_damaged_version_is_not_called_as_good_and_what_it_is_still_counts(
+    gated: Promote, versions: tuple[Logged, Logged]
+):
+    assert gated("--version", "1")[0] == 0
+    (gated.target / "model.safetensors").chmod(0o644)
+    (gated.target / "model.safetensors").write_bytes(b"damaged")
+    mlflow.register_model(source_of(versions[1]), "mine")
+    try:
+        code, said = gated("--version", "1", name="mine")
+        assert code == 2
+        assert "'shop' is published there, this is 'mine'" in said
+    finally:
+        MlflowClient().delete_registered_model("mine")
+    code, said = gated("--version", "2")
+    assert code == 0, said
+    assert "note: not compared: what is published is damaged" in said
+    assert evidence(gated.target)["gate"] == gate.NOT_COMPARED
+
+
+def test_a_live_model_that_cannot_be_loaded_is_a_reason_that_can_be_accepted(
+    gated: Promote, monkeypatch: pytest.MonkeyPatch
+):
+    assert gated("--version", "1")[0] == 0
+    load, live = directory.load, gated.target.resolve()
+
+    def unloadable(folder: Path) -> directory.Artifact:
+        if folder == live:
+            raise ArtifactError("it is of another format_version.")
+        return load(folder)
+
+    monkeypatch.setattr(directory, "load", unloadable)
+    code, said = gated("--version", "2")
+    assert code == 2
+    assert "it can't be compared: it is of another format_version." in said
+    assert gated("--version", "2", *UNCLEAR)[0] == 0
+
+
+def test_a_reason_to_force_that_was_not_needed_is_not_recorded_as_one(gated: Promote):
+    assert gated("--version", "1")[0] == 0
+    assert gated("--version", "2", *UNCLEAR, "--max_latency_ratio", "1000", "--force", "in case")[0] == 0
+    assert evidence(gated.target)["forced"] is None
+    assert "published though" not in gated("--history")[1]
+
+
+def test_a_directory_without_readable_intents_is_told_not_passed_over(
+    gated: Promote, versions: tuple[Logged, Logged]
+):
+    shutil.copytree(stored(versions[0]), gated.target)
+    (gated.target / "intent_mapping.json").unlink()
+    code, said = gated("--version", "1")
+    assert code == 0, said
+    assert "note: not compared: what is published is damaged, or not by this command" in said
 
 
 def test_rows_that_what_is_published_was_trained_on_are_left_out(

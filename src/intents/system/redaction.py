@@ -8,7 +8,8 @@ from urllib.parse import unquote, unquote_plus
 HIDDEN = "***"
 ADDRESSES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 """Variables whose address may carry a secret that a library then quotes by itself."""
-_SECRET = r"(?:password|passwd|pwd|passphrase|token|secret|api[_-]?key|access[_-]?key|signature|credentials?)"
+_WORDS = "password|passwd|pwd|passphrase|token|secret|signature|credentials?"
+_SECRET = rf"(?:{_WORDS}|(?:api|access|account|shared)[_-]?key)"
 _KEY = re.compile(rf"[\w.-]*{_SECRET}", re.IGNORECASE)
 _USERINFO = re.compile(r"(\w[\w+.-]*://[^/\s:@?#'\"]*):[^\s]*@")
 _BARE_USERINFO = re.compile(r"(https?://)[^/\s:@?#'\"]+@", re.IGNORECASE)
@@ -17,12 +18,13 @@ _ASSIGNED = re.compile(
     r"(?:'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|[^\s&'\"]+)",
     re.IGNORECASE,
 )
+_SIGNED = re.compile(r"([?&]sig=)[^\s&'\"]+")
 _IN_HEADER = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{6,}", re.IGNORECASE)
 _ENCODED_KEY = re.compile(r"([?&])([\w.+-]*%[\w.+%-]*)=([^\s&'\"]*)")
 NO_SECRETS = ("PWD", "OLDPWD")
 """Variables that sound like secrets, and hold folders."""
 SHORTEST, LONGEST_WORD = 6, 12
-"""A secret is hidden by its value too, unless it is so short, or a word of so few letters, that any text has it."""
+"""A secret is hidden by its value too, unless it is so short, or a word or number so short, that any text has it."""
 
 
 def without_secrets(text: str) -> str:
@@ -31,6 +33,7 @@ def without_secrets(text: str) -> str:
     text = _BARE_USERINFO.sub(rf"\1{HIDDEN}@", text)
     text = _ENCODED_KEY.sub(_hidden_if_secret, text)
     text = _ASSIGNED.sub(rf"\1{HIDDEN}", text)
+    text = _SIGNED.sub(rf"\1{HIDDEN}", text)
     text = _IN_HEADER.sub(rf"\1 {HIDDEN}", text)
     for secret in sorted(set(_given()), key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
@@ -54,5 +57,6 @@ def _given() -> Iterator[str]:
         ]
     for secret in found:
         for form in (secret, unquote(secret), unquote_plus(secret)):
-            if len(form) >= SHORTEST and not (form.isalpha() and len(form) < LONGEST_WORD):
+            is_common = (form.isalpha() or form.isdigit()) and len(form) < LONGEST_WORD
+            if len(form) >= SHORTEST and not is_common:
                 yield form

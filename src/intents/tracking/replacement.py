@@ -1,5 +1,6 @@
 """A candidate beside the model whose place it would take: both answer the same rows, and are judged. Reads MLflow."""
 
+import contextlib
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from intents.errors import IntentsError
+from intents.errors import ComparisonError, IntentsError
 from intents.evaluation.comparison import answering, paired
 from intents.evaluation.comparison.answering import Loaded
 from intents.evaluation.comparison.judgement import Described, Judgement, judge
@@ -32,13 +33,19 @@ def weigh(
     before: Loaded, after: Loaded, *, described: tuple[Described, Described], config: PromoteConfig
 ) -> Replacement:
     """May `after` take the place of `before`?"""
-    pooled = answering.pooled_sides([before, after])
     try:
         found = paired.compare(*answering.sides([before, after]))
-        more = None if pooled is None else paired.compare(*pooled)
     except IntentsError as error:
         return Replacement(judge(*described, found=str(error), pooled=None, config=config), None)
-    return Replacement(judge(*described, found=found, pooled=more, config=config), found)
+    return Replacement(judge(*described, found=found, pooled=_pooled(before, after), config=config), found)
+
+
+def _pooled(before: Loaded, after: Loaded) -> Comparison | None:
+    """The same of all rows that both answered out-of-fold; None where there are none."""
+    sides = answering.pooled_sides([before, after])
+    with contextlib.suppress(ComparisonError):
+        return None if sides is None else paired.compare(*sides)
+    return None
 
 
 def weigh_versions(before: Named, after: Named, *, registered: str, config: PromoteConfig) -> Replacement:

@@ -144,6 +144,7 @@ def end_the_dead() -> None:
             reason = f"process {run.data.tags[liveness.PID_TAG]} died without a word"
             with signals.whole(), contextlib.suppress(MlflowException):
                 _withdraw(run)
+            with signals.whole(), contextlib.suppress(MlflowException):
                 client.set_tag(run.info.run_id, FAILURE_TAG, reason)
                 client.set_terminated(run.info.run_id, "KILLED")
 

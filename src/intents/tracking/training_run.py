@@ -1,6 +1,7 @@
 """A training run in MLflow: its data, its metrics, its model, and the verdict. What is trained is decided below."""
 
 import dataclasses
+import shlex
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -78,10 +79,10 @@ def train(config: TrainConfig, *, say: Say, is_nested: bool = False) -> RunOutco
             callbacks=Callbacks(log_metrics, log_metrics, on_note=lambda line: say(f"note: {line}")),
         )
         result = dataclasses.replace(result, facts=result.facts | baseline.measure(corpus))
-        if config.run.folds:
-            _log_out_of_fold(config, corpus, folder=workspace / FOLDS, say=say)
         model = _save_and_log(result, config, corpus=corpus, directory=workspace / MODEL_ARTIFACT)
         say(_headline(result))
+        if config.run.folds:
+            _log_out_of_fold(config, corpus, folder=workspace / FOLDS, say=say)
         # Last, so that a version that exists has its metrics.
         with signals.whole():
             registered = register(model.model_uri, config.run.register, run_id=run_id)
@@ -100,7 +101,7 @@ def outcome(run_id: str, *, model_of: str, name: str, version: str, verdict: str
         run_id,
         version,
         f"{page}, or {store.page(run_id)}",
-        f"python -m intents.cli ask --model {model}",
+        f"python -m intents.cli ask --model {shlex.quote(model)}",
         verdict,
     )
 

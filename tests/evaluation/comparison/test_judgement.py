@@ -173,6 +173,29 @@ def test_pooled_rows_tell_what_the_test_rows_cannot():
     assert worse.verdict == WORSE
 
 
+def test_few_pooled_rows_do_not_take_the_place_of_many_test_rows():
+    few = compared(answers(1, rows=40, out_of_scope=0), answers(2, rows=40, out_of_scope=0))
+    found = judged(compared(answers(1), answers(2)), pooled=few)
+    assert (found.verdict, found.is_pooled) == (AS_GOOD, False)
+
+
+def test_more_rows_are_advised_only_where_they_could_tell():
+    auroc = compared(answers(1, out_of_scope=30, energy_gap=1.5), answers(2, out_of_scope=30, energy_gap=1.5))
+    found = judged(auroc)
+    assert any("out-of-scope rows can't tell" in reason.text for reason in found.reasons)
+    assert found.hint == ""  # out-of-fold rows are in-scope ones
+
+
+def test_a_number_of_rows_that_would_tell_is_never_below_the_number_there_is():
+    skewed = dataclasses.replace(
+        compared(answers(1), answers(2)), changes={**compared(answers(1), answers(2)).changes}
+    )
+    skewed.changes["f1_weighted"] = Change(0.9, 0.896, -0.012, 0.004, is_more_better=True)
+    (reason,) = judged(skewed).reasons
+    assert reason.text.startswith("3,000 rows can't tell")
+    assert "would" not in reason.text
+
+
 def test_what_the_test_rows_say_is_worse_no_pooled_rows_excuse():
     found = judged(compared(answers(1), answers(2, accuracy=0.9)), pooled=compared(answers(1), answers(2)))
     assert found.verdict == WORSE
@@ -221,10 +244,11 @@ def test_below_the_linear_model_is_worse_where_it_is_certain_and_unclear_where_i
 
 def test_what_cannot_be_compared_is_unclear_with_the_reason():
     found = judged("none is left to compare")
-    assert (found.verdict, found.line) == (CANT_TELL, "can't tell: not compared")
+    assert (found.verdict, found.line) == (CANT_TELL, "can't tell: no answers were compared")
     assert "none is left to compare" in found.reasons[0].text
 
 
 def test_where_nothing_can_be_asked_what_the_models_are_still_counts():
     found = unmeasured(LIVE, dataclasses.replace(LIVE, intents=("a",)), why="it is damaged")
     assert codes(found) == {LOST_INTENTS}
+    assert found.line == "not compared: it is damaged"

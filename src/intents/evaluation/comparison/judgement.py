@@ -21,7 +21,7 @@ from intents.parameters.promote import (
     PromoteConfig,
 )
 
-WORSE, CANT_TELL, AS_GOOD = "worse", "can't tell", "as good"
+WORSE, CANT_TELL, AS_GOOD, NOT_COMPARED = "worse", "can't tell", "as good", "not compared"
 MORE_ROWS = (
     "to know more: train both with folds=5, and all rows of the corpus are compared, not only the test part"
 )
@@ -51,10 +51,14 @@ class Described:
 
 @dataclass(frozen=True)
 class Reason:
-    """Something against the candidate; `code` is WORSE, or what a person may accept it by."""
+    """Something against the candidate; `code` is WORSE, or what a person may accept it by.
+
+    `is_for_want_of_rows`: more in-scope rows could tell.
+    """
 
     code: str
     text: str
+    is_for_want_of_rows: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,21 +66,25 @@ class Judgement:
     """What stands against the candidate, and in one line how it compares.
 
     `is_better`: by more than chance. `is_pooled`: answers to all rows of the corpus, out-of-fold, were compared too.
+    `is_measured`: any answers were.
     """
 
     reasons: tuple[Reason, ...]
     compared: str
     is_better: bool = False
     is_pooled: bool = False
+    is_measured: bool = True
 
     @property
     def verdict(self) -> str:
-        """Worse, can't tell, better, or as good: no worse than is tolerated."""
+        """Worse, can't tell, better, or as good: no worse than is tolerated; or that nothing was compared."""
         codes = {reason.code for reason in self.reasons}
         if WORSE in codes:
             return WORSE
         if UNCLEAR in codes:
             return CANT_TELL
+        if not self.is_measured:
+            return NOT_COMPARED
         return BETTER if self.is_better else AS_GOOD
 
     @property
@@ -91,7 +99,8 @@ class Judgement:
     @property
     def hint(self) -> str:
         """How more could be known, where the rows can't tell; "" where there is no such way."""
-        return MORE_ROWS if self.verdict == CANT_TELL and not self.is_pooled else ""
+        wants_rows = any(reason.is_for_want_of_rows for reason in self.reasons)
+        return MORE_ROWS if self.verdict == CANT_TELL and wants_rows and not self.is_pooled else ""
 
     @property
     def accept(self) -> tuple[str, ...]:
@@ -114,7 +123,9 @@ def judge(
     """
     reasons = [*_differences(before, after), *beside_baseline(after.metrics)]
     if isinstance(found, str):
-        return Judgement((*reasons, Reason(UNCLEAR, f"it can't be compared: {found}")), "not compared")
+        reasons.append(Reason(UNCLEAR, f"it can't be compared: {found}", is_for_want_of_rows=True))
+        return Judgement(tuple(reasons), "no answers were compared", is_measured=False)
+    pooled = pooled if pooled is not None and pooled.rows >= max(LEAST_ROWS, found.rows) else None
     reasons += _answers(found, pooled, config=config)
     decisive = found.changes["f1_weighted"]
     compared = f"weighted F1 {_points(decisive)} on {found.rows:,} test rows"
@@ -125,7 +136,8 @@ def judge(
 
 def unmeasured(before: Described, after: Described, *, why: str) -> Judgement:
     """What stands against `after` where `before` can't be asked anything: what the two are, not what they answer."""
-    return Judgement((*_differences(before, after), *beside_baseline(after.metrics)), why)
+    reasons = (*_differences(before, after), *beside_baseline(after.metrics))
+    return Judgement(reasons, why, is_measured=False)
 
 
 def rows_needed(change: Change, *, rows: int, tolerated: float) -> int | None:
@@ -182,7 +194,8 @@ def _answers(found: Comparison, pooled: Comparison | None, *, config: PromoteCon
     """What the answers of both to the same rows say against the candidate."""
     most = pooled or found
     if most.rows < LEAST_ROWS:
-        yield Reason(UNCLEAR, f"{most.rows} rows can't tell: at least {LEAST_ROWS} in-scope rows are needed")
+        few = f"{most.rows} rows can't tell: at least {LEAST_ROWS} in-scope rows are needed"
+        yield Reason(UNCLEAR, few, is_for_want_of_rows=True)
     else:
         yield from _f1(found, pooled, config=config)
     auroc = found.changes.get("auroc")
@@ -231,9 +244,11 @@ def _may_have_fallen(word: str, change: Change, *, tolerated: float, rows: int, 
     if change.high < 0:
         return Reason(WORSE, f"{word} has changed by {low} to {high}{unit}, tolerated are {bound}")
     needed = rows_needed(change, rows=rows, tolerated=tolerated)
-    would = f"; about {needed:,} would, if both are equally good" if needed else ""
+    would = f"; about {needed:,} would, if both are equally good" if needed and needed > rows else ""
     changed = f"{word} may have changed by {low} to {high}{unit}, tolerated are {bound}"
-    return Reason(UNCLEAR, f"{rows:,} {kind}rows can't tell: {changed}{would}")
+    return Reason(
+        UNCLEAR, f"{rows:,} {kind}rows can't tell: {changed}{would}", is_for_want_of_rows=word == WEIGHTED_F1
+    )
 
 
 def _intents(found: Comparison) -> Iterator[Reason]:
