@@ -99,7 +99,7 @@ def _measure(
         outcome = fit(
             network,
             tokenizer,
-            replace(hyperparams, patience=0),
+            hyperparams=replace(hyperparams, patience=0),
             train=TokenDataset.of(tokenizer, train, max_length=hyperparams.max_length),
             validation=TokenDataset.of(tokenizer, held_out, max_length=hyperparams.max_length),
             negatives=(),

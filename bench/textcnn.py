@@ -103,7 +103,7 @@ def notebook(config: TrainConfig, corpus: Corpus) -> Trained:
     transformers.set_seed(hyperparams.seed)
     encoder = encoders.load(hyperparams, corpus.part(TRAIN)["text"], workspace=Path(config.data.workspace))
     intent2id = {intent: i for i, intent in enumerate(corpus.intents)}
-    module = families.build(hyperparams, intent2id, encoder).module
+    module = families.build(hyperparams, intent2id, encoder=encoder).module
     weights = [weight for weight in module.parameters() if weight.requires_grad]
     optimizer = torch.optim.Adam(weights, lr=hyperparams.learning_rate)
     texts, labels_B = corpus.part(TRAIN)["text"].tolist(), torch.tensor(corpus.label_ids(TRAIN))
@@ -121,7 +121,9 @@ def notebook(config: TrainConfig, corpus: Corpus) -> Trained:
     started = time.perf_counter()
     for _ in range(hyperparams.epochs):
         for places in torch.randperm(len(texts)).split(hyperparams.batch_size):
-            step = loss_of(module, {name: tensor[places] for name, tensor in batch.items()}, labels_B[places])
+            step = loss_of(
+                module, {name: tensor[places] for name, tensor in batch.items()}, labels_B=labels_B[places]
+            )
             optimizer.zero_grad()
             step.loss.backward()
             optimizer.step()

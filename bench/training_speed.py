@@ -83,13 +83,13 @@ def _slice(corpus: Corpus, hyperparams: Hyperparams, *, rows: int) -> Fit:
     never = replace(hyperparams, extend_vocabulary="never")
     encoder = encoders.load(never, train.texts, workspace=Path(".intents"))
     intent2id = {intent: i for i, intent in enumerate(corpus.intents)}
-    network = families.build(hyperparams, intent2id, encoder)
+    network = families.build(hyperparams, intent2id, encoder=encoder)
     tokens = functools.partial(TokenDataset.of, encoder.tokenizer, max_length=hyperparams.max_length)
     with tempfile.TemporaryDirectory() as checkpoints:
         return fit(
             network,
             encoder.tokenizer,
-            replace(hyperparams, epochs=1, min_steps=0),
+            hyperparams=replace(hyperparams, epochs=1, min_steps=0),
             train=tokens(_drawn(train, rows)),
             validation=tokens(_drawn(validation, VALIDATION_ROWS)),
             negatives=(),

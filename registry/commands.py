@@ -35,6 +35,7 @@ from registry.transaction import Candidate, Check
 def publish(
     config: PromoteConfig,
     smoke: Callable[[], AbstractContextManager[Check]] = checks.smoke,
+    *,
     gate: Callable[..., Check] = gate.gate,
 ) -> Outcome:
     """Publishes the version that Production names, or the one that is asked for, which is marked first.
@@ -70,6 +71,7 @@ def publish(
 def dry_run(
     config: PromoteConfig,
     smoke: Callable[[], AbstractContextManager[Check]] = checks.smoke,
+    *,
     gate: Callable[..., Check] = gate.gate,
 ) -> Outcome:
     """Says what `publish` would do: fetches the version elsewhere, and has it checked and compared.
@@ -89,7 +91,10 @@ def dry_run(
             found = transaction.judge(
                 candidate.fetch(Path(folder)),
                 candidate,
-                {"smoke": loads_and_predicts, "gate": gate(target, candidate, config=config, log=False)},
+                checks={
+                    "smoke": loads_and_predicts,
+                    "gate": gate(target, candidate, config=config, log=False),
+                },
             )
     live, verdict = target.live(), found["gate"].get("gate")
     line = (
@@ -155,7 +160,7 @@ def _without_publishing(target: Target, candidate: Candidate, *, is_asked_for: b
         line = f"nothing to do: {promotion.identity} is live in {target.target}, intact"
         return Outcome("nothing to do", (line,), facts_of(promotion))
     refused = None if is_asked_for else target.refused()
-    if refused is None or _is_newer(candidate, refused, target):
+    if refused is None or _is_newer(candidate, refused, target=target):
         return None
     if promotion is None:
         raise PromotionError(
@@ -170,7 +175,7 @@ def _without_publishing(target: Target, candidate: Candidate, *, is_asked_for: b
     return Outcome("held", (line,), facts_of(promotion))
 
 
-def _is_newer(candidate: Candidate, refused: Identity, target: Target) -> bool:
+def _is_newer(candidate: Candidate, refused: Identity, *, target: Target) -> bool:
     """By its number, or because it was registered after the refused one had been published.
 
     A registered model that is made anew counts from 1 again. Versions of another model can't be compared: they aren't

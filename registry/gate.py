@@ -119,14 +119,14 @@ def _weighed(case: _Case, live: Path, *, config: PromoteConfig) -> "tuple[Judgem
     if promotion is None:
         return unmeasured(before, after, why="what is published is damaged, or not by this command"), None
     with tempfile.TemporaryDirectory() as name:
-        more = compare.predictions(promotion.identity.run_id, OUT_OF_FOLD, Path(name))
+        more = compare.predictions(promotion.identity.run_id, OUT_OF_FOLD, folder=Path(name))
         ours = compare.loaded(
-            Named(after.name, identity.run_id, identity.model_id), case.directory, Path(name)
+            Named(after.name, identity.run_id, identity.model_id), case.directory, folder=Path(name)
         )
         try:
             theirs = Loaded(before.name, live, model_directory.load(live), None, more)
         except ArtifactError as error:
-            return judge(before, after, str(error), pooled=None, config=config), None
+            return judge(before, after, found=str(error), pooled=None, config=config), None
         weighed = replacement.weigh(theirs, ours, described=(before, after), config=config)
     return weighed.judgement, weighed.comparison
 

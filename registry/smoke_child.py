@@ -55,7 +55,9 @@ def examine(directory: Path) -> dict[str, Any]:
     """What the model is and says. Raises ArtifactError or PromotionError where it may not be published."""
     began = time.monotonic()
     loaded = model_directory.load(directory)
-    logits_BC = predict_logits(loaded.module, loaded.tokenizer, UTTERANCES, max_length=loaded.max_length)
+    logits_BC = predict_logits(
+        loaded.module, loaded.tokenizer, texts=UTTERANCES, max_length=loaded.max_length
+    )
     if logits_BC.shape != (len(UTTERANCES), len(loaded.intents)) or not np.isfinite(logits_BC).all():
         raise PromotionError(
             f"{directory}: its logits are not {len(loaded.intents)} finite numbers an utterance. "
@@ -82,7 +84,7 @@ def _compare_with_record(directory: Path, loaded: model_directory.Artifact) -> i
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     logits_BC = predict_logits(
-        loaded.module, loaded.tokenizer, [row["text"] for row in rows], max_length=loaded.max_length
+        loaded.module, loaded.tokenizer, texts=[row["text"] for row in rows], max_length=loaded.max_length
     )
     for row, probabilities_C in zip(rows, softmax(logits_BC.astype(np.float64), axis=-1), strict=True):
         now = float(probabilities_C[loaded.intents.index(row["intent"])])

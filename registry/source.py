@@ -35,8 +35,8 @@ LOCKED_SECONDS = 10
 def resolve(name: str, version: str) -> Candidate:
     """The named version, or with "" the one that the alias Production names. Raises PromotionError."""
     client = MlflowClient()
-    found = _version(client, name, version)
-    _refuse_other_stage(client, name, str(found.version))
+    found = _version(client, name, version=version)
+    _refuse_other_stage(client, name, version=str(found.version))
     _require_ready(found)
     what = f"{name} version {found.version}"
     identity = Identity(name, str(found.version), found.run_id or "", _model_id(found))
@@ -47,7 +47,7 @@ def resolve(name: str, version: str) -> Candidate:
         identity=identity,
         source=f"models:/{identity.model_id}",
         size=size,
-        fetch=lambda folder: _download(uri, folder, what, size),
+        fetch=lambda folder: _download(uri, folder, what=what, size=size),
         registered_at=_time(found.creation_timestamp),
     )
 
@@ -60,7 +60,7 @@ def confirm(identity: Identity, *, mark: bool) -> None:
     client = MlflowClient()
     with store.impatient(LOCKED_SECONDS, retries=0, whatever_is_set=True):
         try:
-            found = _version(client, identity.name, identity.version if mark else "")
+            found = _version(client, identity.name, version=identity.version if mark else "")
         except PromotionError as error:
             raise PromotionError(
                 f"{identity} was to be published, and meanwhile the registry changed: {error} {RUN_AGAIN}"
@@ -94,7 +94,7 @@ def _time(milliseconds: int | None) -> str:
     return datetime.fromtimestamp(milliseconds // 1000, UTC).isoformat(timespec="seconds")
 
 
-def _version(client: MlflowClient, name: str, version: str) -> Any:
+def _version(client: MlflowClient, name: str, *, version: str) -> Any:
     try:
         if version:
             return client.get_model_version(name, version)
@@ -102,7 +102,7 @@ def _version(client: MlflowClient, name: str, version: str) -> Any:
     except MlflowException as error:
         if error.error_code not in store.ABSENT:
             raise _unreachable(error) from error
-        raise PromotionError(_what_exists(client, name, version)) from error
+        raise PromotionError(_what_exists(client, name, version=version)) from error
 
 
 def _require_ready(found: Any) -> None:
@@ -112,7 +112,7 @@ def _require_ready(found: Any) -> None:
         )
 
 
-def _refuse_other_stage(client: MlflowClient, name: str, version: str) -> None:
+def _refuse_other_stage(client: MlflowClient, name: str, *, version: str) -> None:
     """The stage Production, MLflow's older way to say the same, may name no other version."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that stages are deprecated is why nothing else here reads them
@@ -188,7 +188,7 @@ def _require_finished(client: MlflowClient, identity: Identity) -> None:
 
 
 def _size(uri: str, what: str) -> int:
-    files = _reached(lambda: mlflow.artifacts.list_artifacts(artifact_uri=uri), uri, what)
+    files = _reached(lambda: mlflow.artifacts.list_artifacts(artifact_uri=uri), uri, what=what)
     folders = [file.path for file in files if file.is_dir]
     if folders or not files:
         raise PromotionError(
@@ -201,14 +201,16 @@ def _is_local(uri: str) -> bool:
     return bool(re.match(r"file:|/|\.", uri))
 
 
-def _download(uri: str, folder: Path, what: str, size: int) -> Path:
+def _download(uri: str, folder: Path, *, what: str, size: int) -> Path:
     if not _is_local(uri):
         return fetching.fetch(uri, folder, what=what, size=size, tell=_tell)
     # MLflow copies what a link leads to; a link is refused while it can still be seen to be one.
     record.refuse_irregular(Path(local_file_uri_to_path(uri)))
     return Path(
         _reached(
-            lambda: mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)), uri, what
+            lambda: mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)),
+            uri,
+            what=what,
         )
     )
 
@@ -217,7 +219,7 @@ def _tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _reached(call: Callable[[], Any], uri: str, what: str) -> Any:
+def _reached(call: Callable[[], Any], uri: str, *, what: str) -> Any:
     try:
         return call()
     except (MlflowException, OSError) as error:  # requests' errors are OSErrors
@@ -236,7 +238,7 @@ def _unreachable(error: MlflowException) -> TrackingError:
     return TrackingError(f"the registry can't be used: {_words(error)} Check MLFLOW_TRACKING_URI.")
 
 
-def _what_exists(client: MlflowClient, name: str, version: str) -> str:
+def _what_exists(client: MlflowClient, name: str, *, version: str) -> str:
     try:
         model = client.get_registered_model(name)
     except MlflowException:

@@ -104,16 +104,16 @@ def publish(
     require_space(target, candidate)
     with _staging(target, candidate.identity) as container:
         directory = candidate.fetch(container)
-        evidence = judge(directory, candidate, checks)
+        evidence = judge(directory, candidate, checks=checks)
         files = _on_disk(directory)
         with unchanged(target, before), _entered_or_undone(target, container):
             promotion = _seal(
-                directory, target, candidate, container=container, files=files, evidence=evidence
+                directory, target, candidate=candidate, container=container, files=files, evidence=evidence
             )
-            folder = _enter(directory, target, container, promotion)
+            folder = _enter(directory, target, container=container, promotion=promotion)
             before_commit()
             with signals.whole():
-                _point(target, folder, container)
+                _point(target, folder, container=container)
                 target.tell_history(
                     "published", promotion, before=before.name if before else "", after=folder
                 )
@@ -137,7 +137,7 @@ def roll_back(target: Target) -> tuple[Promotion, Identity | None]:
     with signals.whole():
         if refused:
             target.hold(previous, refused)
-        _point(target, previous, None)
+        _point(target, previous, container=None)
         target.tell_history("rolled back", promotion, before=live.name, after=previous)
     return promotion, taken.identity if taken else None
 
@@ -194,7 +194,9 @@ def _entered_or_undone(target: Target, container: Path) -> Iterator[None]:
         upkeep.undo(target, container)
 
 
-def judge(directory: Path, candidate: Candidate, checks: Mapping[str, Check]) -> dict[str, Mapping[str, Any]]:
+def judge(
+    directory: Path, candidate: Candidate, *, checks: Mapping[str, Check]
+) -> dict[str, Mapping[str, Any]]:
     """What each check found. Raises PromotionError, naming the version, where one refuses it."""
     try:
         record.refuse_irregular(directory)
@@ -221,8 +223,8 @@ def _on_disk(directory: Path) -> dict[str, dict[str, Any]]:
 def _seal(
     directory: Path,
     target: Target,
-    candidate: Candidate,
     *,
+    candidate: Candidate,
     container: Path,
     files: Mapping[str, Mapping[str, Any]],
     evidence: Mapping[str, Any],
@@ -233,7 +235,7 @@ def _seal(
         identity=candidate.identity,
         source=candidate.source,
         published_at=targets.now(),
-        previous=_name_of_previous(target, candidate.identity, container),
+        previous=_name_of_previous(target, candidate.identity, container=container),
         digest=record.digest(files),
         files=files,
         evidence=evidence,
@@ -246,7 +248,7 @@ def _seal(
     return promotion
 
 
-def _name_of_previous(target: Target, identity: Identity, container: Path) -> str:
+def _name_of_previous(target: Target, identity: Identity, *, container: Path) -> str:
     """What a rollback from the new version leads to: the live one, or what came before it if it is only replaced."""
     live = target.live()
     if live is None:
@@ -258,7 +260,7 @@ def _name_of_previous(target: Target, identity: Identity, container: Path) -> st
     return promotion.previous if promotion.identity == identity else live.name
 
 
-def _enter(directory: Path, target: Target, container: Path, promotion: Promotion) -> Path:
+def _enter(directory: Path, target: Target, *, container: Path, promotion: Promotion) -> Path:
     """The version's folder in the store, there for good; nothing leads to it yet."""
     of_version = container.name.removeprefix(targets.STAGING)
     folder = target.folder / f"{of_version}_{promotion.digest[: record.DIGEST_CHARACTERS]}"
@@ -269,7 +271,7 @@ def _enter(directory: Path, target: Target, container: Path, promotion: Promotio
     return folder
 
 
-def _point(target: Target, folder: Path, container: Path | None) -> None:
+def _point(target: Target, folder: Path, *, container: Path | None) -> None:
     """The commit point: from here on the target leads to the folder."""
     destination = Path(target.folder.name) / folder.name
     if target.target.is_symlink() or not target.target.exists():
@@ -277,11 +279,11 @@ def _point(target: Target, folder: Path, container: Path | None) -> None:
         os.replace(target.link, target.target)
     else:
         assert container is not None
-        _adopt(target, destination, container)
+        _adopt(target, destination, container=container)
     sync(target.target.parent)
 
 
-def _adopt(target: Target, destination: Path, container: Path) -> None:
+def _adopt(target: Target, destination: Path, *, container: Path) -> None:
     """Puts the link where a directory stands, and the directory among the versions."""
     adopted = upkeep.adopted_place(target, container)
     adopted.symlink_to(destination)

@@ -174,7 +174,7 @@ def train_and_save(
         checkpoints=folder / "checkpoints",
         callbacks=Callbacks(epochs.__setitem__, on_step, notes.append),
     )
-    saved_model.save(result, config, corpus, folder / "model")
+    saved_model.save(result, config, corpus=corpus, directory=folder / "model")
     return Trained(config, corpus, result, folder / "model", epochs, tuple(notes))
 
 

@@ -41,6 +41,19 @@ MAY_IMPORT_MLFLOW = (
     "registry",
 )
 
+# The most positional arguments that a function may take, and those that take more because a library calls them.
+MOST_POSITIONAL = 2
+CALLED_BY_A_LIBRARY = {
+    "intents:find_spec": "importlib asks a finder",
+    "intents.serving.pyfunc:predict": "mlflow asks a model",
+    "intents.models.textcnn.network:forward": "torch runs a module, with the arguments of transformers' models",
+    "intents.training.fit:compute_loss": "transformers' Trainer asks for a loss",
+    **{
+        f"intents.training.callbacks:{event}": "transformers' Trainer tells its callbacks"
+        for event in ("on_train_begin", "on_step_end", "on_log", "on_evaluate", "on_save", "on_train_end")
+    },
+}
+
 # What answers at once (`--help`, `--status`, `--rollback`), and so reaches torch by late imports alone.
 ANSWERS_AT_ONCE = (
     "intents.system",
@@ -264,6 +277,38 @@ def test_mlflow_is_imported_where_runs_and_versions_are_and_nowhere_else():
     }
     assert [module for module in sorted(importers) if not is_in(module, MAY_IMPORT_MLFLOW)] == []
     assert all(any(is_in(module, (place,)) for module in importers) for place in MAY_IMPORT_MLFLOW)
+
+
+def functions(text: str) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Every function of the text, in functions and classes too."""
+    found = ast.walk(ast.parse(text))
+    return [node for node in found if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def takes_many(text: str) -> list[str]:
+    """The functions that take more positional arguments than two, `self` and `cls` apart."""
+    return [
+        function.name
+        for function in functions(text)
+        if sum(
+            argument.arg not in {"self", "cls"}
+            for argument in [*function.args.posonlyargs, *function.args.args]
+        )
+        > MOST_POSITIONAL
+    ]
+
+
+def test_what_follows_the_second_argument_is_named_unless_a_library_passes_it():
+    found = {
+        f"{module}:{name}" for module, file in MODULES.items() for name in takes_many(file.read_text("utf-8"))
+    }
+    assert found == set(CALLED_BY_A_LIBRARY)
+
+
+def test_the_check_itself_sees_a_third_positional_argument():
+    assert takes_many("def f(a, /, b, c): ...") == ["f"]
+    assert takes_many("class A:\n    async def f(self, a, b, c=1): ...") == ["f"]
+    assert takes_many("class A:\n    def f(self, a, b, *, c): ...") == []
 
 
 @pytest.mark.parametrize("module", sorted(module for module in MODULES if is_in(module, ANSWERS_AT_ONCE)))

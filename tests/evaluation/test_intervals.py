@@ -11,7 +11,9 @@ def test_a_resample_has_as_many_rows_as_there_are_each_as_likely_as_the_other(
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setattr(intervals, "CELLS_AT_ONCE", 5000)
-    counts_BS = np.hstack(list(intervals._drawn(50, 1030, np.random.default_rng(0), 50)))
+    counts_BS = np.hstack(
+        list(intervals._drawn(50, 1030, generator=np.random.default_rng(0), rows_at_once=50))
+    )
     assert counts_BS.shape == (50, 1030)
     assert set(counts_BS.sum(axis=0)) == {50}
     # Each count is nearly Poisson(1); the mean of 1,030 is within 0.16 of 1 (5 standard errors).

@@ -37,7 +37,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
     torch.manual_seed(0)
     hyperparams = TextCNNHyperparams(embedding_size=8, channels=6, batch_normalisation=True)
     encoder = encoders.load(hyperparams, TEXTS, workspace=directory)
-    module = families.build(hyperparams, {"a": 0, "b": 1, "c": 2}, encoder).module
+    module = families.build(hyperparams, {"a": 0, "b": 1, "c": 2}, encoder=encoder).module
     rejection = RejectionRule(
         energy_threshold=0.0, target="a test", unknown_intent="Unknown", fitted_temperature=1.0
     )
@@ -45,7 +45,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
         directory, module, tokenizer=encoder.tokenizer, intents=("a", "b", "c"), rejection=rejection
     )
     assert json.loads((directory / "config.json").read_text(encoding="utf-8"))["model_type"] == "text_cnn"
-    return directory, predict_logits(module, encoder.tokenizer, TEXTS, max_length=64)
+    return directory, predict_logits(module, encoder.tokenizer, texts=TEXTS, max_length=64)
 
 
 def run(script: str, directory: Path, environment: dict[str, str]) -> Any:

@@ -61,8 +61,8 @@ def test_an_untouched_directory_is_accepted(copy: Path):
 
 def test_a_saved_model_gives_the_same_logits_when_loaded(made: Trained):
     loaded = directory.load(made.directory)
-    before = predict_logits(made.result.module, made.result.tokenizer, TEXTS, max_length=32)
-    after = predict_logits(loaded.module, loaded.tokenizer, TEXTS, max_length=loaded.max_length)
+    before = predict_logits(made.result.module, made.result.tokenizer, texts=TEXTS, max_length=32)
+    after = predict_logits(loaded.module, loaded.tokenizer, texts=TEXTS, max_length=loaded.max_length)
     assert np.abs(before - after).max() <= 1e-6
     assert loaded.max_length == 32
 
@@ -91,7 +91,7 @@ def test_the_plain_softmax_of_the_saved_model_is_the_calibrated_one(made: Traine
 def test_the_saved_threshold_accepts_the_target_share_of_validation_rows(made: Trained):
     loaded = directory.load(made.directory)
     texts = made.corpus.part("validation")["text"].tolist()
-    energies = energy(predict_logits(loaded.module, loaded.tokenizer, texts, max_length=32))
+    energies = energy(predict_logits(loaded.module, loaded.tokenizer, texts=texts, max_length=32))
     accepted = int(np.sum(energies <= loaded.rejection.energy_threshold + 1e-5))
     assert 0.95 * len(texts) <= accepted < 0.95 * len(texts) + 1
 

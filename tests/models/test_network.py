@@ -73,7 +73,7 @@ class Made:
 
     def logits(self, texts: list[str], batch_size: int = 256) -> np.ndarray:
         return predict_logits(
-            self.module, self.encoder.tokenizer, texts, max_length=MAX_LENGTH, batch_size=batch_size
+            self.module, self.encoder.tokenizer, texts=texts, max_length=MAX_LENGTH, batch_size=batch_size
         )
 
 
@@ -88,7 +88,7 @@ def make(kind: Kind, tiny_bert: Path, workspace: Path = NOWHERE) -> Made:
     torch.manual_seed(0)
     hyperparams = settle(kind, tiny_bert)
     encoder = encoders.load(hyperparams, TEXTS, workspace=workspace)
-    return Made(families.build(hyperparams, INTENTS, encoder), encoder, kind)
+    return Made(families.build(hyperparams, INTENTS, encoder=encoder), encoder, kind)
 
 
 def test_every_family_is_under_this_contract():
@@ -150,7 +150,9 @@ def test_logits_come_back_in_the_order_of_the_utterances(made: Made):
 
 
 def test_the_features_of_an_utterance_are_what_the_head_reads(made: Made):
-    outputs = predict(made.module, made.encoder.tokenizer, TEXTS[:20], max_length=MAX_LENGTH, batch_size=7)
+    outputs = predict(
+        made.module, made.encoder.tokenizer, texts=TEXTS[:20], max_length=MAX_LENGTH, batch_size=7
+    )
     head = made.module.classifier
     weight_CF, bias_C = head.weight.detach().double().numpy(), head.bias.detach().double().numpy()
     assert (len(outputs), outputs.features_BF.dtype) == (20, np.float32)
@@ -201,7 +203,7 @@ def test_a_saved_network_reloads_through_the_auto_classes_with_identical_logits(
     module = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path)
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path)
     assert type(module) is type(made.module)
-    reloaded = predict_logits(module, tokenizer, TEXTS[:40], max_length=MAX_LENGTH)
+    reloaded = predict_logits(module, tokenizer, texts=TEXTS[:40], max_length=MAX_LENGTH)
     assert np.array_equal(reloaded, made.logits(TEXTS[:40]))
     assert module.config.id2label == {0: "问候", 1: "还款", 2: "拒绝"}
     directory.seal(tmp_path)
@@ -250,10 +252,10 @@ def test_folding_finds_the_head_even_where_another_layer_is_as_wide(tiny_bert: P
     intents = {f"intent {i}": i for i in range(hidden_size)}
     hyperparams = settle(KINDS["bert-pretrained"], tiny_bert)
     encoder = encoders.load(hyperparams, TEXTS, workspace=NOWHERE)
-    network = families.build(hyperparams, intents, encoder)
-    before = predict_logits(network.module, encoder.tokenizer, TEXTS[:8], max_length=MAX_LENGTH)
+    network = families.build(hyperparams, intents, encoder=encoder)
+    before = predict_logits(network.module, encoder.tokenizer, texts=TEXTS[:8], max_length=MAX_LENGTH)
     fold_temperature(network.module, 2.0)
-    after = predict_logits(network.module, encoder.tokenizer, TEXTS[:8], max_length=MAX_LENGTH)
+    after = predict_logits(network.module, encoder.tokenizer, texts=TEXTS[:8], max_length=MAX_LENGTH)
     assert np.abs(after - before / 2).max() < 1e-6
 
 
@@ -278,7 +280,7 @@ def test_added_characters_get_rows_in_the_table_and_the_rest_keep_theirs(tiny_be
     hyperparams = settle(KINDS["bert-pretrained"], tiny_bert)
     encoder = encoders.load(hyperparams, ["你好龘靐"], workspace=NOWHERE)
     assert encoder.added_tokens == 2
-    network = families.build(hyperparams, INTENTS, encoder)
+    network = families.build(hyperparams, INTENTS, encoder=encoder)
     table = network.module.get_input_embeddings().weight
     (pretrained,) = [
         w for name, w in load_file(tiny_bert / "model.safetensors").items() if "word_embeddings" in name
@@ -310,7 +312,7 @@ def test_weights_of_other_sizes_than_the_configuration_says_are_one_clear_error(
     hyperparams = BertHyperparams(model_name=str(encoder), max_length=MAX_LENGTH)
     loaded = encoders.load(hyperparams, TEXTS, workspace=NOWHERE)
     with pytest.raises(EncoderError, match="weights can't be loaded"):
-        families.build(hyperparams, INTENTS, loaded)
+        families.build(hyperparams, INTENTS, encoder=loaded)
 
 
 def test_weights_of_another_architecture_are_refused(tiny_bert: Path, tmp_path: Path):
@@ -320,11 +322,11 @@ def test_weights_of_another_architecture_are_refused(tiny_bert: Path, tmp_path: 
     hyperparams = BertHyperparams(model_name=str(encoder), max_length=MAX_LENGTH)
     loaded = encoders.load(hyperparams, TEXTS, workspace=NOWHERE)
     with pytest.raises(EncoderError, match="none of its weights"):
-        families.build(hyperparams, INTENTS, loaded)
+        families.build(hyperparams, INTENTS, encoder=loaded)
 
 
 def test_more_tokens_than_the_encoder_reads_are_refused_before_training(tiny_bert: Path):
     hyperparams = BertHyperparams(model_name=str(tiny_bert), max_length=129)
     encoder = encoders.load(hyperparams, TEXTS, workspace=NOWHERE)
     with pytest.raises(EncoderError, match=r"max_length=129: .* reads at most 128 tokens"):
-        families.build(hyperparams, INTENTS, encoder)
+        families.build(hyperparams, INTENTS, encoder=encoder)

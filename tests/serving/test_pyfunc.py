@@ -61,7 +61,7 @@ def test_each_utterance_gives_one_row_with_the_agreed_fields_in_order(rows: list
 
 def test_the_numbers_are_those_of_the_model_directory(downloaded: Path, rows: list[Any]):
     loaded = model_directory.load(downloaded / "artifacts" / "model")
-    logits = predict_logits(loaded.module, loaded.tokenizer, UTTERANCES, max_length=32).astype(float)
+    logits = predict_logits(loaded.module, loaded.tokenizer, texts=UTTERANCES, max_length=32).astype(float)
     sums = np.exp(logits).sum(axis=1)
     assert [row.energy for row in rows] == pytest.approx(list(-np.log(sums)), abs=1e-4)
     assert [row.confidence for row in rows] == pytest.approx(list(np.exp(logits.max(1)) / sums), abs=1e-4)

@@ -49,7 +49,7 @@ def test_a_recorded_network_gives_the_logits_of_pytorch(loaded: Artifact):
     model = Runtime(loaded)
     assert isinstance(model._network, torch.jit.ScriptModule)
     texts = [*UTTERANCES, *ODD] * 3
-    expected = predict_logits(loaded.module, loaded.tokenizer, texts, max_length=loaded.max_length)
+    expected = predict_logits(loaded.module, loaded.tokenizer, texts=texts, max_length=loaded.max_length)
     assert logits(model, texts) == pytest.approx(expected, abs=1e-4)
 
 

@@ -47,7 +47,9 @@ NOTHING = np.empty((0, INTENTS))
 
 def run(module: Head, *, out_of_scope: np.ndarray = OUT_OF_SCOPE, **changes: object):
     hyperparams = TextCNNHyperparams(**{"threshold_rule": "acceptance"} | changes)
-    return calibrate(module, LOGITS, LABELS, out_of_scope_logits_NC=out_of_scope, hyperparams=hyperparams)
+    return calibrate(
+        module, LOGITS, labels_B=LABELS, out_of_scope_logits_NC=out_of_scope, hyperparams=hyperparams
+    )
 
 
 def energies(logits: np.ndarray, temperature: float) -> np.ndarray:

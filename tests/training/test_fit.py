@@ -47,7 +47,7 @@ def tiny_hyperparams(family: str, tiny_bert: Path, **changes: Any) -> Hyperparam
 def built(hyperparams: Hyperparams, intents: int = 3) -> tuple[Network, Encoder]:
     torch.manual_seed(0)
     encoder = encoders.load(hyperparams, TEXTS, workspace=NOWHERE)
-    return families.build(hyperparams, {f"intent {i}": i for i in range(intents)}, encoder), encoder
+    return families.build(hyperparams, {f"intent {i}": i for i in range(intents)}, encoder=encoder), encoder
 
 
 def run_fit(
@@ -64,7 +64,7 @@ def run_fit(
     return fit.fit(
         network,
         encoder.tokenizer,
-        hyperparams,
+        hyperparams=hyperparams,
         train=TokenDataset.of(encoder.tokenizer, ROWS, max_length=hyperparams.max_length),
         validation=TokenDataset.of(encoder.tokenizer, validation, max_length=hyperparams.max_length),
         negatives=tokens_of(encoder.tokenizer, negatives or [], max_length=hyperparams.max_length),
@@ -204,7 +204,7 @@ def test_the_weights_kept_are_those_of_the_best_epoch_not_of_the_last(
     assert (len(figures), figures[-1]) == (12, 0)  # it learned, so the last epoch is the worst
     best = int(np.argmax(figures))
     assert (outcome.best_epoch, outcome.best_f1_weighted) == (best + 1, figures[best])
-    predicted = predict_logits(network.module, encoder.tokenizer, TEXTS, max_length=128).argmax(axis=-1)
+    predicted = predict_logits(network.module, encoder.tokenizer, texts=TEXTS, max_length=128).argmax(axis=-1)
     kept = f1_score(wrong, predicted, average="weighted", zero_division=0)
     assert kept == pytest.approx(figures[best])
     assert kept > 0.1
@@ -226,7 +226,7 @@ def test_every_family_trains_under_every_energy_objective(
     )
     network, encoder = built(hyperparams)
     run_fit(network, encoder, hyperparams, tmp_path, negatives=NEGATIVES)
-    predicted = predict_logits(network.module, encoder.tokenizer, TEXTS, max_length=64).argmax(axis=-1)
+    predicted = predict_logits(network.module, encoder.tokenizer, texts=TEXTS, max_length=64).argmax(axis=-1)
     assert (predicted == ROWS.labels_B).all()
 
 
@@ -259,7 +259,9 @@ def test_the_validation_loss_is_cross_entropy_alone_whatever_is_trained_on(tiny_
     network, encoder = built(hyperparams)
     seen: dict[int, Mapping[str, float]] = {}
     run_fit(network, encoder, hyperparams, tmp_path, negatives=NEGATIVES, on_epoch=seen.__setitem__)
-    logits_BC = torch.from_numpy(predict_logits(network.module, encoder.tokenizer, TEXTS, max_length=64))
+    logits_BC = torch.from_numpy(
+        predict_logits(network.module, encoder.tokenizer, texts=TEXTS, max_length=64)
+    )
     labels_B = torch.from_numpy(ROWS.labels_B)
     by_torch = torch.nn.functional.cross_entropy(logits_BC, labels_B, label_smoothing=0.2).item()
     assert seen[1]["val_loss"] == pytest.approx(by_torch, abs=1e-5)

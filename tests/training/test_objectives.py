@@ -109,7 +109,7 @@ def test_without_energy_weight_the_loss_is_torchs_cross_entropy_and_the_only_ter
     settled = hyperparams(energy_weight=0.0, label_smoothing=label_smoothing)
     built = objectives.build(settled, tokenizer=None, negatives=[[1]], steps=10)
     module = Fixed()
-    step = built(module, in_scope_batch(), LABELS)
+    step = built(module, in_scope_batch(), labels_B=LABELS)
     expected = torch.nn.functional.cross_entropy(IN_SCOPE, LABELS, label_smoothing=label_smoothing)
     assert step.loss.item() == pytest.approx(expected.item())
     assert values(step.terms) == {"loss": pytest.approx(expected.item())}
@@ -135,7 +135,7 @@ def test_the_notebooks_loss_is_cross_entropy_a_tenth_of_three_energies_and_ten(
     negative: Tensor, gaussian: Tensor, hinges: float
 ):
     module = Fixed(negative=negative, gaussian=gaussian)
-    step = NotebookEnergy(hyperparams(), negatives_of())(module, in_scope_batch(), LABELS)
+    step = NotebookEnergy(hyperparams(), negatives_of())(module, in_scope_batch(), labels_B=LABELS)
     energy = sum(IN_SCOPE_ENERGIES) / 2 + hinges
     loss = CROSS_ENTROPY + 0.1 * energy + 10
     assert step.loss.item() == pytest.approx(loss, rel=1e-6)
@@ -154,13 +154,13 @@ def test_the_notebooks_loss_is_cross_entropy_a_tenth_of_three_energies_and_ten(
 def test_the_notebook_makes_three_passes_all_in_training_mode_with_noise_in_the_batchs_shape():
     module = Fixed().train()
     torch.manual_seed(0)
-    NotebookEnergy(hyperparams(), negatives_of())(module, in_scope_batch(), LABELS)
+    NotebookEnergy(hyperparams(), negatives_of())(module, in_scope_batch(), labels_B=LABELS)
     assert sorted(module.passes) == ["gaussian", "in_scope", "negative"]
     assert module.noise.shape == (2, 3, 4)
     assert module.trained_on_noise == [True]
     torch.manual_seed(0)
     wide = {"input_ids": torch.ones(2, 20000).long(), "attention_mask": torch.ones(2, 20000).long()}
-    NotebookEnergy(hyperparams(), None)(module, wide, LABELS)
+    NotebookEnergy(hyperparams(), None)(module, wide, labels_B=LABELS)
     # 160,000 draws of a standard normal: the mean's standard error is 0.0025, the deviation's 0.002
     assert module.noise.mean().item() == pytest.approx(0, abs=0.01)
     assert module.noise.std().item() == pytest.approx(1, abs=0.01)
@@ -174,7 +174,9 @@ def test_a_kind_of_negative_that_is_switched_off_leaves_the_notebooks_loss(
 ):
     module = Fixed()
     settled = hyperparams(gaussian_negatives=gaussian_negatives)
-    step = NotebookEnergy(settled, negatives_of() if has_corpus else None)(module, in_scope_batch(), LABELS)
+    step = NotebookEnergy(settled, negatives_of() if has_corpus else None)(
+        module, in_scope_batch(), labels_B=LABELS
+    )
     energy = sum(IN_SCOPE_ENERGIES) / 2 + hinges * (1 - LOUD_ENERGY)
     assert step.terms["energy_loss"].item() == pytest.approx(energy, abs=1e-5)
     assert ("gaussian" in module.passes, "negative" in module.passes) == (gaussian_negatives, has_corpus)
@@ -210,18 +212,18 @@ def test_margin_loss_is_cross_entropy_alone_until_a_fifth_of_the_steps_is_done()
     built = margin_objective(steps=20, negatives=negatives_of())
     module = Fixed().train()
     for _ in range(4):
-        step = built(module, in_scope_batch(), LABELS)
+        step = built(module, in_scope_batch(), labels_B=LABELS)
         assert values(step.terms) == {"loss": pytest.approx(CROSS_ENTROPY)}
         assert torch.equal(step.logits_BC, IN_SCOPE)
-    assert "energy_loss" in built(module, in_scope_batch(), LABELS).terms
+    assert "energy_loss" in built(module, in_scope_batch(), labels_B=LABELS).terms
 
 
 def test_margin_loss_is_the_squared_hinges_by_hand():
     built = margin_objective(steps=5, negatives=negatives_of())
     first, later = torch.tensor([[0.0, 0.0], [0.0, 0.0]]), IN_SCOPE
-    built(Fixed(first), in_scope_batch(), LABELS)  # the one step of the warm-up: energies of -log 2
+    built(Fixed(first), in_scope_batch(), labels_B=LABELS)  # the one step of the warm-up: energies of -log 2
     margin = -math.log(2)
-    step = built(Fixed(later, negative=LOUD, gaussian=QUIET), in_scope_batch(), LABELS)
+    step = built(Fixed(later, negative=LOUD, gaussian=QUIET), in_scope_batch(), labels_B=LABELS)
     negative = (margin - LOUD_ENERGY) ** 2
     assert max(IN_SCOPE_ENERGIES) < margin  # so the in-scope hinge is at rest
     assert values(step.terms) == pytest.approx(
@@ -241,18 +243,18 @@ def test_margin_loss_is_the_squared_hinges_by_hand():
 
 def test_margin_loss_draws_down_in_scope_energies_that_stand_above_their_margin():
     built = margin_objective(steps=5, gaussian_negatives=False)
-    built(Fixed(), in_scope_batch(), LABELS)  # margin: the mean of the in-scope energies
+    built(Fixed(), in_scope_batch(), labels_B=LABELS)  # margin: the mean of the in-scope energies
     margin = sum(IN_SCOPE_ENERGIES) / 2
     low, high = sorted(IN_SCOPE_ENERGIES)
-    step = built(Fixed(), in_scope_batch(), LABELS)
+    step = built(Fixed(), in_scope_batch(), labels_B=LABELS)
     assert low < margin < high
     assert values(step.terms)["in_scope_energy_loss"] == pytest.approx((high - margin) ** 2 / 2, rel=1e-5)
 
 
 def test_margin_loss_of_gaussian_embeddings_is_the_squared_shortfall_of_their_energy():
     built = margin_objective(steps=5)
-    built(Fixed(torch.zeros(2, 2)), in_scope_batch(), LABELS)
-    step = built(Fixed(gaussian=LOUD), in_scope_batch(), LABELS)
+    built(Fixed(torch.zeros(2, 2)), in_scope_batch(), labels_B=LABELS)
+    step = built(Fixed(gaussian=LOUD), in_scope_batch(), labels_B=LABELS)
     assert values(step.terms)["gaussian_energy_loss"] == pytest.approx(
         (-math.log(2) - LOUD_ENERGY) ** 2, rel=1e-5
     )
@@ -262,9 +264,9 @@ def test_margin_loss_of_gaussian_embeddings_is_the_squared_shortfall_of_their_en
 def test_corpus_negatives_have_a_pass_of_their_own_once_there_are_margins():
     module = Fixed()
     built = margin_objective(steps=5, negatives=negatives_of(), gaussian_negatives=False)
-    built(module, in_scope_batch(), LABELS)
+    built(module, in_scope_batch(), labels_B=LABELS)
     assert module.passes == ["in_scope"]
-    step = built(module, in_scope_batch(), LABELS)
+    step = built(module, in_scope_batch(), labels_B=LABELS)
     assert module.passes == ["in_scope", "in_scope", "negative"]
     assert "gaussian_energy_loss" not in step.terms
 
@@ -276,7 +278,7 @@ def logistic(energy: float) -> float:
 
 def test_logistic_loss_is_a_logistic_regressions_on_the_energy():
     built = LogisticEnergy(hyperparams(), negatives_of())
-    step = built(Fixed(negative=LOUD, gaussian=QUIET), in_scope_batch(), LABELS)
+    step = built(Fixed(negative=LOUD, gaussian=QUIET), in_scope_batch(), labels_B=LABELS)
     in_scope = sum(logistic(energy) for energy in IN_SCOPE_ENERGIES) / 2
     # log(1 + exp(-x)) = log(1 + exp(x)) - x
     negative, gaussian = (
@@ -300,7 +302,9 @@ def test_logistic_loss_is_a_logistic_regressions_on_the_energy():
 
 def test_logistic_loss_asks_of_negatives_from_the_first_step():
     module = Fixed()
-    LogisticEnergy(hyperparams(gaussian_negatives=False), negatives_of())(module, in_scope_batch(), LABELS)
+    LogisticEnergy(hyperparams(gaussian_negatives=False), negatives_of())(
+        module, in_scope_batch(), labels_B=LABELS
+    )
     assert module.passes == ["in_scope", "negative"]
 
 
@@ -319,13 +323,15 @@ SECOND_ENERGIES = [-math.log(1 + math.e), -2 - math.log(2)]
 
 
 def test_every_member_has_a_cross_entropy_of_its_own_and_the_prediction_is_their_mean():
-    step = CrossEntropy(0.0)(Members(), in_scope_batch(), LABELS)
+    step = CrossEntropy(0.0)(Members(), in_scope_batch(), labels_B=LABELS)
     assert step.loss.item() == pytest.approx((CROSS_ENTROPY + SECOND_CROSS_ENTROPY) / 2, rel=1e-6)
     assert torch.equal(step.logits_BC, Members.members_BMC.mean(dim=1))
 
 
 def test_every_member_has_energies_of_its_own_in_the_notebooks_loss():
-    step = NotebookEnergy(hyperparams(gaussian_negatives=False), None)(Members(), in_scope_batch(), LABELS)
+    step = NotebookEnergy(hyperparams(gaussian_negatives=False), None)(
+        Members(), in_scope_batch(), labels_B=LABELS
+    )
     energy = sum(IN_SCOPE_ENERGIES + SECOND_ENERGIES) / 4
     assert step.terms["energy_loss"].item() == pytest.approx(energy, rel=1e-6)
     assert step.loss.item() == pytest.approx(
@@ -335,8 +341,8 @@ def test_every_member_has_energies_of_its_own_in_the_notebooks_loss():
 
 def test_every_member_has_hinges_of_its_own_in_the_margin_loss():
     built = margin_objective(steps=5, gaussian_negatives=False)
-    built(Members(), in_scope_batch(), LABELS)
-    step = built(Members(), in_scope_batch(), LABELS)
+    built(Members(), in_scope_batch(), labels_B=LABELS)
+    step = built(Members(), in_scope_batch(), labels_B=LABELS)
     energies = IN_SCOPE_ENERGIES + SECOND_ENERGIES
     margin = sum(energies) / 4
     hinges = [max(0.0, energy - margin) ** 2 for energy in energies]
@@ -367,7 +373,7 @@ def test_corpus_negatives_are_used_where_there_are_any_and_they_are_wanted(
     module.register_forward_pre_hook(lambda *_: passes.append(1))
     for _ in range(3):  # the third step of ten is behind the margins' warm-up
         passes.clear()
-        built(module, encoded(tokenizer, TEXTS), torch.tensor([0, 1, 2]))
+        built(module, encoded(tokenizer, TEXTS), labels_B=torch.tensor([0, 1, 2]))
     assert len(passes) == (3 if has else 2)  # in-scope, random embeddings, and negatives
 
 
@@ -384,7 +390,7 @@ def test_negatives_are_all_read_before_one_is_read_again_and_shuffled_in_each_ro
     torch.manual_seed(0)
     tokenizer = character_tokenizer()
     cycle = without_end(
-        tokenizer, tokens(tokenizer, NEGATIVES), hyperparams(negative_batch_size=2, max_length=16)
+        tokenizer, tokens(tokenizer, NEGATIVES), hyperparams=hyperparams(negative_batch_size=2, max_length=16)
     )
     rounds = [list(itertools.islice(cycle, 3)) for _ in range(6)]
     assert [len(batch["input_ids"]) for batch in rounds[0]] == [2, 2, 1]
@@ -397,7 +403,7 @@ def test_negatives_are_all_read_before_one_is_read_again_and_shuffled_in_each_ro
 def test_negatives_are_padded_as_the_hyperparams_have_it(padding: str, width: int):
     tokenizer = encoders.without_special_tokens(character_tokenizer())
     settled = hyperparams(max_length=8, padding=padding)
-    batch = next(without_end(tokenizer, tokens(tokenizer, ["你好", "几点钟谢谢"]), settled))
+    batch = next(without_end(tokenizer, tokens(tokenizer, ["你好", "几点钟谢谢"]), hyperparams=settled))
     assert batch["input_ids"].shape == (2, width)
     assert sorted(batch["attention_mask"].sum(dim=1).tolist()) == [2, 5]
 
@@ -407,7 +413,7 @@ def tiny_textcnn(**changes: Any) -> tuple[Any, Any]:
     torch.manual_seed(0)
     settled = hyperparams(**changes)
     encoder = encoders.load(settled, [*TEXTS, *NEAR_NEGATIVES], workspace=Path("nothing-is-kept-here"))
-    module = families.build(settled, {"a": 0, "b": 1, "c": 2}, encoder).module
+    module = families.build(settled, {"a": 0, "b": 1, "c": 2}, encoder=encoder).module
     return module.train(), encoder.tokenizer
 
 
@@ -473,7 +479,7 @@ def energies_after_training(settings: dict[str, Any]) -> tuple[float, float]:
     batch, labels_B = encoded(tokenizer, TEXTS), torch.tensor([0, 1, 2])
     for _ in range(40):
         optimizer.zero_grad()
-        built(module, batch, labels_B).loss.backward()
+        built(module, batch, labels_B=labels_B).loss.backward()
         optimizer.step()
     module.eval()
     with torch.no_grad():

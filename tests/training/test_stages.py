@@ -40,7 +40,9 @@ def notebook(train_tiny: Callable[..., Trained]) -> Trained:
 def weighted_f1(made: Trained, part: str) -> float:
     """scikit-learn's figure for the finished model on one part."""
     rows = made.corpus.part(part)
-    logits = predict_logits(made.result.module, made.result.tokenizer, rows["text"].tolist(), max_length=32)
+    logits = predict_logits(
+        made.result.module, made.result.tokenizer, texts=rows["text"].tolist(), max_length=32
+    )
     predicted = [made.corpus.intents[i] for i in logits.argmax(axis=-1)]
     return f1_score(rows["label"], predicted, average="weighted", zero_division=0)
 
@@ -119,7 +121,7 @@ def test_sanity_predictions_are_what_the_directory_says_once_reloaded(trained: T
     table = pd.read_csv(trained.directory / "sanity_predictions.csv", dtype=str)
     assert list(table["text"]) == ["你好呀，等下聊聊？", "我这会儿不方便接电话", "地址可以发一下吗？"]
     loaded = directory.load(trained.directory)
-    logits = predict_logits(loaded.module, loaded.tokenizer, table["text"].tolist(), max_length=32)
+    logits = predict_logits(loaded.module, loaded.tokenizer, texts=table["text"].tolist(), max_length=32)
     highest = torch.softmax(torch.tensor(logits), dim=-1).max(dim=-1)
     assert list(table["intent"]) == [loaded.intents[i] for i in highest.indices]
     assert list(table["confidence"]) == [f"{value:.4f}" for value in highest.values.tolist()]
@@ -138,7 +140,9 @@ def test_predictions_hold_each_test_utterance_once_in_scope_then_out_of_scope(tr
 def test_energies_and_confidences_belong_to_the_same_logits(trained: Trained):
     row = trained.result.test.predictions.iloc[0]
     loaded = directory.load(trained.directory)
-    logits = predict_logits(loaded.module, loaded.tokenizer, [row["text"]], max_length=32)[0].astype(float)
+    logits = predict_logits(loaded.module, loaded.tokenizer, texts=[row["text"]], max_length=32)[0].astype(
+        float
+    )
     assert row["energy"] == pytest.approx(-np.log(np.exp(logits).sum()), abs=1e-5)
     assert row["confidence"] == pytest.approx(np.exp(logits.max() + row["energy"]), abs=1e-5)
 

@@ -78,9 +78,9 @@ def test_a_trial_that_nobody_owns_is_retired_once_it_is_old(
 def test_of_two_processes_that_begin_the_last_trial_the_later_one_has_one_too_many(study: optuna.Study):
     study.tell(begun(study), 0.5)
     first, second = begun(study), begun(study)
-    assert not trials.is_surplus(study, first.number, 2)
-    assert trials.is_surplus(study, second.number, 2)
-    assert not trials.is_surplus(study, second.number, 3)
+    assert not trials.is_surplus(study, first.number, n_trials=2)
+    assert trials.is_surplus(study, second.number, n_trials=2)
+    assert not trials.is_surplus(study, second.number, n_trials=3)
 
 
 def test_a_surplus_trial_does_not_count(study: optuna.Study):

@@ -80,7 +80,9 @@ class Corpus:
 
     def description(self) -> str:
         """The summary, the notes, and the account of every row, a line each."""
-        account = findings.account(self.rows, self.ledger, self.out_of_scope, rows_read=self.rows_read)
+        account = findings.account(
+            self.rows, self.ledger, out_of_scope=self.out_of_scope, rows_read=self.rows_read
+        )
         files = f"files: {', '.join(str(file) for file in self.files)}"
         return "\n".join([self.summary(), files, *(f"note: {note}" for note in self.notes), *account])
 
@@ -96,17 +98,19 @@ def load(config: DataConfig, *, selects_on_test: bool = False) -> Corpus:
     blacklist = cleaning.Blacklist(NONE)
     if raw.needs_cleaning:
         blacklist = cleaning.blacklist(config.blacklist, raw.rows["dataset"].unique())
-        cleaned = _clean_cached(corrected, blacklist, config, as_read=read.rows)
+        cleaned = _clean_cached(corrected, blacklist, config=config, as_read=read.rows)
     else:
         rows = raw.rows.reset_index(drop=True)
         rows["text_length"] = rows["text"].str.len()
         cleaned = cleaning.CleanCorpus(rows, _empty_ledger(raw.rows), raw.out_of_scope.iloc[:0])
     _check_intents(cleaned.rows, raw)
     validation_size = 0.0 if selects_on_test else config.validation_size
-    rows = cleaned.rows.assign(part=_parts(raw, cleaned.rows, config, validation_size=validation_size))
-    gathered = out_of_scope.gather(raw.out_of_scope, cleaned, config, validation_size=validation_size)
+    rows = cleaned.rows.assign(part=_parts(raw, cleaned.rows, config=config, validation_size=validation_size))
+    gathered = out_of_scope.gather(raw.out_of_scope, cleaned, config=config, validation_size=validation_size)
     aside = (
-        *findings.set_aside(cleaned.ledger, set(rows["label"]), blacklist, least=config.min_per_intent),
+        *findings.set_aside(
+            cleaned.ledger, set(rows["label"]), blacklist=blacklist, least=config.min_per_intent
+        ),
         *findings.lookalikes(raw.rows["label"]),
     )
     corpus = Corpus(
@@ -128,7 +132,7 @@ def load(config: DataConfig, *, selects_on_test: bool = False) -> Corpus:
         digest=digest(rows, gathered.rows),
         corrections=corrected.decided,
     )
-    _check_trainable(corpus, raw, config, measured=(TEST,) if selects_on_test else (VALIDATION, TEST))
+    _check_trainable(corpus, raw, config=config, measured=(TEST,) if selects_on_test else (VALIDATION, TEST))
     return corpus
 
 
@@ -144,11 +148,11 @@ def _ignored_parts(raw: RawCorpus, config: DataConfig) -> tuple[str, ...]:
 
 
 def _parts(
-    raw: RawCorpus, rows: pd.DataFrame, config: DataConfig, *, validation_size: float
+    raw: RawCorpus, rows: pd.DataFrame, *, config: DataConfig, validation_size: float
 ) -> "pd.Series[str]":
     sizes = {"test_size": config.test_size, "validation_size": validation_size, "seed": config.split_seed}
     if raw.arrives_split or config.split == "given":
-        return _given_parts(raw, rows, config, validation_size=validation_size)
+        return _given_parts(raw, rows, config=config, validation_size=validation_size)
     if config.split == "grouped":
         return splitting.grouped_parts(rows["text"], **sizes)  # type: ignore[arg-type]
     if config.split == "random":
@@ -157,14 +161,14 @@ def _parts(
 
 
 def _given_parts(
-    raw: RawCorpus, rows: pd.DataFrame, config: DataConfig, *, validation_size: float
+    raw: RawCorpus, rows: pd.DataFrame, *, config: DataConfig, validation_size: float
 ) -> "pd.Series[str]":
     """Each row's own part; validation is carved from train (by hash) where none is given."""
     parts = rows["split"].map(sources.PARTS)
     if parts.isna().any():
         raise DataError(
             f"split=given, but {int(parts.isna().sum()):,} of {len(rows):,} rows name no part: "
-            f"{_examples(raw, rows[parts.isna()], 'split')}. Expected one of {', '.join(sources.PARTS)}. "
+            f"{_examples(raw, rows[parts.isna()], column='split')}. Expected one of {', '.join(sources.PARTS)}. "
             "Name a part in every row, or use split=grouped."
         )
     if validation_size and not (parts == VALIDATION).any():
@@ -176,7 +180,7 @@ def _given_parts(
     return parts
 
 
-def _examples(raw: RawCorpus, rows: pd.DataFrame, column: str) -> str:
+def _examples(raw: RawCorpus, rows: pd.DataFrame, *, column: str) -> str:
     """The places of the first rows, in the order of their lines, and what they say in a column."""
     first = rows.sort_values(["dataset", "line"]).head(findings.EXAMPLES)
     shown = ", ".join(f"{raw.place(row)} ({column} {quoted(row[column])})" for _, row in first.iterrows())
@@ -198,16 +202,17 @@ def _check_intents(rows: pd.DataFrame, raw: RawCorpus) -> None:
 
 
 def _check_trainable(
-    corpus: Corpus, raw: RawCorpus, config: DataConfig, *, measured: tuple[str, ...]
+    corpus: Corpus, raw: RawCorpus, *, config: DataConfig, measured: tuple[str, ...]
 ) -> None:
     untrained = sorted(set(corpus.intents) - set(corpus.part(TRAIN)["label"]))
     if untrained:
         rows = corpus.rows[corpus.rows["label"].isin(untrained)]
         counts = rows["label"].value_counts()
         named = ", ".join(f"{quoted(intent)} {counts[intent]}" for intent in untrained[:10])
+        examples = _examples(raw, rows.drop_duplicates("label"), column="label")
         raise DataError(
-            f"{len(untrained)} intent(s) have no training row (rows in all: {named}): "
-            f"{_examples(raw, rows.drop_duplicates('label'), 'label')}. {_how_to_train(rows, raw, config)}"
+            f"{len(untrained)} intent(s) have no training row (rows in all: {named}): {examples}. "
+            f"{_how_to_train(rows, raw, config=config)}"
         )
     for part in measured:
         if corpus.part(part).empty:
@@ -218,7 +223,7 @@ def _check_trainable(
             )
 
 
-def _how_to_train(rows: pd.DataFrame, raw: RawCorpus, config: DataConfig) -> str:
+def _how_to_train(rows: pd.DataFrame, raw: RawCorpus, *, config: DataConfig) -> str:
     """What to do with the rows of intents that have no training row."""
     if raw.arrives_split or config.split == "given":
         return "Add training rows of these intents, correct the names where they are misspelled, or delete their rows."
@@ -251,7 +256,7 @@ def digest(*tables: pd.DataFrame) -> str:
 
 
 def _clean_cached(
-    corrected: Corrected, blacklist: cleaning.Blacklist, config: DataConfig, *, as_read: pd.DataFrame
+    corrected: Corrected, blacklist: cleaning.Blacklist, *, config: DataConfig, as_read: pd.DataFrame
 ) -> cleaning.CleanCorpus:
     """`cleaning.clean`, or its earlier result for the same bytes, corrections and settings."""
     raw = corrected.raw

@@ -74,9 +74,9 @@ def correct(raw: RawCorpus, file: str) -> Corrected:
     problems = Problems()
     path = named(file)
     decided = read(path, problems)
-    chosen = _matched(raw.rows, decided, path, problems)
+    chosen = _matched(raw.rows, decided, path=path, problems=problems)
     problems.raise_if_any(of="the corrections", expected=EXPECTED)
-    corrected = _applied(raw, decided, chosen, name=path.name)
+    corrected = _applied(raw, decided, chosen=chosen, name=path.name)
     return dataclasses.replace(corrected, notes=(*problems.notes, *corrected.notes))
 
 
@@ -91,21 +91,21 @@ def read(path: Path, problems: Problems) -> tuple[Correction, ...]:
             names = [name.strip() for name in fields]
             missing = [name for name in COLUMNS if name not in names]
             if missing:
-                problems.add(path, place, "a column is missing", ", ".join(missing))
+                problems.add(path, place, kind="a column is missing", detail=", ".join(missing))
                 return ()
             continue
         if len(fields) != len(names):
             detail = f"{len(fields)}, the header has {len(names)}"
-            problems.add(path, place, "another number of fields than the header", detail)
+            problems.add(path, place, kind="another number of fields than the header", detail=detail)
             continue
         values = dict(zip(names, map(spreadsheets.as_it_was, fields), strict=True))
         found = _decision(values, place)
         if isinstance(found, Rejected):
-            problems.add(path, place, found.kind, found.detail)
+            problems.add(path, place, kind=found.kind, detail=found.detail)
         elif found:
             decided.append(found)
     if not names and not problems.counts:
-        problems.add(path, 0, "the file holds no columns")
+        problems.add(path, 0, kind="the file holds no columns")
     return tuple(decided)
 
 
@@ -129,7 +129,7 @@ def _decision(values: dict[str, str], place: int) -> Correction | Rejected | Non
 
 
 def _matched(
-    rows: pd.DataFrame, decided: tuple[Correction, ...], path: Path, problems: Problems
+    rows: pd.DataFrame, decided: tuple[Correction, ...], *, path: Path, problems: Problems
 ) -> dict[int, Correction]:
     """The correction of each row (by index) that has one; what is wrong with them goes to `problems`."""
     concerned = rows[rows["text"].isin({correction.text for correction in decided})]
@@ -141,20 +141,22 @@ def _matched(
     chosen: dict[int, Correction] = {}
     for correction in decided:
         found = _check_label(correction, intents) or _rows_of(
-            correction, rows, places.get(correction.row, [])
+            correction, rows, places=places.get(correction.row, [])
         )
         if isinstance(found, Rejected):
-            problems.add(path, correction.place, found.kind, found.detail)
+            problems.add(path, correction.place, kind=found.kind, detail=found.detail)
             continue
         for index in found:
             before = chosen.setdefault(index, correction)
             if (before.action, before.new_label) != (correction.action, correction.new_label):
                 kind = "a row is decided in two ways"
-                problems.add(path, correction.place, kind, f"line {before.place} says {before.action}")
+                problems.add(
+                    path, correction.place, kind=kind, detail=f"line {before.place} says {before.action}"
+                )
     return chosen
 
 
-def _rows_of(correction: Correction, rows: pd.DataFrame, places: list[int]) -> list[int] | Rejected:
+def _rows_of(correction: Correction, rows: pd.DataFrame, *, places: list[int]) -> list[int] | Rejected:
     """The rows that a correction is about: all with its text and label, or of several the one at its line."""
     if not places:
         shown = f"{quoted(correction.text)} under {quoted(correction.label)} in {quoted(correction.dataset)}"
@@ -181,7 +183,7 @@ def _check_label(correction: Correction, intents: set[str]) -> Rejected | None:
 
 
 def _applied(
-    raw: RawCorpus, decided: tuple[Correction, ...], chosen: dict[int, Correction], *, name: str
+    raw: RawCorpus, decided: tuple[Correction, ...], *, chosen: dict[int, Correction], name: str
 ) -> Corrected:
     intents = set(raw.rows["label"])
     reasons, labels = {}, {}

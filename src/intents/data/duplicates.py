@@ -42,11 +42,11 @@ def near_duplicate_groups(forms: list[str]) -> list[int]:
         apart = groups[rows] != groups[columns]
         rows, columns = rows[apart], columns[apart]
         common = bigrams[rows].multiply(bigrams[columns]).sum(axis=1).A1
-        groups = _joined(groups, rows[common >= shared], columns[common >= shared])
+        groups = _joined(groups, rows[common >= shared], columns=columns[common >= shared])
     return [int(group) for group in groups]
 
 
-def _joined(groups: Integers, rows: Integers, columns: Integers) -> Integers:
+def _joined(groups: Integers, rows: Integers, *, columns: Integers) -> Integers:
     """`groups` with the groups of each row and its column made one."""
     names, ends = np.unique([groups[rows], groups[columns]], return_inverse=True)
     graph = coo_matrix((np.ones(len(rows)), ends.reshape(2, -1)), shape=(len(names), len(names)))
@@ -82,9 +82,9 @@ def _likely_pairs(bigrams: csr_matrix) -> Iterator[tuple[Integers, Integers, int
     """Rows, columns and the bigrams they must share to be near-duplicates: every pair that are, and some others."""
     sizes, sketches = np.diff(bigrams.indptr), _sketches(bigrams)
     for large, small in _comparable_sizes(np.unique(sizes)):
-        shared = _share(large + small, SIMILARITY[0], sum(SIMILARITY))
+        shared = _share(large + small, SIMILARITY[0], whole=sum(SIMILARITY))
         first, second = np.flatnonzero(sizes == large), np.flatnonzero(sizes == small)
-        for rows, columns in _candidates(bigrams, first, second, shared):
+        for rows, columns in _candidates(bigrams, first, second=second, shared=shared):
             differ = np.bitwise_count(sketches[rows] ^ sketches[columns])
             is_likely = differ <= large + small - 2 * shared
             yield rows[is_likely], columns[is_likely], shared
@@ -93,11 +93,11 @@ def _likely_pairs(bigrams: csr_matrix) -> Iterator[tuple[Integers, Integers, int
 def _comparable_sizes(sizes: Integers) -> Iterator[tuple[int, int]]:
     """Every two sizes, the larger one first, at which sets can be similar enough."""
     for large in map(int, sizes):
-        least = _share(large, *SIMILARITY)
+        least = _share(large, SIMILARITY[0], whole=SIMILARITY[1])
         yield from ((large, int(small)) for small in sizes[(sizes >= least) & (sizes <= large)])
 
 
-def _share(count: int, part: int, whole: int) -> int:
+def _share(count: int, part: int, *, whole: int) -> int:
     """`part / whole` of `count`, rounded up."""
     return -(-count * part // whole)
 
@@ -109,7 +109,7 @@ def _sketches(bigrams: csr_matrix) -> npt.NDArray[np.uint64]:
 
 
 def _candidates(
-    bigrams: csr_matrix, first: Integers, second: Integers, shared: int
+    bigrams: csr_matrix, first: Integers, *, second: Integers, shared: int
 ) -> Iterator[tuple[Integers, Integers]]:
     """Pairs of a row of `first` and one of `second`: all that have `shared` bigrams in common, and some others."""
     rare_first = _rarest(bigrams[first], shared)

@@ -18,7 +18,7 @@ SET_ASIDE_INTENTS = 100
 
 
 def account(
-    rows: pd.DataFrame, ledger: pd.DataFrame, out_of_scope: pd.DataFrame, *, rows_read: int
+    rows: pd.DataFrame, ledger: pd.DataFrame, *, out_of_scope: pd.DataFrame, rows_read: int
 ) -> list[str]:
     """Lines that account for every row read, then for what is kept: parts, intents, out-of-scope, lengths."""
     lines = [
@@ -48,7 +48,7 @@ def account(
 
 
 def set_aside(
-    ledger: pd.DataFrame, supported: Collection[str], blacklist: Blacklist, *, least: int
+    ledger: pd.DataFrame, supported: Collection[str], *, blacklist: Blacklist, least: int
 ) -> tuple[str, ...]:
     """A line each, by name and rows: the intents on the blacklist, those with fewer than `least` rows."""
     blacklisted = ledger.loc[ledger["reason"] == cleaning.BLACKLISTED, "label"]
@@ -124,7 +124,10 @@ def notes(rows: pd.DataFrame) -> tuple[str, ...]:
     """
     forms = rows["text"].map(normal_form)
     measured = [part for part in (VALIDATION, TEST) if (rows["part"] == part).any()]
-    found = [*(_absent(rows, part) for part in measured), *(_leaks(rows, forms, part) for part in measured)]
+    found = [
+        *(_absent(rows, part) for part in measured),
+        *(_leaks(rows, forms, part=part) for part in measured),
+    ]
     return tuple(note for note in (*found, _conflicts(rows, forms)) if note)
 
 
@@ -139,7 +142,7 @@ def repeats_in_scope(repeats: pd.DataFrame, *, of: int) -> str:
     )
 
 
-def out_of_scope_leaks(rows: pd.DataFrame, leaks: "pd.Series[bool]", groups: "pd.Series[str]") -> str:
+def out_of_scope_leaks(rows: pd.DataFrame, leaks: "pd.Series[bool]", *, groups: "pd.Series[str]") -> str:
     """A line on the out-of-scope training rows that are near-duplicates of measured ones; "" without any.
 
     `leaks` marks them; `groups` has the same value for near-duplicates.
@@ -164,7 +167,7 @@ def _absent(rows: pd.DataFrame, part: str) -> str:
     return f"{len(missing)} intent(s) have no {part} row: {named}"
 
 
-def _leaks(rows: pd.DataFrame, forms: "pd.Series[str]", part: str) -> str:
+def _leaks(rows: pd.DataFrame, forms: "pd.Series[str]", *, part: str) -> str:
     here = rows["part"] == part
     leaked = rows[here & forms.isin(forms[rows["part"] == TRAIN])]
     if leaked.empty:

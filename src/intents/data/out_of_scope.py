@@ -21,7 +21,7 @@ class OutOfScope:
 
 
 def gather(
-    given: pd.DataFrame, cleaned: CleanCorpus, config: DataConfig, *, validation_size: float
+    given: pd.DataFrame, cleaned: CleanCorpus, *, config: DataConfig, validation_size: float
 ) -> OutOfScope:
     """The rows `given` as out-of-scope and those that cleaning set aside, less what repeats an in-scope row.
 
@@ -34,18 +34,18 @@ def gather(
     repeats = rows["text"].map(normal_form).isin(in_scope)
     kept = rows[~repeats].reset_index(drop=True)
     groups = duplicates.representatives(kept["text"])
-    kept["part"] = _parts(kept["split"], groups, config, validation_size=validation_size)
+    kept["part"] = _parts(kept["split"], groups, config=config, validation_size=validation_size)
     leaks = _leaks(kept["part"], groups)
     kept["may_train"] = kept["may_train"] & ~leaks
     notes = (
         findings.repeats_in_scope(rows[repeats], of=len(rows)),
-        findings.out_of_scope_leaks(kept, leaks, groups),
+        findings.out_of_scope_leaks(kept, leaks, groups=groups),
     )
     return OutOfScope(kept, tuple(note for note in notes if note))
 
 
 def _parts(
-    split: "pd.Series[str]", groups: "pd.Series[str]", config: DataConfig, *, validation_size: float
+    split: "pd.Series[str]", groups: "pd.Series[str]", *, config: DataConfig, validation_size: float
 ) -> "pd.Series[str]":
     """What arrives split stays so; everything else (`split` is "") by hash, near-duplicates together."""
     hashed = splitting.grouped_parts(

@@ -42,7 +42,7 @@ class Problems:
         if note not in self.notes:
             self.notes.append(note)
 
-    def add(self, path: Path, line: int, kind: str, detail: str = "", *, last_line: int = 0) -> None:
+    def add(self, path: Path, line: int, *, kind: str, detail: str = "", last_line: int = 0) -> None:
         """Notes a problem in a line (in a .parquet file: a row), or in the file as a whole where `line` is 0.
 
         One of several lines, up to `last_line`, is one problem.

@@ -115,8 +115,9 @@ def confusion(labels_B: Integers, predicted_B: Integers, *, number_of_intents: i
 
 def classification_metrics(confusion_CC: Integers) -> dict[str, float]:
     """Accuracy, and F1 weighted by support or averaged over the intents that occur (as scikit-learn has them)."""
-    counts = np.diag(confusion_CC), confusion_CC.sum(axis=1), confusion_CC.sum(axis=0)
-    return {name: float(value) for name, value in count_metrics(*counts).items()}
+    hits_C, support_C, predicted_C = np.diag(confusion_CC), confusion_CC.sum(axis=1), confusion_CC.sum(axis=0)
+    metrics = count_metrics(hits_C, support_C, predicted_C=predicted_C)
+    return {name: float(value) for name, value in metrics.items()}
 
 
 def _per_intent(confusion_CC: Integers) -> tuple[Floats, Floats, Floats, Integers]:
@@ -124,7 +125,7 @@ def _per_intent(confusion_CC: Integers) -> tuple[Floats, Floats, Floats, Integer
     hits_C, support_C, predicted_C = np.diag(confusion_CC), confusion_CC.sum(axis=1), confusion_CC.sum(axis=0)
     precision_C = hits_C / np.maximum(predicted_C, 1)
     recall_C = hits_C / np.maximum(support_C, 1)
-    return precision_C, recall_C, f1_score(hits_C, support_C, predicted_C), support_C
+    return precision_C, recall_C, f1_score(hits_C, support_C, predicted_C=predicted_C), support_C
 
 
 def calibration_metrics(logits_BC: Floats, labels_B: Integers) -> dict[str, float]:

@@ -25,8 +25,15 @@ def resampled(
     draw the same rows, so two models' metrics can be paired.
     """
     values: dict[str, list[Floats]] = {}
-    drawn = _drawn(rows, resamples, np.random.default_rng([seed, 0]), rows + out_of_scope_rows)
-    beside = _drawn(out_of_scope_rows, resamples, np.random.default_rng([seed, 1]), rows + out_of_scope_rows)
+    drawn = _drawn(
+        rows, resamples, generator=np.random.default_rng([seed, 0]), rows_at_once=rows + out_of_scope_rows
+    )
+    beside = _drawn(
+        out_of_scope_rows,
+        resamples,
+        generator=np.random.default_rng([seed, 1]),
+        rows_at_once=rows + out_of_scope_rows,
+    )
     for weights in zip(drawn, beside, strict=True):
         for measure in measures:
             for name, value_S in measure.weighted(*weights).items():
@@ -67,7 +74,9 @@ def intervals(
     return ends
 
 
-def _drawn(rows: int, resamples: int, generator: np.random.Generator, rows_at_once: int) -> Iterator[Floats]:
+def _drawn(
+    rows: int, resamples: int, *, generator: np.random.Generator, rows_at_once: int
+) -> Iterator[Floats]:
     """How often each row is in each resample, some resamples at a time, shape (rows, S)."""
     at_once = max(1, CELLS_AT_ONCE // max(rows_at_once, 1))
     for start in range(0, resamples, at_once):

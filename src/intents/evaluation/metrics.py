@@ -48,16 +48,18 @@ class Classification:
 
     def weighted(self, weights_BS: Floats, weights_NS: Floats) -> dict[str, Floats]:  # noqa: ARG002
         """See `Measure`."""
-        counts = ((rows @ weights_BS).T for rows in (self.is_hit_CB, self.is_true_CB, self.is_predicted_CB))
-        return count_metrics(*counts)
+        hits, true, predicted = (
+            (rows @ weights_BS).T for rows in (self.is_hit_CB, self.is_true_CB, self.is_predicted_CB)
+        )
+        return count_metrics(hits, true, predicted_C=predicted)
 
 
-def count_metrics(hits_C: Counts, support_C: Counts, predicted_C: Counts) -> dict[str, Floats]:
+def count_metrics(hits_C: Counts, support_C: Counts, *, predicted_C: Counts) -> dict[str, Floats]:
     """`Classification` of rows counted by intent: right, true and predicted ones.
 
     Intents are the last axis; each metric has the axes before it.
     """
-    f1_C, rows = f1_score(hits_C, support_C, predicted_C), support_C.sum(axis=-1)
+    f1_C, rows = f1_score(hits_C, support_C, predicted_C=predicted_C), support_C.sum(axis=-1)
     occurs_C = support_C + predicted_C > 0
     return {
         "accuracy": hits_C.sum(axis=-1) / rows,
@@ -66,7 +68,7 @@ def count_metrics(hits_C: Counts, support_C: Counts, predicted_C: Counts) -> dic
     }
 
 
-def f1_score(hits_C: Counts, support_C: Counts, predicted_C: Counts) -> Floats:
+def f1_score(hits_C: Counts, support_C: Counts, *, predicted_C: Counts) -> Floats:
     """F1 of each intent; 0 where it neither occurs nor is predicted."""
     f1_C: Floats = 2 * hits_C / np.maximum(support_C + predicted_C, 1)
     return f1_C
@@ -169,13 +171,13 @@ class Ranking:
         threshold_S = (in_up_to_GS / rows_S >= ACCEPTED_SHARE).argmax(axis=0)
         return {
             "auroc": ordered_S / (rows_S * out_of_scope_S),
-            "aupr_in": _average_precision(in_GS, in_up_to_GS, out_up_to_GS),
-            "aupr_out": _average_precision(out_GS, out_from_GS, in_from_GS),
+            "aupr_in": _average_precision(in_GS, in_up_to_GS, false_GS=out_up_to_GS),
+            "aupr_out": _average_precision(out_GS, out_from_GS, false_GS=in_from_GS),
             "fpr95": out_up_to_GS[threshold_S, np.arange(len(rows_S))] / out_of_scope_S,
         }
 
 
-def _average_precision(positive_GS: Floats, true_GS: Floats, false_GS: Floats) -> Floats:
+def _average_precision(positive_GS: Floats, true_GS: Floats, *, false_GS: Floats) -> Floats:
     """The mean precision at each positive row: `true_GS` and `false_GS` are what is found where it is."""
     precision_GS = true_GS / np.maximum(true_GS + false_GS, 1)
     mean_S: Floats = (positive_GS * precision_GS).sum(axis=0) / positive_GS.sum(axis=0)

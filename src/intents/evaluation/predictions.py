@@ -18,7 +18,7 @@ def outputs(module: Any, tokenizer: Any, *, texts: Iterable[str], hyperparams: H
     return predict(
         module,
         tokenizer,
-        list(texts),
+        texts=list(texts),
         max_length=hyperparams.max_length,
         batch_size=hyperparams.evaluation_batch_size,
     )

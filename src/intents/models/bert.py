@@ -45,7 +45,7 @@ NEIGHBOURS = (-1, 1, -2, 2)
 NEIGHBOUR_GAIN = 3.0
 
 
-def build(hyperparams: BertHyperparams, intent2id: dict[str, int], encoder: Encoder) -> Network:
+def build(hyperparams: BertHyperparams, intent2id: dict[str, int], *, encoder: Encoder) -> Network:
     """A network of `encoder` with one logit an intent, in the mapping's order. Raises EncoderError."""
     labels = label_names(intent2id)
     if not encoder.weights:

@@ -124,7 +124,7 @@ def verify(directory: Path) -> None:
             f"{FORMAT_VERSION}. Train the model again with this version of the project."
         )
     present = {path.name for path in directory.iterdir()} - {MANIFEST, PROMOTION}
-    _check_names(directory, present, set(files))
+    _check_names(directory, present, listed=set(files))
     for name, entry in files.items():
         _check_file(directory / name, entry)
     _check_mapping(directory)
@@ -164,7 +164,7 @@ def needs_import(directory: Path) -> bool:
     return _read_json(directory / CONFIG).get("model_type") not in CONFIG_MAPPING_NAMES
 
 
-def _check_names(directory: Path, present: set[str], listed: set[str]) -> None:
+def _check_names(directory: Path, present: set[str], *, listed: set[str]) -> None:
     problems = [f"{name} is missing" for name in sorted((listed | set(MODEL_FILES)) - present)]
     problems += [f"{name} is not in the manifest" for name in sorted(present - listed)]
     problems += [

@@ -1,7 +1,6 @@
 """The families. Each builds a transformers model that `AutoModelForSequenceClassification` can load."""
 
 from collections.abc import Callable
-from typing import Any
 
 from intents.models import bert
 from intents.models.encoders.encoder import Encoder
@@ -9,12 +8,12 @@ from intents.models.network import Network
 from intents.models.textcnn import build as textcnn
 from intents.parameters.hyperparams import Hyperparams
 
-FAMILIES: dict[str, Callable[[Any, dict[str, int], Encoder], Network]] = {
+FAMILIES: dict[str, Callable[..., Network]] = {
     "bert": bert.build,
     "textcnn": textcnn.build,
 }
 
 
-def build(hyperparams: Hyperparams, intent2id: dict[str, int], encoder: Encoder) -> Network:
+def build(hyperparams: Hyperparams, intent2id: dict[str, int], *, encoder: Encoder) -> Network:
     """An untrained network of the family of `hyperparams`, one logit an intent. Raises EncoderError."""
-    return FAMILIES[hyperparams.FAMILY](hyperparams, intent2id, encoder)
+    return FAMILIES[hyperparams.FAMILY](hyperparams, intent2id, encoder=encoder)

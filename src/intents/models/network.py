@@ -36,7 +36,7 @@ class Outputs:
 
 
 def predict(
-    module: Any, tokenizer: Any, texts: Sequence[str], *, max_length: int, batch_size: int = 256
+    module: Any, tokenizer: Any, *, texts: Sequence[str], max_length: int, batch_size: int = 256
 ) -> Outputs:
     """The outputs in the order of `texts`. Batches hold utterances of like length."""
     encoded = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"] if texts else []
@@ -61,10 +61,10 @@ def predict(
 
 
 def predict_logits(
-    module: Any, tokenizer: Any, texts: Sequence[str], *, max_length: int, batch_size: int = 256
+    module: Any, tokenizer: Any, *, texts: Sequence[str], max_length: int, batch_size: int = 256
 ) -> Floats:
     """Logits in float32, shape (B, C), in the order of `texts`."""
-    return predict(module, tokenizer, texts, max_length=max_length, batch_size=batch_size).logits_BC
+    return predict(module, tokenizer, texts=texts, max_length=max_length, batch_size=batch_size).logits_BC
 
 
 def predict_gaussian(module: Any, *, rows: int, tokens: int, seed: int, batch_size: int = 256) -> Floats:

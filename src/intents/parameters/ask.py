@@ -16,4 +16,6 @@ class AskConfig:
     """Utterance; empty: each line of standard input, typed or piped."""
 
     def __post_init__(self) -> None:
-        require(bool(self.model.strip()), "model", self.model, "a model's uri, or its directory")
+        require(
+            bool(self.model.strip()), "model", value=self.model, expected="a model's uri, or its directory"
+        )

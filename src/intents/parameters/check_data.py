@@ -18,8 +18,11 @@ class CheckConfig:
 
     def __post_init__(self) -> None:
         is_csv = not self.findings or self.findings.lower().endswith(".csv")
-        require(is_csv, "findings", self.findings, "a file that ends in .csv, or nothing")
+        require(is_csv, "findings", value=self.findings, expected="a file that ends in .csv, or nothing")
         require(
-            bool(self.model_name.strip()), "model_name", self.model_name, "an encoder's name, path or hub id"
+            bool(self.model_name.strip()),
+            "model_name",
+            value=self.model_name,
+            expected="an encoder's name, path or hub id",
         )
-        require(2 < self.max_length <= 8192, "max_length", self.max_length, "3 to 8192 tokens")
+        require(2 < self.max_length <= 8192, "max_length", value=self.max_length, expected="3 to 8192 tokens")

@@ -62,7 +62,7 @@ SUBJECTS: dict[str, str] = {
 LONGEST_RUN_NAME = 200
 
 
-def run_name(entry_point: str, subject: str, detail: str = "") -> str:
+def run_name(entry_point: str, subject: str, *, detail: str = "") -> str:
     """What a run is called: its command, the names of the files (or runs) that it is about, and what else there is."""
     names = [PurePath(part).name or part for part in map(str.strip, subject.split(",")) if part]
     named = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more" if names else ""

@@ -39,20 +39,32 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         is_told = bool(self.blacklist.strip())
-        require(is_told, "blacklist", self.blacklist, f"{AUTO}, {NONE}, or a file of intents, one a line")
-        require(self.min_per_intent >= 1, "min_per_intent", self.min_per_intent, "at least 1 row")
+        require(
+            is_told,
+            "blacklist",
+            value=self.blacklist,
+            expected=f"{AUTO}, {NONE}, or a file of intents, one a line",
+        )
+        require(
+            self.min_per_intent >= 1, "min_per_intent", value=self.min_per_intent, expected="at least 1 row"
+        )
         require(
             self.max_per_intent >= self.min_per_intent,
             "max_per_intent",
-            self.max_per_intent,
-            f"at least min_per_intent ({self.min_per_intent})",
+            value=self.max_per_intent,
+            expected=f"at least min_per_intent ({self.min_per_intent})",
         )
-        require(0 < self.test_size < 1, "test_size", self.test_size, "a share between 0 and 1, both excluded")
+        require(
+            0 < self.test_size < 1,
+            "test_size",
+            value=self.test_size,
+            expected="a share between 0 and 1, both excluded",
+        )
         require(
             0 < self.validation_size < 1,
             "validation_size",
-            self.validation_size,
-            "a share between 0 and 1, both excluded",
+            value=self.validation_size,
+            expected="a share between 0 and 1, both excluded",
         )
-        require(0 <= self.split_seed < 2**32, "split_seed", self.split_seed, "0 to 4294967295")
-        require(bool(self.workspace.strip()), "workspace", self.workspace, "a folder's path")
+        require(0 <= self.split_seed < 2**32, "split_seed", value=self.split_seed, expected="0 to 4294967295")
+        require(bool(self.workspace.strip()), "workspace", value=self.workspace, expected="a folder's path")

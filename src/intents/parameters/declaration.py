@@ -38,7 +38,7 @@ def shortened(text: str, limit: int) -> str:
     return text[: limit - len(mark)] + mark
 
 
-def require(holds: bool, name: str, value: object, expected: str) -> None:
+def require(holds: bool, name: str, *, value: object, expected: str) -> None:
     """Raises ConfigError, naming the parameter and what it may be, unless the claim holds."""
     if not holds:
         raise ConfigError(f"{name}={value!r}: expected {expected}. {_how_to_pass(name)}")
@@ -57,13 +57,13 @@ class Parameter:
     def parse(self, text: str) -> Any:
         """The typed value of `text`. Raises ConfigError when it can't be one."""
         is_utf_8 = text.encode("utf-8", "ignore").decode() == text  # a name from the disk may not be
-        require(is_utf_8, self.name, text, "text in UTF-8; rename a file whose name is not")
+        require(is_utf_8, self.name, value=text, expected="text in UTF-8; rename a file whose name is not")
         if self.choices:
             expected = f"one of {', '.join(self.choices)}{did_you_mean(text, self.choices)}"
-            require(text in self.choices, self.name, text, expected)
+            require(text in self.choices, self.name, value=text, expected=expected)
             return text
         if self.type is bool:
-            require(text.lower() in BOOLEANS, self.name, text, "true or false")
+            require(text.lower() in BOOLEANS, self.name, value=text, expected="true or false")
             return BOOLEANS[text.lower()]
         try:
             return self.type(text)

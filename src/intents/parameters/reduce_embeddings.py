@@ -17,6 +17,16 @@ class ReductionConfig:
     """Folder for the reduced table."""
 
     def __post_init__(self) -> None:
-        require(bool(self.model_name.strip()), "model_name", self.model_name, "an encoder's path or hub id")
-        require(1 <= self.embedding_size <= 4096, "embedding_size", self.embedding_size, "1 to 4096")
-        require(bool(self.workspace.strip()), "workspace", self.workspace, "a folder's path")
+        require(
+            bool(self.model_name.strip()),
+            "model_name",
+            value=self.model_name,
+            expected="an encoder's path or hub id",
+        )
+        require(
+            1 <= self.embedding_size <= 4096,
+            "embedding_size",
+            value=self.embedding_size,
+            expected="1 to 4096",
+        )
+        require(bool(self.workspace.strip()), "workspace", value=self.workspace, expected="a folder's path")

@@ -38,13 +38,23 @@ class TuneConfig:
     """Hyperparameters that no trial changes, such as epochs=10,channels=64."""
 
     def __post_init__(self) -> None:
-        require(1 <= self.n_trials <= 100_000, "n_trials", self.n_trials, "1 to 100000 trials")
-        require(0 <= self.timeout <= 10**7, "timeout", self.timeout, "0 to 10000000 seconds")
-        require(1 <= self.n_jobs <= 256, "n_jobs", self.n_jobs, "1 to 256 trials at once")
+        require(1 <= self.n_trials <= 100_000, "n_trials", value=self.n_trials, expected="1 to 100000 trials")
+        require(0 <= self.timeout <= 10**7, "timeout", value=self.timeout, expected="0 to 10000000 seconds")
+        require(1 <= self.n_jobs <= 256, "n_jobs", value=self.n_jobs, expected="1 to 256 trials at once")
         is_name = not self.study or bool(re.fullmatch(STUDY_NAME, self.study))
-        require(is_name, "study", self.study, "at most 100 letters, digits, dots, dashes and underscores")
-        require(not self.storage or "://" in self.storage, "storage", self.storage, "a URL, or nothing")
-        require(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
+        require(
+            is_name,
+            "study",
+            value=self.study,
+            expected="at most 100 letters, digits, dots, dashes and underscores",
+        )
+        require(
+            not self.storage or "://" in self.storage,
+            "storage",
+            value=self.storage,
+            expected="a URL, or nothing",
+        )
+        require(0 <= self.seed < 2**32, "seed", value=self.seed, expected="0 to 4294967295")
         check_overrides(self.family, self.hyperparams)
 
     @property

@@ -25,7 +25,7 @@ HEADLINES = {
 IMPORT_FIRST = "`import intents` first: the architecture is this project's own."
 
 
-def card(config: TrainConfig, corpus: Corpus, result: TrainingResult, *, run_id: str) -> str:
+def card(config: TrainConfig, corpus: Corpus, *, result: TrainingResult, run_id: str) -> str:
     """The card of a trained model."""
     hyperparams = config.hyperparams
     report = result.test.report

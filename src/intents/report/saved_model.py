@@ -36,7 +36,7 @@ from intents.training.stages import TrainingResult
 SANITY_UTTERANCES = ("你好呀，等下聊聊？", "我这会儿不方便接电话", "地址可以发一下吗？")
 
 
-def save(result: TrainingResult, config: TrainConfig, corpus: Corpus, directory: Path) -> None:
+def save(result: TrainingResult, config: TrainConfig, *, corpus: Corpus, directory: Path) -> None:
     """Writes the complete, sealed model directory. `directory` must not exist yet."""
     directory.mkdir(parents=True)
     model_directory.save(
@@ -46,7 +46,9 @@ def save(result: TrainingResult, config: TrainConfig, corpus: Corpus, directory:
         intents=result.intents,
         rejection=result.rejection,
     )
-    model_directory.write_json(directory / EVALUATION_METRICS, _evaluation_metrics(result, config, corpus))
+    model_directory.write_json(
+        directory / EVALUATION_METRICS, _evaluation_metrics(result, config, corpus=corpus)
+    )
     model_directory.write_json(
         directory / TRAINING_SUMMARY,
         {
@@ -64,7 +66,7 @@ def save(result: TrainingResult, config: TrainConfig, corpus: Corpus, directory:
         spreadsheets.write(result.test.kinds, directory / OPEN_SET_KINDS, index=True)
         spreadsheets.write(result.test.scores, directory / OPEN_SET_SCORES, index=True)
     model_directory.write_training_rows(directory, fingerprints(_seen(corpus)))
-    _draw(result, corpus, directory)
+    _draw(result, corpus, directory=directory)
     # Sealed first so that the model can be loaded from disk, as whoever serves it will; then with what it said.
     model_directory.seal(directory)
     spreadsheets.write(_sanity_predictions(directory), directory / SANITY_PREDICTIONS)
@@ -86,7 +88,7 @@ def hardest_samples(predictions: pd.DataFrame) -> pd.DataFrame:
     return wrong.sort_values("confidence", ascending=False, kind="stable")[columns]
 
 
-def _evaluation_metrics(result: TrainingResult, config: TrainConfig, corpus: Corpus) -> dict[str, Any]:
+def _evaluation_metrics(result: TrainingResult, config: TrainConfig, *, corpus: Corpus) -> dict[str, Any]:
     hyperparams = config.hyperparams
     return {
         "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -102,7 +104,7 @@ def _evaluation_metrics(result: TrainingResult, config: TrainConfig, corpus: Cor
     }
 
 
-def _draw(result: TrainingResult, corpus: Corpus, directory: Path) -> None:
+def _draw(result: TrainingResult, corpus: Corpus, *, directory: Path) -> None:
     table = result.test.report.per_intent
     confusion.plot_confusion_matrix(
         directory / CONFUSION_MATRIX, result.test.report.confusion_CC, intents=corpus.intents
@@ -140,7 +142,7 @@ def _sanity_predictions(directory: Path) -> pd.DataFrame:
     """What the model says, once reloaded from disk, to three everyday utterances."""
     loaded = model_directory.load(directory)
     logits_BC = predict_logits(
-        loaded.module, loaded.tokenizer, SANITY_UTTERANCES, max_length=loaded.max_length
+        loaded.module, loaded.tokenizer, texts=SANITY_UTTERANCES, max_length=loaded.max_length
     )
     confidence_B = softmax(logits_BC, axis=-1).max(axis=-1)
     return pd.DataFrame(

@@ -16,13 +16,13 @@ SEVERE_SHARE, NOTABLE_SHARE = 0.01, 0.002
 SHOWN_COLUMNS = ["text", "label", "suggested", "reason", "dataset", "line"]
 
 
-def report(config: TrainConfig, corpus: Corpus, result: TrainingResult, *, run_id: str, verdict: str) -> str:
+def report(config: TrainConfig, corpus: Corpus, *, result: TrainingResult, run_id: str, verdict: str) -> str:
     """The page as HTML."""
     hyperparams, test = config.hyperparams, result.test
     return page(
         ReportContent(
             title=f"{hyperparams.FAMILY} {hyperparams.model_name} on {corpus.name}",
-            facts=_facts(config, corpus, result, run_id=run_id),
+            facts=_facts(config, corpus, result=result, run_id=run_id),
             metrics=test.report.metrics,
             per_intent=test.report.per_intent,
             predictions=test.predictions,
@@ -39,7 +39,7 @@ def report(config: TrainConfig, corpus: Corpus, result: TrainingResult, *, run_i
     )
 
 
-def _facts(config: TrainConfig, corpus: Corpus, result: TrainingResult, *, run_id: str) -> dict[str, str]:
+def _facts(config: TrainConfig, corpus: Corpus, *, result: TrainingResult, run_id: str) -> dict[str, str]:
     hyperparams = config.hyperparams
     return {
         "corpus": f"{corpus.name} (digest {corpus.digest})",

@@ -42,7 +42,7 @@ def ask(config: AskConfig, *, say: Say) -> None:
 
 def _answer(text: str, model: Artifact) -> str:
     texts = [answers.normalised(text)]
-    logits_BC = predict_logits(model.module, model.tokenizer, texts, max_length=model.max_length)
+    logits_BC = predict_logits(model.module, model.tokenizer, texts=texts, max_length=model.max_length)
     (prediction,) = answers.answer(logits_BC, model, top_k=RUNNERS_UP).predictions()
     return _in_words(prediction)
 

@@ -124,16 +124,18 @@ def load(named: Named, folder: Path) -> Loaded:
             f"{named.name}: its model can't be fetched: {redaction.without_secrets(str(error))[:300]} "
             "Compare another run, or train it again."
         ) from error
-    return loaded(named, directory, folder)
+    return loaded(named, directory, folder=folder)
 
 
-def loaded(named: Named, directory: Path, folder: Path) -> Loaded:
+def loaded(named: Named, directory: Path, *, folder: Path) -> Loaded:
     """The named model, whose directory is here already; its predictions are downloaded into `folder`."""
-    rows, out_of_fold = (predictions(named.run_id, file, folder) for file in (PREDICTIONS, OUT_OF_FOLD))
+    rows, out_of_fold = (
+        predictions(named.run_id, file, folder=folder) for file in (PREDICTIONS, OUT_OF_FOLD)
+    )
     return Loaded(named.name, directory, model_directory.load(directory), rows, out_of_fold)
 
 
-def predictions(run_id: str, file: str, folder: Path) -> pd.DataFrame | None:
+def predictions(run_id: str, file: str, *, folder: Path) -> pd.DataFrame | None:
     """The run's predictions of that name, downloaded into the folder; None where it has none."""
     try:
         path = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=file, dst_path=str(folder))

@@ -107,7 +107,7 @@ def log_model(directory: Path, threshold: float) -> Any:
         )
 
 
-def log_result(result: TrainingResult, directory: Path, model: Any) -> None:
+def log_result(result: TrainingResult, directory: Path, *, model: Any) -> None:
     model_bytes = sum(file.stat().st_size for file in directory.iterdir())
     metrics = result.test.metrics() | result.facts
     metrics |= {"model_bytes": model_bytes, "best_val_f1_weighted": result.fit.best_f1_weighted}

@@ -36,8 +36,8 @@ def weigh(
     try:
         found = paired.compare(*answering.sides([before, after]))
     except IntentsError as error:
-        return Replacement(judge(*described, str(error), pooled=None, config=config), None)
-    return Replacement(judge(*described, found, pooled=_pooled(before, after), config=config), found)
+        return Replacement(judge(*described, found=str(error), pooled=None, config=config), None)
+    return Replacement(judge(*described, found=found, pooled=_pooled(before, after), config=config), found)
 
 
 def _pooled(before: Loaded, after: Loaded) -> Comparison | None:

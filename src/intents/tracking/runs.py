@@ -72,7 +72,7 @@ def name_of(config: TrainConfig, *, is_nested: bool = False) -> str:
     """What a training's run is called."""
     seeds = f"{config.run.seeds} seeds" if config.run.seeds > 1 else ""
     detail = f"seed {config.hyperparams.seed}" if is_nested else seeds
-    return run_name(config.hyperparams.ENTRY_POINT, config.data.data, detail)
+    return run_name(config.hyperparams.ENTRY_POINT, config.data.data, detail=detail)
 
 
 def work_starts(run_id: str) -> None:

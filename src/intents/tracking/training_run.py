@@ -87,7 +87,7 @@ def train(config: TrainConfig, *, say: Say, is_nested: bool = False) -> RunOutco
         with signals.whole():
             registered = register(model.model_uri, config.run.register, run_id=run_id)
         said = verdict(config.run.register, registered)
-        page = report(config, corpus, result, run_id=run_id, verdict=said)
+        page = report(config, corpus, result=result, run_id=run_id, verdict=said)
         with signals.whole():
             mlflow.log_text(page, REPORT)
         return outcome(run_id, model_of=run_id, name=config.run.register, version=registered, verdict=said)
@@ -109,12 +109,12 @@ def outcome(run_id: str, *, model_of: str, name: str, version: str, verdict: str
 def _save_and_log(result: TrainingResult, config: TrainConfig, *, corpus: Corpus, directory: Path) -> Any:
     """The logged model."""
     shutil.rmtree(directory, ignore_errors=True)  # a half-written one, where the run before was cut off in it
-    saved_model.save(result, config, corpus, directory)
+    saved_model.save(result, config, corpus=corpus, directory=directory)
     with signals.whole():
         model = log_model(directory, result.rejection.energy_threshold)
-        log_result(result, directory, model)
+        log_result(result, directory, model=model)
         run_id = mlflow.active_run().info.run_id
-        mlflow.log_text(card(config, corpus, result, run_id=run_id), CARD)
+        mlflow.log_text(card(config, corpus, result=result, run_id=run_id), CARD)
     return model
 
 

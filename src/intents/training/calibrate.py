@@ -12,8 +12,8 @@ from intents.parameters.hyperparams import Hyperparams
 def calibrate(
     module: Any,
     validation_logits_BC: Floats,
-    labels_B: Integers,
     *,
+    labels_B: Integers,
     out_of_scope_logits_NC: Floats,
     hyperparams: Hyperparams,
 ) -> RejectionRule:
@@ -24,7 +24,7 @@ def calibrate(
     threshold, target = _threshold(
         energy.energy(validation_logits_BC / temperature),
         energy.energy(out_of_scope_logits_NC / temperature),
-        hyperparams,
+        hyperparams=hyperparams,
     )
     return RejectionRule(
         energy_threshold=threshold,
@@ -35,7 +35,7 @@ def calibrate(
 
 
 def _threshold(
-    energies_B: Floats, out_of_scope_energies_N: Floats, hyperparams: Hyperparams
+    energies_B: Floats, out_of_scope_energies_N: Floats, *, hyperparams: Hyperparams
 ) -> tuple[float, str]:
     """The threshold, and its rule in words."""
     if hyperparams.threshold_rule == "fixed":

@@ -62,9 +62,9 @@ class _Trainer(transformers.Trainer):  # type: ignore[misc]
     ) -> Any:
         labels_B = inputs.pop("labels")
         if not model.training:
-            step = self.validation_objective(model, inputs, labels_B)
+            step = self.validation_objective(model, inputs, labels_B=labels_B)
         else:
-            step = self.objective(model, inputs, labels_B)
+            step = self.objective(model, inputs, labels_B=labels_B)
             if self.state.global_step % LOGGED_STEPS == 0:
                 terms = {name: float(value.detach()) for name, value in step.terms.items()}
                 self.on_step(self.state.global_step, terms)
@@ -82,8 +82,8 @@ class _Trainer(transformers.Trainer):  # type: ignore[misc]
 def fit(
     network: Network,
     tokenizer: Any,
-    hyperparams: Hyperparams,
     *,
+    hyperparams: Hyperparams,
     train: TokenDataset,
     validation: TokenDataset,
     negatives: Sequence[Tokens],

@@ -62,7 +62,7 @@ def quiet_gaussian_energies(module: Any, mask_BL: Tensor) -> Tensor:
     return energies_BM
 
 
-def without_end(tokenizer: Any, utterances: Sequence[Tokens], hyperparams: Hyperparams) -> Iterator[Batch]:
+def without_end(tokenizer: Any, utterances: Sequence[Tokens], *, hyperparams: Hyperparams) -> Iterator[Batch]:
     """Padded batches of the utterances for ever, shuffled anew in each round."""
     size = processes.share(hyperparams.negative_batch_size)
     while True:

@@ -45,7 +45,7 @@ class CrossEntropy:
         self.memory: list[float] = []
         self.label_smoothing = label_smoothing
 
-    def __call__(self, module: Any, batch: Batch, labels_B: Tensor) -> StepLoss:
+    def __call__(self, module: Any, batch: Batch, *, labels_B: Tensor) -> StepLoss:
         """The loss of a batch, whether training or not."""
         outputs = module(**batch)
         loss = self.of(member_logits(outputs), labels_B)
@@ -71,7 +71,7 @@ class NotebookEnergy:
         self.has_gaussian = hyperparams.gaussian_negatives
         self.negatives = negatives
 
-    def __call__(self, module: Any, batch: Batch, labels_B: Tensor) -> StepLoss:
+    def __call__(self, module: Any, batch: Batch, *, labels_B: Tensor) -> StepLoss:
         """The loss of a training batch."""
         outputs = module(**batch)
         classification = self.cross_entropy.of(member_logits(outputs), labels_B)
@@ -130,7 +130,7 @@ class MarginEnergy:
         self.watch = MarginWatch(round(MARGIN_WARMUP * steps))
         self.memory = self.watch.means
 
-    def __call__(self, module: Any, batch: Batch, labels_B: Tensor) -> StepLoss:
+    def __call__(self, module: Any, batch: Batch, *, labels_B: Tensor) -> StepLoss:
         """The loss of a training batch."""
         outputs = module(**batch)
         classification = self.cross_entropy.of(member_logits(outputs), labels_B)
@@ -158,7 +158,7 @@ class LogisticEnergy:
         self.weight = hyperparams.energy_weight
         self.negatives = Negatives(hyperparams, negatives)
 
-    def __call__(self, module: Any, batch: Batch, labels_B: Tensor) -> StepLoss:
+    def __call__(self, module: Any, batch: Batch, *, labels_B: Tensor) -> StepLoss:
         """The loss of a training batch."""
         outputs = module(**batch)
         classification = self.cross_entropy.of(member_logits(outputs), labels_B)
@@ -190,7 +190,7 @@ def build(
     if not hyperparams.energy_weight:
         return CrossEntropy(hyperparams.label_smoothing)
     uses_corpus = hyperparams.corpus_negatives and len(negatives) > 0
-    cycle = without_end(tokenizer, negatives, hyperparams) if uses_corpus else None
+    cycle = without_end(tokenizer, negatives, hyperparams=hyperparams) if uses_corpus else None
     if hyperparams.energy_objective == "notebook":
         return NotebookEnergy(hyperparams, cycle)
     if hyperparams.energy_objective == "margin":

@@ -123,11 +123,11 @@ def fitted(
     ready = prepared or prepare(config, corpus, on_note=callbacks.on_note)
     transformers.set_seed(hyperparams.seed)
     intent2id = {intent: i for i, intent in enumerate(corpus.intents)}
-    network = families.build(hyperparams, intent2id, ready.encoder)
+    network = families.build(hyperparams, intent2id, encoder=ready.encoder)
     outcome = fit(
         network,
         ready.encoder.tokenizer,
-        hyperparams,
+        hyperparams=hyperparams,
         train=ready.train,
         validation=ready.validation,
         negatives=ready.negatives,
@@ -171,7 +171,7 @@ def _calibrate(
     return calibrate(
         module,
         in_scope.logits_BC,
-        corpus.label_ids(part),
+        labels_B=corpus.label_ids(part),
         out_of_scope_logits_NC=out_of_scope.logits_BC,
         hyperparams=hyperparams,
     )

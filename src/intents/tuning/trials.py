@@ -45,7 +45,7 @@ def unclaimed(study: optuna.Study, n_trials: int) -> int:
     return n_trials - len(settled(study)) - len(running(study))
 
 
-def is_surplus(study: optuna.Study, number: int, n_trials: int) -> bool:
+def is_surplus(study: optuna.Study, number: int, *, n_trials: int) -> bool:
     """Whether trials begun earlier are enough: two processes that begin the last one at once both find it free."""
     taken = [*settled(study), *running(study)]
     return sum(trial.number < number for trial in taken) >= n_trials

@@ -81,7 +81,7 @@ def tune(
             progress.close()
             with signals.whole():
                 _log_findings(study, config)
-        return _outcome(study, config, data, parent=parent)
+        return _outcome(study, config, data=data, parent=parent)
 
 
 def _base(data: DataConfig, config: TuneConfig) -> TrainConfig:
@@ -163,7 +163,7 @@ def _log_findings(study: optuna.Study, config: TuneConfig) -> None:
         mlflow.log_artifacts(folder)
 
 
-def _outcome(study: optuna.Study, config: TuneConfig, data: DataConfig, *, parent: str) -> TuningOutcome:
+def _outcome(study: optuna.Study, config: TuneConfig, *, data: DataConfig, parent: str) -> TuningOutcome:
     best = page.best(study)
     if best is None:
         return TuningOutcome(

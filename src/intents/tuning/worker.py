@@ -127,7 +127,7 @@ def _train_trials(job: Job, number: int) -> None:
 def _value(trial: optuna.Trial, job: Job) -> float:
     """The metric of a training with the values that the study suggests."""
     trial.set_user_attr(trials.OWNER, liveness.tags())
-    if trials.is_surplus(trial.study, trial.number, job.config.n_trials):
+    if trials.is_surplus(trial.study, trial.number, n_trials=job.config.n_trials):
         trial.set_user_attr(trials.CUT_OFF, trials.SURPLUS)
         raise _SurplusTrialError(trials.SURPLUS)
     config = with_values(job.base, suggested(trial, job.space))
@@ -137,7 +137,7 @@ def _value(trial: optuna.Trial, job: Job) -> float:
         with signals.heeded(), runs.of_trial(config, parent=job.parent_run, name=name, tags=tags):
             with signals.whole():
                 trial.set_user_attr(trials.RUN, mlflow.active_run().info.run_id)
-            value = _trained(trial, config, job)
+            value = _trained(trial, config, job=job)
     except KeyboardInterrupt:
         trial.set_user_attr(trials.CUT_OFF, trials.INTERRUPTED)
         trials.retry(trial.study, _frozen(trial))
@@ -159,7 +159,7 @@ def _tags(job: Job, number: int) -> dict[str, Any]:
     }
 
 
-def _trained(trial: optuna.Trial, config: TrainConfig, job: Job) -> float | None:
+def _trained(trial: optuna.Trial, config: TrainConfig, *, job: Job) -> float | None:
     """The metric of the epoch that is kept; None of a trial that was stopped early."""
     report = _Report(trial, metric=job.config.metric, last_epoch=config.hyperparams.epochs)
     began = time.perf_counter()

@@ -73,7 +73,7 @@ def judged(found: Comparison | str, *, pooled: Comparison | None = None, **chang
     settings = {"config": PromoteConfig()} | {k: v for k, v in changes.items() if k in ("config", "before")}
     candidate = {k: v for k, v in changes.items() if k not in ("config", "before")}
     after = dataclasses.replace(LIVE, name="candidate", **candidate)
-    return judge(settings.get("before", LIVE), after, found, pooled=pooled, config=settings["config"])
+    return judge(settings.get("before", LIVE), after, found=found, pooled=pooled, config=settings["config"])
 
 
 def codes(judgement: Judgement) -> set[str]:

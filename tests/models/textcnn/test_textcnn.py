@@ -283,7 +283,7 @@ def make(**changes: Any) -> tuple[Network, Encoder]:
     torch.manual_seed(0)
     hyperparams = TextCNNHyperparams(**{"members": 2, "embedding_size": 8, "channels": 6} | changes)
     encoder = encoders.load(hyperparams, texts, workspace=workspace)
-    return families.build(hyperparams, INTENTS, encoder), encoder
+    return families.build(hyperparams, INTENTS, encoder=encoder), encoder
 
 
 def test_every_size_that_is_asked_for_is_the_networks():

@@ -28,8 +28,8 @@ def model_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     hyperparams = TextCNNHyperparams(embedding_size=8, channels=6)
     encoder = encoders.load(hyperparams, TEXTS, workspace=directory)
-    module = families.build(hyperparams, {name: i for i, name in enumerate(INTENTS)}, encoder).module
-    energies = energy.energy(predict_logits(module, encoder.tokenizer, TEXTS, max_length=64))
+    module = families.build(hyperparams, {name: i for i, name in enumerate(INTENTS)}, encoder=encoder).module
+    energies = energy.energy(predict_logits(module, encoder.tokenizer, texts=TEXTS, max_length=64))
     rejection = RejectionRule(
         energy_threshold=float(np.median(energies)),
         target="a test",

@@ -33,7 +33,7 @@ def begun(path: Path, output: Path, identity: dict[str, Any] | None = None) -> t
     wanted = Wanted("text", (), {path.suffix, output.suffix} == {".jsonl"}, answer_columns.OURS)
     source = by_suffix.opened(path, wanted)
     shards.part_folder(output).mkdir(exist_ok=True)
-    return source, Shards(output, answer_columns.schema(source.schema), identity or IDENTITY)
+    return source, Shards(output, answer_columns.schema(source.schema), identity=identity or IDENTITY)
 
 
 def scored(path: Path, output: Path, model: Model, *, chunks: int | None = None) -> Shards:
@@ -45,7 +45,11 @@ def scored(path: Path, output: Path, model: Model, *, chunks: int | None = None)
             *chunk.refused,
             *(Refused(chunk.lines[place], reason) for place, reason in said.refused),
         ]
-        work.add(answer_columns.rows(chunk, said.places, said.answers, work.schema), refused, end=chunk.end)
+        work.add(
+            answer_columns.rows(chunk, said.places, answers=said.answers, schema=work.schema),
+            refused,
+            end=chunk.end,
+        )
     return work
 
 
@@ -106,7 +110,7 @@ def test_a_shard_that_could_not_be_written_is_forgotten(
     work = scored(path, output, model)
     (chunk,) = begun(path, output)[0].chunks(0)
     said = model.answered(chunk.texts)
-    rows = answer_columns.rows(chunk, said.places, said.answers, work.schema)
+    rows = answer_columns.rows(chunk, said.places, answers=said.answers, schema=work.schema)
     monkeypatch.delattr(Refused, "_asdict")
     with pytest.raises(AttributeError):
         work.add(rows, [Refused(1, "why")], end=chunk.end)
@@ -134,7 +138,9 @@ def test_what_a_cut_off_clean_up_leaves_is_not_joined_to_another_scoring(
     for chunk in begun(path, output)[0].chunks(work.done.end):
         said = model.answered(chunk.texts)
         work.add(
-            answer_columns.rows(chunk, said.places, said.answers, work.schema), chunk.refused, end=chunk.end
+            answer_columns.rows(chunk, said.places, answers=said.answers, schema=work.schema),
+            chunk.refused,
+            end=chunk.end,
         )
         work.finish_shard()
     folder = shards.part_folder(output)

@@ -79,7 +79,7 @@ class Refusals(Problems):
         self.after = after
         self.found: list[Refused] = []
 
-    def add(self, path: Path, line: int, kind: str, detail: str = "", *, last_line: int = 0) -> None:  # noqa: ARG002
+    def add(self, path: Path, line: int, *, kind: str, detail: str = "", last_line: int = 0) -> None:  # noqa: ARG002
         """Each of the lines is refused, so that none is lost without a word."""
         reason = f"{kind}: {detail}" if detail else kind
         reason += f" (lines {line} to {last_line})" if last_line > line else ""
@@ -108,7 +108,7 @@ class Gathering:
     def is_empty(self) -> bool:
         return not self.lines and not self.refusals.found
 
-    def add(self, line: int, text: object, cells: Sequence[object], *, characters: int) -> None:
+    def add(self, line: int, text: object, *, cells: Sequence[object], characters: int) -> None:
         """Takes a row and what is carried along of it, a value a column."""
         self.lines.append(line)
         self.texts.append(text)

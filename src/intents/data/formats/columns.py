@@ -13,7 +13,7 @@ COLUMNS = Row._fields
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
-def check_wanted(path: Path, names: list[str], wanted: Wanted) -> None:
+def check_wanted(path: Path, names: list[str], *, wanted: Wanted) -> None:
     rejected = check_columns(names, needed=(wanted.column, *wanted.keep), once=names)
     if rejected:
         raise DataError(
@@ -41,10 +41,11 @@ def needed_columns(*, needs_label: bool) -> tuple[str, ...]:
 
 
 def add_row(
-    table: RowTable, values: dict[str, Any], line: int, path: Path, problems: Problems, *, needs_label: bool
+    table: RowTable, values: dict[str, Any], *, line: int, path: Path, problems: Problems, needs_label: bool
 ) -> None:
-    row = checked_row(*(values.get(name) for name in COLUMNS), needs_label=needs_label)
+    text, label, split, kind = (values.get(name) for name in COLUMNS)
+    row = checked_row(text, label, split=split, kind=kind, needs_label=needs_label)
     if isinstance(row, Rejected):
-        problems.add(path, line, row.kind, row.detail)
+        problems.add(path, line, kind=row.kind, detail=row.detail)
     else:
         table.add(row, line)

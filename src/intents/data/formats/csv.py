@@ -1,6 +1,5 @@
 """A .csv file with the columns text and label, read whole or in chunks; and one written."""
 
-import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,18 +32,18 @@ def read_csv(path: Path, problems: Problems, *, needs_label: bool) -> pd.DataFra
             names = [name.strip() for name in fields]
             rejected = check_columns(names, needed=needed_columns(needs_label=needs_label))
             if rejected:
-                problems.add(path, line, rejected.kind, rejected.detail)
+                problems.add(path, line, kind=rejected.kind, detail=rejected.detail)
                 break
             places = {name: names.index(name) for name in COLUMNS if name in names}
             continue
         if len(fields) != len(names):
             wrong = wrong_number(fields, names)
-            problems.add(path, line, wrong.kind, wrong.detail)
+            problems.add(path, line, kind=wrong.kind, detail=wrong.detail)
             continue
         values = {name: fields[place] for name, place in places.items()}
-        add_row(table, values, line, path, problems, needs_label=needs_label)
+        add_row(table, values, line=line, path=path, problems=problems, needs_label=needs_label)
     if not len(table) and problems.counts.total() == before:
-        problems.add(path, 0, "the file holds no rows")
+        problems.add(path, 0, kind="the file holds no rows")
     return table.frame()
 
 
@@ -56,9 +55,14 @@ def open_csv(path: Path, wanted: Wanted) -> Source:
         problems.raise_if_any(of=str(path), expected="Expected .csv in UTF-8, with a header.")
         raise DataError(f"{path}: the file holds no rows.")
     names = [name.strip() for name in header]
-    check_wanted(path, names, wanted)
+    check_wanted(path, names, wanted=wanted)
     schema = pyarrow.schema([(name, pyarrow.string()) for name in wanted.carried(names)])
-    return Source(rows - 1, schema, functools.partial(_csv_chunks, path, wanted.column, names, schema), notes)
+    return Source(
+        rows - 1,
+        schema,
+        lambda after: _csv_chunks(path, wanted.column, names=names, schema=schema, after=after),
+        notes,
+    )
 
 
 def _header(records: Iterator[tuple[int, list[str]]]) -> list[str]:
@@ -66,7 +70,7 @@ def _header(records: Iterator[tuple[int, list[str]]]) -> list[str]:
     return next((fields for _, fields in records if fields), [])
 
 
-def _csv_chunks(path: Path, column: str, names: list[str], schema: Any, after: int) -> Iterator[Chunk]:
+def _csv_chunks(path: Path, column: str, *, names: list[str], schema: Any, after: int) -> Iterator[Chunk]:
     refusals = Refusals(after)
     gathering = Gathering(schema, refusals)
     text, places = names.index(column), [names.index(name) for name in schema.names]
@@ -77,10 +81,10 @@ def _csv_chunks(path: Path, column: str, names: list[str], schema: Any, after: i
             continue
         if len(fields) == len(names):
             cells = [fields[place] for place in places]
-            gathering.add(line, fields[text], cells, characters=sum(map(len, fields)))
+            gathering.add(line, fields[text], cells=cells, characters=sum(map(len, fields)))
         elif fields:
             wrong = records.wrong_number(fields, names)
-            refusals.add(path, line, wrong.kind, wrong.detail)
+            refusals.add(path, line, kind=wrong.kind, detail=wrong.detail)
         if gathering.is_full:
             yield gathering.taken()
     if not gathering.is_empty:
@@ -97,7 +101,7 @@ class Csv(JoinedLines):
         pyarrow.csv.write_csv(rows, self.handle, pyarrow.csv.WriteOptions(include_header=False))
 
     @staticmethod
-    def join(shards: Sequence[Path], target: Path, schema: Any) -> None:
+    def join(shards: Sequence[Path], target: Path, *, schema: Any) -> None:
         """Writes the rows of the shards, in order, into one file."""
         with target.open("wb") as joined:
             header = schema.empty_table().rename_columns(list(map(spreadsheets.harmless, schema.names)))

@@ -28,13 +28,13 @@ def read(path: Path, problems: Problems, *, needs_label: bool) -> pd.DataFrame:
         place = f"intent {quoted(intent)}" if needs_label else "the list"
         rejected = _check_group(intent, utterances) if needs_label else None
         if rejected:
-            problems.add(path, 0, rejected.kind, place)
+            problems.add(path, 0, kind=rejected.kind, detail=place)
             continue
         for position, text in enumerate(utterances, start=1):
             rejected = check_string("text", text)
             if rejected:
                 detail = f"utterance {position} of {place} {rejected.detail}"
-                problems.add(path, 0, rejected.kind, detail.rstrip())
+                problems.add(path, 0, kind=rejected.kind, detail=detail.rstrip())
             else:
                 table.add(Row(text, intent.strip(), "", ""), len(table) + 1)
     return table.frame()

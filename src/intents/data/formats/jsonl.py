@@ -27,11 +27,11 @@ def read(path: Path, problems: Problems, *, needs_label: bool) -> pd.DataFrame:
             continue
         row = _parse_row(line, needs_label=needs_label)
         if isinstance(row, Rejected):
-            problems.add(path, number, row.kind, row.detail)
+            problems.add(path, number, kind=row.kind, detail=row.detail)
         else:
             table.add(row, number)
     if not len(table) and problems.counts.total() == before:
-        problems.add(path, 0, "the file holds no rows")
+        problems.add(path, 0, kind="the file holds no rows")
     return table.frame()
 
 
@@ -63,7 +63,11 @@ def _parse_row(line: bytes, *, needs_label: bool) -> Row | Rejected:
     if missing:
         return no_key(missing[0], row)
     return checked_row(
-        row.get("text"), row.get("label"), row.get("split"), row.get("kind"), needs_label=needs_label
+        row.get("text"),
+        row.get("label"),
+        split=row.get("split"),
+        kind=row.get("kind"),
+        needs_label=needs_label,
     )
 
 
@@ -71,10 +75,20 @@ def open_jsonl(path: Path, wanted: Wanted) -> Source:
     rows, notes = lines_and_notes(path)
     if wanted.as_lines:
         schema = pyarrow.schema([(LINE, pyarrow.binary())])
-        return Source(rows, schema, lambda after: _jsonl_chunks(path, wanted, schema, after, notes), notes)
+        return Source(
+            rows,
+            schema,
+            lambda after: _jsonl_chunks(path, wanted, schema=schema, after=after, notes=notes),
+            notes,
+        )
     names = wanted.carried(_first_keys(path))
     schema = pyarrow.schema([(name, pyarrow.string()) for name in names])
-    return Source(rows, schema, lambda after: _jsonl_chunks(path, wanted, schema, after, notes), notes)
+    return Source(
+        rows,
+        schema,
+        lambda after: _jsonl_chunks(path, wanted, schema=schema, after=after, notes=notes),
+        notes,
+    )
 
 
 def _first_keys(path: Path) -> list[str]:
@@ -84,18 +98,20 @@ def _first_keys(path: Path) -> list[str]:
     return list(dict.fromkeys(key for row in rows if not isinstance(row, Rejected) for key in row))
 
 
-def _jsonl_chunks(path: Path, wanted: Wanted, schema: Any, after: int, notes: list[str]) -> Iterator[Chunk]:
+def _jsonl_chunks(
+    path: Path, wanted: Wanted, *, schema: Any, after: int, notes: list[str]
+) -> Iterator[Chunk]:
     refusals = Refusals(after)
     gathering = Gathering(schema, refusals)
     known = {*schema.names, *wanted.replaced, *wanted.keep}
     for number, line in numbered_lines(path, refusals):
         if number <= after or not line.strip():
             continue
-        row = _row(line, wanted, schema)
+        row = _row(line, wanted, schema=schema)
         if isinstance(row, Rejected):
-            refusals.add(path, number, row.kind, row.detail)
+            refusals.add(path, number, kind=row.kind, detail=row.detail)
         else:
-            gathering.add(number, row.text, row.carried, characters=len(line))
+            gathering.add(number, row.text, cells=row.carried, characters=len(line))
             if not wanted.as_lines and not wanted.keep and not row.keys <= known:
                 notes.append(_left_out(sorted(row.keys - known), number))
                 known |= row.keys
@@ -120,17 +136,21 @@ class _Row(NamedTuple):
     keys: Set[str]
 
 
-def _row(line: bytes, wanted: Wanted, schema: Any) -> _Row | Rejected:
+def _row(line: bytes, wanted: Wanted, *, schema: Any) -> _Row | Rejected:
     row = parse_object(line)
     if isinstance(row, Rejected):
         return row
     if wanted.column not in row:
         return no_key(wanted.column, row)
-    carried = _line(line, row, wanted) if wanted.as_lines else [_cell(row.get(name)) for name in schema.names]
+    carried = (
+        _line(line, row, wanted=wanted)
+        if wanted.as_lines
+        else [_cell(row.get(name)) for name in schema.names]
+    )
     return carried if isinstance(carried, Rejected) else _Row(row[wanted.column], carried, row.keys())
 
 
-def _line(line: bytes, row: Mapping[str, Any], wanted: Wanted) -> list[bytes] | Rejected:
+def _line(line: bytes, row: Mapping[str, Any], *, wanted: Wanted) -> list[bytes] | Rejected:
     """The line itself where all of it is wanted, so that its numbers stay as they were written."""
     if not wanted.keep and not any(name in row for name in wanted.replaced):
         return [line.strip()]
@@ -166,7 +186,7 @@ class Jsonl(JoinedLines):
         self.handle.writelines(row + b"\n" for row in rows)
 
     @staticmethod
-    def join(shards: Sequence[Path], target: Path, schema: Any) -> None:  # noqa: ARG004
+    def join(shards: Sequence[Path], target: Path, *, schema: Any) -> None:  # noqa: ARG004
         """Writes the rows of the shards, in order, into one file."""
         with target.open("wb") as joined:
             append_files(shards, joined)

@@ -100,7 +100,7 @@ def numbered_lines(path: Path, problems: Problems) -> Iterator[tuple[int, bytes]
     """
     how = writing(path)
     if how.rejected:
-        problems.add(path, how.rejected_line, how.rejected.kind, how.rejected.detail)
+        problems.add(path, how.rejected_line, kind=how.rejected.kind, detail=how.rejected.detail)
         return
     for note in how.notes:
         problems.note(f"{path}: {note}")
@@ -111,7 +111,7 @@ def numbered_lines(path: Path, problems: Problems) -> Iterator[tuple[int, bytes]
             while line := read_line(MAX_LINE_BYTES + 1):
                 number += 1
                 if len(line) > MAX_LINE_BYTES:
-                    problems.add(path, number, "line too long", f"over {MAX_LINE_BYTES} bytes")
+                    problems.add(path, number, kind="line too long", detail=f"over {MAX_LINE_BYTES} bytes")
                     while line and not line.endswith(b"\n"):
                         line = read_line(MAX_LINE_BYTES)
                     continue

@@ -25,14 +25,16 @@ BATCH_ROWS = 65_536
 def open_parquet(path: Path, wanted: Wanted) -> Source:
     with _reading(path), pyarrow.parquet.ParquetFile(path) as file:
         rows, schema = file.metadata.num_rows, file.schema_arrow
-    check_wanted(path, schema.names, wanted)
+    check_wanted(path, schema.names, wanted=wanted)
     kind = schema.field(wanted.column).type
     if not holds_strings(kind):
         raise DataError(
             f"{path}: column {wanted.column} holds {str(kind)[:60]}, expected strings. Pass column=<another>."
         )
     beside = pyarrow.schema([_taken_from(schema.field(name)) for name in wanted.carried(schema.names)])
-    return Source(rows, beside, lambda after: _parquet_chunks(path, wanted.column, beside, after))
+    return Source(
+        rows, beside, lambda after: _parquet_chunks(path, wanted.column, schema=beside, after=after)
+    )
 
 
 def _taken_from(field: Any) -> Any:
@@ -40,7 +42,7 @@ def _taken_from(field: Any) -> Any:
     return field.with_type(pyarrow.string()) if pyarrow.types.is_string_view(field.type) else field
 
 
-def _parquet_chunks(path: Path, column: str, schema: Any, after: int) -> Iterator[Chunk]:
+def _parquet_chunks(path: Path, column: str, *, schema: Any, after: int) -> Iterator[Chunk]:
     with _reading(path), pyarrow.parquet.ParquetFile(path, pre_buffer=False) as file:
         first = 0
         for group in range(file.metadata.num_row_groups):
@@ -48,12 +50,14 @@ def _parquet_chunks(path: Path, column: str, schema: Any, after: int) -> Iterato
             end = first + size.num_rows
             if end > after:
                 rows = max(1, min(ROWS, BATCH_BYTES * size.num_rows // max(1, size.total_byte_size)))
-                yield from _group_chunks(file, group, column, schema, first=first, after=after, rows=rows)
+                yield from _group_chunks(
+                    file, group, column=column, schema=schema, first=first, after=after, rows=rows
+                )
             first = end
 
 
 def _group_chunks(
-    file: Any, group: int, column: str, schema: Any, *, first: int, after: int, rows: int
+    file: Any, group: int, *, column: str, schema: Any, first: int, after: int, rows: int
 ) -> Iterator[Chunk]:
     """The chunks of one row group, whose first row has the number `first` + 1."""
     columns = list(dict.fromkeys([column, *schema.names]))
@@ -86,14 +90,14 @@ def read_parquet(path: Path, problems: Problems, *, needs_label: bool) -> pd.Dat
         with pyarrow.parquet.ParquetFile(path) as file:
             rejected = _check_parquet(file, needs_label=needs_label)
             if rejected:
-                problems.add(path, 0, rejected.kind, rejected.detail)
+                problems.add(path, 0, kind=rejected.kind, detail=rejected.detail)
                 return table.frame()
             for line, values in enumerate(_parquet_rows(path, file.schema_arrow.names), start=1):
-                add_row(table, values, line, path, problems, needs_label=needs_label)
+                add_row(table, values, line=line, path=path, problems=problems, needs_label=needs_label)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise no_parquet(path, error) from error
     if not len(table) and problems.counts.total() == before:
-        problems.add(path, 0, "the file holds no rows")
+        problems.add(path, 0, kind="the file holds no rows")
     return table.frame()
 
 
@@ -187,7 +191,7 @@ class Parquet:
         pyarrow.parquet.write_table(pyarrow.Table.from_batches(self.batches, self.schema), self.path)
 
     @staticmethod
-    def join(shards: Sequence[Path], target: Path, schema: Any) -> None:
+    def join(shards: Sequence[Path], target: Path, *, schema: Any) -> None:
         """Writes the rows of the shards, in order, into one file."""
         with pyarrow.parquet.ParquetWriter(target, schema) as joined:
             for shard in shards:

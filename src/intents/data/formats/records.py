@@ -41,15 +41,15 @@ def csv_records(path: Path, problems: Problems, *, text: str = "text") -> Iterat
         except StopIteration:
             return
         except csv.Error as error:
-            problems.add(path, feed.first, "not CSV", _in_own_words(error), last_line=feed.last)
+            problems.add(path, feed.first, kind="not CSV", detail=_in_own_words(error), last_line=feed.last)
             yield feed.first, []
             continue
         number, detail = feed.wrong
         if number:
-            problems.add(path, number, "not UTF-8", detail)
+            problems.add(path, number, kind="not UTF-8", detail=detail)
             yield feed.first, []
         elif stray.found(fields, feed.lines):
-            problems.add(path, feed.first, SWALLOWED, "is a quote missing?", last_line=feed.last)
+            problems.add(path, feed.first, kind=SWALLOWED, detail="is a quote missing?", last_line=feed.last)
             yield feed.first, []
         elif any(field.strip() for field in fields):
             yield feed.first, fields

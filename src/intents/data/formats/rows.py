@@ -53,7 +53,7 @@ def _objects(values: list[str]) -> "pd.Series[str]":
 
 
 def checked_row(
-    text: object, label: object, split: object, kind: object, *, needs_label: bool
+    text: object, label: object, *, split: object, kind: object, needs_label: bool
 ) -> Row | Rejected:
     """The row of these values, the spaces around all but the text removed, or the first reason why there is none."""
     rejected = check_string("text", text)

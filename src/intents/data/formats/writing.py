@@ -26,7 +26,7 @@ class Format(Protocol):
         """Ends the shard."""
 
     @staticmethod
-    def join(shards: Sequence[Path], target: Path, schema: Any) -> None:
+    def join(shards: Sequence[Path], target: Path, *, schema: Any) -> None:
         """Writes the rows of the shards, in order, into one file."""
 
 

@@ -92,7 +92,7 @@ def _answers(model: Loaded, rows: pd.DataFrame) -> pd.DataFrame:
         return model.predictions
     loaded = model.model
     logits_BC = predict_logits(
-        loaded.module, loaded.tokenizer, list(rows["text"]), max_length=loaded.max_length
+        loaded.module, loaded.tokenizer, texts=list(rows["text"]), max_length=loaded.max_length
     )
     found = evaluation_predictions.predictions(
         rows, logits_BC, intents=loaded.intents, rejection=loaded.rejection

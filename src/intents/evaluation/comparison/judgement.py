@@ -111,8 +111,8 @@ class Judgement:
 def judge(
     before: Described,
     after: Described,
-    found: Comparison | str,
     *,
+    found: Comparison | str,
     pooled: Comparison | None,
     config: PromoteConfig,
 ) -> Judgement:
@@ -126,7 +126,7 @@ def judge(
         reasons.append(Reason(UNCLEAR, f"it can't be compared: {found}", is_for_want_of_rows=True))
         return Judgement(tuple(reasons), "no answers were compared", is_measured=False)
     pooled = pooled if pooled is not None and pooled.rows >= max(LEAST_ROWS, found.rows) else None
-    reasons += _answers(found, pooled, config)
+    reasons += _answers(found, pooled, config=config)
     decisive = found.changes["f1_weighted"]
     compared = f"weighted F1 {_points(decisive)} on {found.rows:,} test rows"
     if pooled is not None:
@@ -190,14 +190,14 @@ def beside_baseline(metrics: Mapping[str, float]) -> Iterator[Reason]:
         yield Reason(code, f"weighted F1 {ours:.4f} {word} {LINEAR_MODEL} ({theirs:.4f})")
 
 
-def _answers(found: Comparison, pooled: Comparison | None, config: PromoteConfig) -> Iterator[Reason]:
+def _answers(found: Comparison, pooled: Comparison | None, *, config: PromoteConfig) -> Iterator[Reason]:
     """What the answers of both to the same rows say against the candidate."""
     most = pooled or found
     if most.rows < LEAST_ROWS:
         few = f"{most.rows} rows can't tell: at least {LEAST_ROWS} in-scope rows are needed"
         yield Reason(UNCLEAR, few, is_for_want_of_rows=True)
     else:
-        yield from _f1(found, pooled, config)
+        yield from _f1(found, pooled, config=config)
     auroc = found.changes.get("auroc")
     if auroc is not None and auroc.low < config.min_auroc_change:
         yield _may_have_fallen(
@@ -207,7 +207,7 @@ def _answers(found: Comparison, pooled: Comparison | None, config: PromoteConfig
             rows=found.out_of_scope_rows,
             kind="out-of-scope ",
         )
-    yield from _calibration(found, pooled, config)
+    yield from _calibration(found, pooled, config=config)
     ratio = found.latency_ratio
     if ratio is not None and ratio > config.max_latency_ratio:
         tolerated = f"tolerated are {config.max_latency_ratio:.2f}"
@@ -215,7 +215,7 @@ def _answers(found: Comparison, pooled: Comparison | None, config: PromoteConfig
     yield from _intents(found)
 
 
-def _f1(found: Comparison, pooled: Comparison | None, config: PromoteConfig) -> Iterator[Reason]:
+def _f1(found: Comparison, pooled: Comparison | None, *, config: PromoteConfig) -> Iterator[Reason]:
     """Lost weighted F1: told by either; where the test rows can't tell, by the pooled ones, which are more."""
     told = [each for each in (found, pooled) if each is not None]
     failing = [each for each in told if each.changes["f1_weighted"].low < config.min_f1_change]
@@ -226,7 +226,7 @@ def _f1(found: Comparison, pooled: Comparison | None, config: PromoteConfig) -> 
         yield _may_have_fallen(WEIGHTED_F1, change, tolerated=config.min_f1_change, rows=each.rows)
 
 
-def _calibration(found: Comparison, pooled: Comparison | None, config: PromoteConfig) -> Iterator[Reason]:
+def _calibration(found: Comparison, pooled: Comparison | None, *, config: PromoteConfig) -> Iterator[Reason]:
     """A risen calibration error, told as lost weighted F1 is. Its estimate counts: its interval is too wide."""
     told = [each.changes["ece"] for each in (found, pooled) if each is not None]
     risen = [change for change in told if change.change > config.max_ece_change]

@@ -41,5 +41,5 @@ def measure(models: Sequence[Artifact], texts: Sequence[str], *, timed: int = TI
 
 def _milliseconds(model: Artifact, text: str) -> float:
     began = time.perf_counter()
-    predict_logits(model.module, model.tokenizer, [text], max_length=model.max_length)
+    predict_logits(model.module, model.tokenizer, texts=[text], max_length=model.max_length)
     return (time.perf_counter() - began) * 1000

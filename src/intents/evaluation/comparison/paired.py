@@ -134,7 +134,7 @@ def compare(
     is_in_scope_R = (before["true_intent"] != "").to_numpy()
     before_B, after_B = before[is_in_scope_R], after[is_in_scope_R]
     labels_B = _ids(before_B["true_intent"], intents)
-    answers = [_answers(table, is_in_scope_R, intents) for table in (before, after)]
+    answers = [_answers(table, is_in_scope_R, intents=intents) for table in (before, after)]
     was_right_B, is_right_B = (side.predicted_B == labels_B for side in answers)
     is_broken_B, is_fixed_B = was_right_B & ~is_right_B, is_right_B & ~was_right_B
     return Comparison(
@@ -144,13 +144,15 @@ def compare(
         out_of_scope_rows=len(before) - len(labels_B),
         alpha=alpha,
         resamples=resamples,
-        changes=_changes(answers, labels_B, len(intents), resamples=resamples, seed=seed, alpha=alpha),
+        changes=_changes(
+            answers, labels_B, number_of_intents=len(intents), resamples=resamples, seed=seed, alpha=alpha
+        ),
         broken_rows=int(is_broken_B.sum()),
         fixed_rows=int(is_fixed_B.sum()),
         mcnemar_p=float(statistics.mcnemar(is_broken_B.sum(), is_fixed_B.sum())),
-        per_intent=changes_of_intents(answers, labels_B, intents),
-        broken=_turned(before_B, after_B, is_broken_B, ranked_by="candidate_confidence"),
-        fixed=_turned(before_B, after_B, is_fixed_B, ranked_by="reference_confidence"),
+        per_intent=changes_of_intents(answers, labels_B, intents=intents),
+        broken=_turned(before_B, after_B, is_turned_B=is_broken_B, ranked_by="candidate_confidence"),
+        fixed=_turned(before_B, after_B, is_turned_B=is_fixed_B, ranked_by="reference_confidence"),
         left_out=left_out,
         reference_latency=reference.latency,
         candidate_latency=candidate.latency,
@@ -194,7 +196,7 @@ def _ids(names: "pd.Series[str]", intents: list[str]) -> Integers:
     return np.array([ids.get(name, len(intents)) for name in names], dtype=np.int64)
 
 
-def _answers(predictions: pd.DataFrame, is_in_scope_R: Booleans, intents: list[str]) -> Answers:
+def _answers(predictions: pd.DataFrame, is_in_scope_R: Booleans, *, intents: list[str]) -> Answers:
     in_scope = predictions[is_in_scope_R]
     energies_R = predictions["energy"].to_numpy(dtype=np.float64)
     return Answers(
@@ -208,8 +210,8 @@ def _answers(predictions: pd.DataFrame, is_in_scope_R: Booleans, intents: list[s
 def _changes(
     answers: list[Answers],
     labels_B: Integers,
-    number_of_intents: int,
     *,
+    number_of_intents: int,
     resamples: int,
     seed: int,
     alpha: float,
@@ -230,7 +232,7 @@ def _changes(
 
 
 def _turned(
-    before: pd.DataFrame, after: pd.DataFrame, is_turned_B: Booleans, *, ranked_by: str
+    before: pd.DataFrame, after: pd.DataFrame, *, is_turned_B: Booleans, ranked_by: str
 ) -> pd.DataFrame:
     table = pd.DataFrame(
         {

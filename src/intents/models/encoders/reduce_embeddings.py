@@ -53,7 +53,9 @@ def reduced_table(model_name: str, *, size: int, workspace: Path) -> ReducedTabl
         )
     digest = hashlib.sha256(np.ascontiguousarray(full_VE).tobytes()).hexdigest()
     file = workspace / CACHE_FOLDER / f"{digest[:16]}-{size}.safetensors"
-    return _cached(file) or _reduce(full_VE, size, file, {"model_name": model_name, "sha256": digest})
+    return _cached(file) or _reduce(
+        full_VE, size, file=file, provenance={"model_name": model_name, "sha256": digest}
+    )
 
 
 def _cached(file: Path) -> ReducedTable | None:
@@ -97,7 +99,7 @@ def _tensor_ending(name: str, weights: str) -> Floats:
     return table
 
 
-def _reduce(full_VE: Floats, size: int, file: Path, provenance: dict[str, str]) -> ReducedTable:
+def _reduce(full_VE: Floats, size: int, *, file: Path, provenance: dict[str, str]) -> ReducedTable:
     """Makes the table and writes it: aside first, then in place by one rename."""
     from sklearn.decomposition import PCA  # late: a served model needs this module, not scikit-learn
 

@@ -11,7 +11,7 @@ from intents.models.textcnn.network import NOTHING, TextCNN
 from intents.parameters.textcnn import TextCNNHyperparams
 
 
-def build(hyperparams: TextCNNHyperparams, intent2id: dict[str, int], encoder: Encoder) -> Network:
+def build(hyperparams: TextCNNHyperparams, intent2id: dict[str, int], *, encoder: Encoder) -> Network:
     """A TextCNN over the encoder's tokens with one logit an intent. Raises EncoderError."""
     reduced = None
     if hyperparams.embeddings == "reduced":

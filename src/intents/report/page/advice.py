@@ -149,11 +149,11 @@ def _confused_pairs(content: ReportContent) -> Iterator[Advice]:
                 f"{_quoted(intents[first])} and {_quoted(intents[second])} are taken for each other in {rows} of their "
                 f"{tested} test rows. Tell them apart in the data, or make them one intent.",
                 "confusion",
-                _fuller(confusion, first, second),
+                _fuller(confusion, first, second=second),
             )
 
 
-def _fuller(confusion: pd.DataFrame, first: int, second: int) -> tuple[int, int]:
+def _fuller(confusion: pd.DataFrame, first: int, *, second: int) -> tuple[int, int]:
     """The one of both cells (true, predicted) of a pair that has more rows."""
     ways = counts.mistakes(confusion)[["true", "predicted"]].itertuples(index=False)
     return next((true, predicted) for true, predicted in ways if {true, predicted} == {first, second})

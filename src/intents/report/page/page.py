@@ -75,26 +75,44 @@ def page(content: ReportContent) -> str:
 def headlines(content: ReportContent) -> list[Headline]:
     """The figures a decision rests on: of intents first, then of confidence, then of what is rejected."""
     figures = [
-        _headline(content, "f1_weighted", "Weighted F1", "F1 of each intent, weighted by its test rows"),
-        _headline(content, "accuracy", "Accuracy", "share of in-scope test rows given their own intent"),
-        _headline(content, "f1_macro", "Macro F1", "mean F1 of the intents, each counting the same"),
         _headline(
-            content, "ece", "Calibration error", "how far the confidence is off on average; 0% is best"
+            content, "f1_weighted", name="Weighted F1", meaning="F1 of each intent, weighted by its test rows"
         ),
-        _headline(content, "osr_recall", "In-scope accepted", "share that the threshold lets through"),
+        _headline(
+            content, "accuracy", name="Accuracy", meaning="share of in-scope test rows given their own intent"
+        ),
+        _headline(
+            content, "f1_macro", name="Macro F1", meaning="mean F1 of the intents, each counting the same"
+        ),
+        _headline(
+            content,
+            "ece",
+            name="Calibration error",
+            meaning="how far the confidence is off on average; 0% is best",
+        ),
+        _headline(
+            content, "osr_recall", name="In-scope accepted", meaning="share that the threshold lets through"
+        ),
         _headline(
             content,
             "accepted_accuracy",
-            "Accuracy when accepted",
-            "share of accepted in-scope rows that are right",
+            name="Accuracy when accepted",
+            meaning="share of accepted in-scope rows that are right",
         ),
-        _headline(content, "oos_recall", "Out-of-scope rejected", "share that the threshold keeps out"),
-        _headline(content, "auroc", "AUROC", "chance that an out-of-scope utterance has the higher energy"),
+        _headline(
+            content, "oos_recall", name="Out-of-scope rejected", meaning="share that the threshold keeps out"
+        ),
+        _headline(
+            content,
+            "auroc",
+            name="AUROC",
+            meaning="chance that an out-of-scope utterance has the higher energy",
+        ),
     ]
     return [figure for figure in figures if figure is not None]
 
 
-def _headline(content: ReportContent, metric: str, name: str, meaning: str) -> Headline | None:
+def _headline(content: ReportContent, metric: str, *, name: str, meaning: str) -> Headline | None:
     """None where the metric was not measured."""
     if metric not in content.metrics:
         return None

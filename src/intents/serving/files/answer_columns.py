@@ -41,7 +41,7 @@ class Answered:
     """The places of the other texts, and why they have none."""
 
 
-def rows(chunk: chunks.Chunk, places: Sequence[int], answers: Any, schema: Any) -> Any:
+def rows(chunk: chunks.Chunk, places: Sequence[int], *, answers: Any, schema: Any) -> Any:
     """The rows to write of those texts of a chunk that have an answer, an Arrow batch."""
     if len(places) == len(chunk.lines):
         lines, beside = chunk.lines, chunk.beside

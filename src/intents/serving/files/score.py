@@ -31,7 +31,7 @@ def score(config: ScoreConfig, *, fetch: Callable[[str, Path], Path], say: Say) 
     began = time.monotonic()
     path, output = named(config.input), named(config.output)
     _check_paths(path, output)
-    source = _opened(path, output, config)
+    source = _opened(path, output, config=config)
     crew.begin_to_import()
     schema = answer_columns.schema(source.schema)
     with contextlib.ExitStack() as stack:
@@ -41,30 +41,32 @@ def score(config: ScoreConfig, *, fetch: Callable[[str, Path], Path], say: Say) 
         workers = stack.enter_context(Crew(directory, config.workers or processes.cores()))
         loaded = time.monotonic()
         stack.enter_context(shards.alone(output))
-        work = Shards(output, schema, _identity(path, workers.digest, config))
+        work = Shards(output, schema, identity=_identity(path, workers.digest, config=config))
         if work.done.end:
             say(f"going on after line {work.done.end:,}, where an earlier run was cut off")
         before = work.done
-        reasons = _score(source, work, workers, say=say)
+        reasons = _score(source, work, workers=workers, say=say)
         if not work.done.scored:
             work.clear()
-            raise _nothing(path, work.done, reasons)
+            raise _nothing(path, work.done, reasons=reasons)
         work.join()
     for note in source.notes:
         say(f"note: {note}")
     if work.done.refused > work.done.scored:
-        raise _mostly_refused(path, output, work.done, reasons)
-    return _summary(output, work.done, before, starting=loaded - began, scoring=time.monotonic() - loaded)
+        raise _mostly_refused(path, output, done=work.done, reasons=reasons)
+    return _summary(
+        output, work.done, before=before, starting=loaded - began, scoring=time.monotonic() - loaded
+    )
 
 
-def _opened(path: Path, output: Path, config: ScoreConfig) -> Source:
+def _opened(path: Path, output: Path, *, config: ScoreConfig) -> Source:
     as_lines = {path.suffix.lower(), output.suffix.lower()} == {".jsonl"}
     source = by_suffix.opened(path, Wanted(config.column, config.kept, as_lines, answer_columns.OURS))
     writing.check_schema(source.schema, output)
     return source
 
 
-def _score(source: Source, work: Shards, workers: Crew, *, say: Say) -> "Counter[str]":
+def _score(source: Source, work: Shards, *, workers: Crew, say: Say) -> "Counter[str]":
     """Scores what is not yet done; the reasons for what can't be."""
     reasons: Counter[str] = Counter()
     bar = tqdm(
@@ -82,7 +84,9 @@ def _score(source: Source, work: Shards, workers: Crew, *, say: Say) -> "Counter
             for chunk, answered in workers.answered(source.chunks(work.done.end)):
                 refused = _refused(chunk, answered)
                 reasons.update(row.reason for row in refused)
-                rows = answer_columns.rows(chunk, answered.places, answered.answers, work.schema)
+                rows = answer_columns.rows(
+                    chunk, answered.places, answers=answered.answers, schema=work.schema
+                )
                 with signals.whole():
                     work.add(rows, refused, end=chunk.end)
                 bar.update(chunk.end - bar.n)
@@ -117,7 +121,7 @@ def _check_paths(path: Path, output: Path) -> None:
         raise ScoringError(f"{output} is the input too. Name another.")
 
 
-def _identity(path: Path, model: str, config: ScoreConfig) -> dict[str, Any]:
+def _identity(path: Path, model: str, *, config: ScoreConfig) -> dict[str, Any]:
     """What must be the same for a scoring to go on, by the words in which a difference is told."""
     status = path.stat()
     return {
@@ -129,7 +133,7 @@ def _identity(path: Path, model: str, config: ScoreConfig) -> dict[str, Any]:
     }
 
 
-def _nothing(path: Path, done: Done, reasons: "Counter[str]") -> ScoringError:
+def _nothing(path: Path, done: Done, *, reasons: "Counter[str]") -> ScoringError:
     if not done.refused:
         return ScoringError(f"{path}: the file holds no rows.")
     return ScoringError(
@@ -137,7 +141,7 @@ def _nothing(path: Path, done: Done, reasons: "Counter[str]") -> ScoringError:
     )
 
 
-def _mostly_refused(path: Path, output: Path, done: Done, reasons: "Counter[str]") -> ScoringError:
+def _mostly_refused(path: Path, output: Path, *, done: Done, reasons: "Counter[str]") -> ScoringError:
     return ScoringError(
         f"{path}: {done.refused:,} of {done.refused + done.scored:,} rows can't be scored: {_told(reasons)}. "
         f"{shards.rejected_file(output)} says which and why; the other {done.scored:,} are in {output}. "
@@ -149,7 +153,7 @@ def _told(reasons: "Counter[str]") -> str:
     return "; ".join(f"{count:,} x {reason}" for reason, count in reasons.most_common(SHOWN_REASONS))
 
 
-def _summary(output: Path, done: Done, before: Done, *, starting: float, scoring: float) -> str:
+def _summary(output: Path, done: Done, *, before: Done, starting: float, scoring: float) -> str:
     share = done.unknown / done.scored
     read_now = done.scored + done.refused - before.scored - before.refused
     lines = [

@@ -48,7 +48,7 @@ class Done:
 class _OpenShard:
     """A shard that is being written: its rows, and what can't be scored."""
 
-    def __init__(self, data: Path, refused: Path, schema: Any) -> None:
+    def __init__(self, data: Path, refused: Path, *, schema: Any) -> None:
         self.done = Done()
         self._data, self._refused = data, refused
         self._rows = WRITERS[data.suffix](data, schema)
@@ -82,7 +82,7 @@ class _OpenShard:
 class Shards:
     """The folder of one scoring, whose identity must be that of the run that it goes on from. Raises ScoringError."""
 
-    def __init__(self, output: Path, schema: Any, identity: Mapping[str, Any]) -> None:
+    def __init__(self, output: Path, schema: Any, *, identity: Mapping[str, Any]) -> None:
         self.output, self.schema = output, schema
         self.folder = part_folder(output)
         self._require_identity(dict(identity))
@@ -117,7 +117,9 @@ class Shards:
 
     def add(self, rows: Any, refused: Sequence[Refused], *, end: int) -> None:
         """Takes the rows up to the input's line `end`, an Arrow batch, and what can't be scored of them."""
-        self._open = self._open or _OpenShard(self._data(self.count), self._refused(self.count), self.schema)
+        self._open = self._open or _OpenShard(
+            self._data(self.count), self._refused(self.count), schema=self.schema
+        )
         try:
             self._open.add(rows, refused, end=end)
         except BaseException:
@@ -147,7 +149,7 @@ class Shards:
         """Puts the output and the file of what can't be scored in place, each in one step."""
         joined, refused = self.folder / f"joined{self.output.suffix.lower()}", self.folder / "joined.rejected"
         WRITERS[self.output.suffix.lower()].join(
-            [self._data(number) for number in range(self.count)], joined, self.schema
+            [self._data(number) for number in range(self.count)], joined, schema=self.schema
         )
         with refused.open("wb") as handle:
             for number in range(self.count):
