@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from intents.data.formats import spreadsheets
+from intents.data.formats import csv, spreadsheets
 from intents.data.formats.lines import named
-from intents.data.formats.records import csv_records
 from intents.data.problems import Problems, Rejected, quoted
 from intents.data.sources import OUT_OF_SCOPE_COLUMNS, PARTS, RawCorpus
 
@@ -84,7 +83,7 @@ def read(path: Path, problems: Problems) -> tuple[Correction, ...]:
     """The decisions that a file holds; what is wrong with it goes to `problems`. Raises DataError."""
     decided: list[Correction] = []
     names: list[str] = []
-    for place, fields in csv_records(path, problems):
+    for place, fields in csv.records(path, problems):
         if not fields:
             continue
         if not names:

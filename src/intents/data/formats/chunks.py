@@ -1,13 +1,15 @@
 """Chunks: consecutive rows of a file, small enough that a few of them fit in memory whatever the file's size."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow
 
+from intents.data.formats.rows import check_columns
 from intents.data.problems import Problems
+from intents.errors import DataError
 
 ROWS = 1024
 """Of a chunk, at most."""
@@ -67,6 +69,15 @@ class Wanted:
         """Those of the columns that are carried along, in order."""
         return [name for name in (self.keep or names) if name not in self.replaced]
 
+    def check(self, path: Path, names: list[str]) -> None:
+        """Raises DataError where a file of these columns doesn't have what is wanted."""
+        rejected = check_columns(names, needed=(self.column, *self.keep), once=names)
+        if rejected:
+            raise DataError(
+                f"{path}: {rejected.kind}: {rejected.detail}. Pass column=<where the texts are>, and keep=<columns to "
+                "carry along>, as the file has them."
+            )
+
 
 LINE = "line of .jsonl"
 
@@ -86,45 +97,43 @@ class Refusals(Problems):
         lines = range(max(line, self.after + 1), max(line, last_line) + 1)
         self.found.extend(Refused(number, reason) for number in lines)
 
+    def taken(self) -> list[Refused]:
+        """Those found since they were last taken."""
+        found, self.found = self.found, []
+        return found
 
-class Gathering:
-    """Rows on their way into a chunk."""
 
-    def __init__(self, schema: Any, refusals: Refusals) -> None:
-        self.schema, self.refusals = schema, refusals
-        self._begin()
+class Taken(NamedTuple):
+    """What is needed of a row: its text, what is carried along (a value a column), and how long it is."""
 
-    def _begin(self) -> None:
-        self.lines: list[int] = []
-        self.texts: list[object] = []
-        self.cells: list[Sequence[object]] = []
-        self.characters = 0
+    text: object
+    beside: Sequence[object]
+    characters: int
 
-    @property
-    def is_full(self) -> bool:
-        return len(self.lines) + len(self.refusals.found) >= ROWS or self.characters >= CHARACTERS
 
-    @property
-    def is_empty(self) -> bool:
-        return not self.lines and not self.refusals.found
+def gathered(rows: Iterable[tuple[int, Taken | None]], schema: Any, *, refusals: Refusals) -> Iterator[Chunk]:
+    """Chunks of the rows, each with its line; None in place of one that has gone to `refusals`."""
+    lines: list[int] = []
+    taken: list[Taken] = []
+    characters = 0
+    for line, row in rows:
+        if row is not None:
+            lines.append(line)
+            taken.append(row)
+            characters += row.characters
+        if len(lines) + len(refusals.found) >= ROWS or characters >= CHARACTERS:
+            yield _chunk(lines, taken, schema=schema, refused=refusals.taken())
+            lines, taken, characters = [], [], 0
+    if lines or refusals.found:
+        yield _chunk(lines, taken, schema=schema, refused=refusals.taken())
 
-    def add(self, line: int, text: object, *, cells: Sequence[object], characters: int) -> None:
-        """Takes a row and what is carried along of it, a value a column."""
-        self.lines.append(line)
-        self.texts.append(text)
-        self.cells.append(cells)
-        self.characters += characters
 
-    def taken(self) -> Chunk:
-        """The chunk of what was gathered; the gathering begins anew."""
-        columns = list(zip(*self.cells, strict=True)) or [()] * len(self.schema)
-        arrays = [_array(column, field.type) for column, field in zip(columns, self.schema, strict=True)]
-        beside = pyarrow.record_batch(arrays, schema=self.schema) if len(self.schema) else None
-        found, self.refusals.found = self.refusals.found, []
-        end = max([*self.lines[-1:], *(refused.line for refused in found)])
-        chunk = Chunk(self.lines, self.texts, beside, found, end)
-        self._begin()
-        return chunk
+def _chunk(lines: list[int], rows: list[Taken], *, schema: Any, refused: list[Refused]) -> Chunk:
+    columns = list(zip(*(row.beside for row in rows), strict=True)) or [()] * len(schema)
+    arrays = [_array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    beside = pyarrow.record_batch(arrays, schema=schema) if len(schema) else None
+    end = max([*lines[-1:], *(row.line for row in refused)])
+    return Chunk(lines, [row.text for row in rows], beside, refused, end)
 
 
 def _array(cells: Sequence[Any], kind: Any) -> Any:

@@ -1,6 +1,10 @@
-"""A .csv file with the columns text and label, read whole or in chunks; and one written."""
+"""A .csv file, a record a row: read whole or in chunks, what is no CSV told by its lines; and one written."""
 
-from collections.abc import Iterator, Sequence
+import csv
+import itertools
+import re
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,87 +12,223 @@ import pandas as pd
 import pyarrow
 import pyarrow.parquet
 
-from intents.data.formats import records, spreadsheets
-from intents.data.formats.chunks import Chunk, Gathering, Refusals, Source, Wanted
-from intents.data.formats.columns import COLUMNS, add_row, check_columns, check_wanted, needed_columns
-from intents.data.formats.lines import lines_and_notes
-from intents.data.formats.records import csv_records, wrong_number
-from intents.data.formats.rows import RowTable
+from intents.data.formats import chunks, rows, spreadsheets
+from intents.data.formats.chunks import Chunk, Refusals, Source, Taken, Wanted
+from intents.data.formats.lines import lines_and_notes, numbered_lines
 from intents.data.formats.writing import JoinedLines, append_files
 from intents.data.problems import Problems
+from intents.data.utterances import MAX_CHARACTERS
 from intents.errors import DataError
 
+NEIGHBOURS = 1000
+"""Lines at the file's beginning, and lines read last, that a line of a quoted text is compared with."""
+SWALLOWED = "a quoted text spans lines that read as records"
+_DIGITS = re.compile("[0-9]+")
+_OWN_WORDS = {
+    "unexpected end of data": "a quote is opened and never closed",
+    "field larger than field limit": f"a field of over {MAX_CHARACTERS:,} characters; is a quote never closed?",
+    "new-line character seen": "a line ends in \\r alone, others in \\n; save the file with line ends of one kind",
+    "',' expected after": "text follows a closing quote; write a quote inside a quoted text twice",
+}
+"""What the csv module says, by how it begins."""
 
-def read_csv(path: Path, problems: Problems, *, needs_label: bool) -> pd.DataFrame:
+
+def read(path: Path, problems: Problems, *, needs_label: bool) -> pd.DataFrame:
     """Columns text, label, split, kind, line (where the row begins); bad rows go to `problems`. Raises DataError."""
-    before = problems.counts.total()
-    table = RowTable()
-    places: dict[str, int] = {}
-    names: list[str] = []
-    for line, fields in csv_records(path, problems):
-        if not fields:
-            continue
-        if not names:
-            names = [name.strip() for name in fields]
-            rejected = check_columns(names, needed=needed_columns(needs_label=needs_label))
-            if rejected:
-                problems.add(path, line, kind=rejected.kind, detail=rejected.detail)
-                break
-            places = {name: names.index(name) for name in COLUMNS if name in names}
-            continue
-        if len(fields) != len(names):
-            wrong = wrong_number(fields, names)
-            problems.add(path, line, kind=wrong.kind, detail=wrong.detail)
-            continue
-        values = {name: fields[place] for name, place in places.items()}
-        add_row(table, values, line=line, path=path, problems=problems, needs_label=needs_label)
-    if not len(table) and problems.counts.total() == before:
-        problems.add(path, 0, kind="the file holds no rows")
-    return table.frame()
+    found = _values(path, problems, needed=rows.needed_columns(needs_label=needs_label))
+    return rows.gathered(path, found, problems=problems, needs_label=needs_label)
 
 
-def open_csv(path: Path, wanted: Wanted) -> Source:
+def _values(
+    path: Path, problems: Problems, *, needed: Sequence[str]
+) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """Each row by its columns."""
+    line, names, found = _under_header(path, problems)
+    rejected = rows.check_columns(names, needed=needed) if names else None
+    if rejected:
+        problems.add(path, line, kind=rejected.kind, detail=rejected.detail)
+        return
+    places = {name: names.index(name) for name in rows.COLUMNS if name in names}
+    for line, fields in found:
+        yield line, {name: fields[place] for name, place in places.items()} if fields else {}
+
+
+def opened(path: Path, wanted: Wanted) -> Source:
+    """The file, to be read in chunks, its columns checked. Raises DataError."""
     problems = Problems()
-    rows, notes = lines_and_notes(path)
-    header = _header(records.csv_records(path, problems))
-    if not header:
+    lines, notes = lines_and_notes(path)
+    _, names, _ = _under_header(path, problems)
+    if not names:
         problems.raise_if_any(of=str(path), expected="Expected .csv in UTF-8, with a header.")
         raise DataError(f"{path}: the file holds no rows.")
-    names = [name.strip() for name in header]
-    check_wanted(path, names, wanted=wanted)
+    wanted.check(path, names)
     schema = pyarrow.schema([(name, pyarrow.string()) for name in wanted.carried(names)])
     return Source(
-        rows - 1,
-        schema,
-        lambda after: _csv_chunks(path, wanted.column, names=names, schema=schema, after=after),
-        notes,
+        lines - 1, schema, lambda after: _chunks(path, wanted.column, schema=schema, after=after), notes
     )
 
 
-def _header(records: Iterator[tuple[int, list[str]]]) -> list[str]:
-    """The fields of the first record that has any; what follows it is left to be read."""
-    return next((fields for _, fields in records if fields), [])
-
-
-def _csv_chunks(path: Path, column: str, *, names: list[str], schema: Any, after: int) -> Iterator[Chunk]:
+def _chunks(path: Path, column: str, *, schema: Any, after: int) -> Iterator[Chunk]:
     refusals = Refusals(after)
-    gathering = Gathering(schema, refusals)
+    _, names, found = _under_header(path, refusals, text=column)
     text, places = names.index(column), [names.index(name) for name in schema.names]
-    found = records.csv_records(path, refusals, text=column)
-    _header(found)
+    taken = (
+        (line, Taken(fields[text], [fields[place] for place in places], sum(map(len, fields))))
+        if fields
+        else (line, None)
+        for line, fields in found
+        if line > after
+    )
+    return chunks.gathered(taken, schema, refusals=refusals)
+
+
+def _under_header(
+    path: Path, problems: Problems, *, text: str = "text"
+) -> tuple[int, list[str], Iterator[tuple[int, list[str]]]]:
+    """The line of the first record that has any fields, the names there, and the records behind it."""
+    found = records(path, problems, text=text)
+    line, header = next(((line, fields) for line, fields in found if fields), (0, []))
+    names = [name.strip() for name in header]
+    return line, names, _of_a_length(found, len(names), path=path, problems=problems)
+
+
+def _of_a_length(
+    found: Iterable[tuple[int, list[str]]], length: int, *, path: Path, problems: Problems
+) -> Iterator[tuple[int, list[str]]]:
+    """The records; those that have not so many fields go to `problems`, and have none here."""
     for line, fields in found:
-        if line <= after:
+        if fields and len(fields) != length:
+            detail = f"{len(fields)}, the header has {length}; quote a text that holds a comma"
+            problems.add(path, line, kind="another number of fields than the header", detail=detail)
+            fields = []
+        yield line, fields
+
+
+def records(path: Path, problems: Problems, *, text: str = "text") -> Iterator[tuple[int, list[str]]]:
+    """(number of its first line, fields) of each record that is not blank, the header first.
+
+    What is no CSV goes to `problems`, and so does a record that is not UTF-8, or whose column `text` spans lines that
+    read as records; of these there are no fields here.
+    """
+    csv.field_size_limit(MAX_CHARACTERS)
+    feed = _Feed(path, problems)
+    reader = csv.reader(feed, strict=True)
+    stray = _StrayQuotes(path, text)
+    while True:
+        feed.begin_record()
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            problems.add(path, feed.first, kind="not CSV", detail=_in_own_words(error), last_line=feed.last)
+            yield feed.first, []
             continue
-        if len(fields) == len(names):
-            cells = [fields[place] for place in places]
-            gathering.add(line, fields[text], cells=cells, characters=sum(map(len, fields)))
-        elif fields:
-            wrong = records.wrong_number(fields, names)
-            refusals.add(path, line, kind=wrong.kind, detail=wrong.detail)
-        if gathering.is_full:
-            yield gathering.taken()
-    if not gathering.is_empty:
-        yield gathering.taken()
+        number, detail = feed.wrong
+        if number:
+            problems.add(path, number, kind="not UTF-8", detail=detail)
+            yield feed.first, []
+        elif stray.found(fields, feed.lines):
+            problems.add(path, feed.first, kind=SWALLOWED, detail="is a quote missing?", last_line=feed.last)
+            yield feed.first, []
+        elif any(field.strip() for field in fields):
+            yield feed.first, fields
+
+
+def _in_own_words(error: csv.Error) -> str:
+    return next((ours for theirs, ours in _OWN_WORDS.items() if str(error).startswith(theirs)), str(error))
+
+
+class _Feed:
+    """The lines of a file, for the csv module, which doesn't say which of them a record runs over.
+
+    Of the record that is read: `lines` by their numbers, and `wrong`, why one is not UTF-8, with its number.
+    """
+
+    def __init__(self, path: Path, problems: Problems) -> None:
+        self._lines = numbered_lines(path, problems)
+        self.begin_record()
+
+    def begin_record(self) -> None:
+        self.lines: list[tuple[int, str]] = []
+        self.wrong = (0, "")
+
+    @property
+    def first(self) -> int:
+        return self.lines[0][0]
+
+    @property
+    def last(self) -> int:
+        return self.lines[-1][0]
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        number, line = next(self._lines)
+        try:
+            decoded = line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            self.wrong = number, f"byte {error.start}"
+            decoded = line.decode("utf-8", "surrogateescape")
+        self.lines.append((number, decoded))
+        return decoded
+
+
+class _StrayQuotes:
+    """Tells a quoted text that has swallowed records from one that has line breaks of its own.
+
+    It has swallowed some when more than half of its lines read as records by themselves: they have as many fields as
+    the header, no quotes doubled as within a text, and beside the text only values, digits aside, that other lines
+    have in the same columns.
+    """
+
+    def __init__(self, path: Path, text: str) -> None:
+        self._path, self._text = path, text
+        self._names: list[str] = []
+        self._beginning: list[tuple[int, str]] | None = None
+        self._latest: deque[tuple[int, str]] = deque(maxlen=NEIGHBOURS)
+
+    def found(self, fields: Sequence[str], lines: list[tuple[int, str]]) -> bool:
+        """Whether the next record, of these fields and lines, has swallowed others."""
+        if len(lines) == 1:
+            if not self._names:
+                self._names = [name.strip() for name in fields] if any(map(str.strip, fields)) else []
+            self._latest.append(lines[0])
+            return False
+        records = [values for _, line in lines if (values := self._values(line))]
+        if 2 * len(records) <= len(lines):
+            return False
+        counts = self._counts([*self._neighbours(), *lines])
+        known = [values for values in records if all(counts[value] > 1 for value in values)]
+        return 2 * len(known) > len(lines)
+
+    def _neighbours(self) -> Iterable[tuple[int, str]]:
+        """Lines at the file's beginning, and those that were read last."""
+        if self._beginning is None:
+            start = itertools.islice(numbered_lines(self._path, Problems()), NEIGHBOURS)
+            self._beginning = [(number, line.decode("utf-8", "replace")) for number, line in start]
+        return [*self._beginning, *self._latest]
+
+    def _counts(self, lines: Iterable[tuple[int, str]]) -> Counter[tuple[int, str]]:
+        """In how many of the lines, each counted once, a value stands in a column."""
+        return Counter(value for line in dict(lines).values() for value in self._values(line))
+
+    def _values(self, line: str) -> list[tuple[int, str]]:
+        """The column and value, digits aside, of what a line says beside the text; none if it reads as no record."""
+        written = [cell.strip() for cell in line.split(",")]
+        if len(written) != len(self._names) or any(map(_is_within_a_text, written)):
+            return []
+        cells = [cell.strip('"') for cell in written]
+        beside = [
+            (place, cell) for place, cell in enumerate(cells) if cell and self._names[place] != self._text
+        ]
+        return [(place, _DIGITS.sub("0", cell)) for place, cell in beside]
+
+
+def _is_within_a_text(cell: str) -> bool:
+    """Whether what stands between two commas has doubled quotes, which only a quoted text around it explains."""
+    return '"' in re.sub('^"((?:[^"]|"")*)"$', "", cell) and '""' in cell
 
 
 class Csv(JoinedLines):

@@ -3,122 +3,103 @@
 import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 import pyarrow.parquet
 
-from intents.data.formats import chunks, strict_json
-from intents.data.formats.chunks import LINE, ROWS, Chunk, Gathering, Refusals, Source, Wanted
+from intents.data.formats import chunks, rows
+from intents.data.formats.chunks import LINE, ROWS, Chunk, Refusals, Source, Taken, Wanted
+from intents.data.formats.json import parse
 from intents.data.formats.lines import lines_and_notes, numbered_lines
-from intents.data.formats.rows import Row, RowTable, checked_row
 from intents.data.formats.writing import JoinedLines, append_files
 from intents.data.problems import Problems, Rejected, listed, quoted
 
 
 def read(path: Path, problems: Problems, *, needs_label: bool) -> pd.DataFrame:
     """Columns text, label, split, kind, line; bad lines go to `problems`. Raises DataError."""
-    before = problems.counts.total()
-    table = RowTable()
-    for number, line in numbered_lines(path, problems):
-        if not line.strip():
+    found = _objects(path, problems, needed=rows.needed_columns(needs_label=needs_label))
+    values = ((number, row) for number, _, row in found)
+    return rows.gathered(path, values, problems=problems, needs_label=needs_label)
+
+
+def _objects(
+    path: Path, problems: Problems, *, needed: Sequence[str] = (), after: int = 0
+) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
+    """(number, line, its object) of each line behind `after` that is not blank.
+
+    What holds no object, or none with the keys needed, goes to `problems`; the object has no keys here.
+    """
+    for number, written in numbered_lines(path, problems):
+        if number <= after or not written.strip():
             continue
-        row = _parse_row(line, needs_label=needs_label)
+        row = _parsed(written, needed)
         if isinstance(row, Rejected):
             problems.add(path, number, kind=row.kind, detail=row.detail)
-        else:
-            table.add(row, number)
-    if not len(table) and problems.counts.total() == before:
-        problems.add(path, 0, kind="the file holds no rows")
-    return table.frame()
+            row = {}
+        yield number, written, row
 
 
-def parse_object(line: bytes) -> dict[str, Any] | Rejected:
+def _parsed(line: bytes, needed: Sequence[str]) -> dict[str, Any] | Rejected:
     """The JSON object that the line holds, or why it holds none."""
     try:
-        row = strict_json.parse(line.decode("utf-8"))
+        row = parse(line.decode("utf-8"))
     except UnicodeDecodeError as error:
         return Rejected("not UTF-8", f"byte {error.start}")
     except RecursionError:
         return Rejected("nested too deeply")
     except ValueError as error:
         return Rejected("not one JSON object", str(error)[:120])
-    return row if isinstance(row, dict) else Rejected("not a JSON object", f"a {type(row).__name__}")
+    if not isinstance(row, dict):
+        return Rejected("not a JSON object", f"a {type(row).__name__}")
+    for name in needed:
+        if name not in row:
+            keys = f"the keys are {listed(list(row))}" if row else "the object is empty"
+            return Rejected(f"{name} is missing", keys)
+    return row
 
 
-def no_key(name: str, row: dict[str, Any]) -> Rejected:
-    """Why an object without that key holds no row."""
-    return Rejected(
-        f"{name} is missing", f"the keys are {listed(list(row))}" if row else "the object is empty"
-    )
-
-
-def _parse_row(line: bytes, *, needs_label: bool) -> Row | Rejected:
-    row = parse_object(line)
-    if isinstance(row, Rejected):
-        return row
-    missing = [name for name in (("text", "label") if needs_label else ("text",)) if name not in row]
-    if missing:
-        return no_key(missing[0], row)
-    return checked_row(
-        row.get("text"),
-        row.get("label"),
-        split=row.get("split"),
-        kind=row.get("kind"),
-        needs_label=needs_label,
-    )
-
-
-def open_jsonl(path: Path, wanted: Wanted) -> Source:
-    rows, notes = lines_and_notes(path)
+def opened(path: Path, wanted: Wanted) -> Source:
+    """The file, to be read in chunks. Raises DataError."""
+    lines, notes = lines_and_notes(path)
     if wanted.as_lines:
         schema = pyarrow.schema([(LINE, pyarrow.binary())])
-        return Source(
-            rows,
-            schema,
-            lambda after: _jsonl_chunks(path, wanted, schema=schema, after=after, notes=notes),
-            notes,
-        )
-    names = wanted.carried(_first_keys(path))
-    schema = pyarrow.schema([(name, pyarrow.string()) for name in names])
+    else:
+        schema = pyarrow.schema([(name, pyarrow.string()) for name in wanted.carried(_first_keys(path))])
     return Source(
-        rows,
-        schema,
-        lambda after: _jsonl_chunks(path, wanted, schema=schema, after=after, notes=notes),
-        notes,
+        lines, schema, lambda after: _chunks(path, wanted, schema=schema, notes=notes, after=after), notes
     )
 
 
 def _first_keys(path: Path) -> list[str]:
     """The keys of the first rows, in the order in which they come up."""
-    lines = itertools.islice(numbered_lines(path, Problems()), ROWS)
-    rows = (parse_object(line) for _, line in lines if line.strip())
-    return list(dict.fromkeys(key for row in rows if not isinstance(row, Rejected) for key in row))
+    first = itertools.takewhile(lambda found: found[0] <= ROWS, _objects(path, Problems()))
+    return list(dict.fromkeys(key for _, _, row in first for key in row))
 
 
-def _jsonl_chunks(
-    path: Path, wanted: Wanted, *, schema: Any, after: int, notes: list[str]
-) -> Iterator[Chunk]:
+def _chunks(path: Path, wanted: Wanted, *, schema: Any, notes: list[str], after: int) -> Iterator[Chunk]:
     refusals = Refusals(after)
-    gathering = Gathering(schema, refusals)
-    known = {*schema.names, *wanted.replaced, *wanted.keep}
-    for number, line in numbered_lines(path, refusals):
-        if number <= after or not line.strip():
+    taken = _taken(path, wanted, refusals=refusals, names=schema.names, notes=notes)
+    return chunks.gathered(taken, schema, refusals=refusals)
+
+
+def _taken(
+    path: Path, wanted: Wanted, *, refusals: Refusals, names: list[str], notes: list[str]
+) -> Iterator[tuple[int, Taken | None]]:
+    known = {*names, *wanted.replaced, *wanted.keep}
+    may_leave_out = not wanted.as_lines and not wanted.keep
+    for number, written, row in _objects(path, refusals, needed=[wanted.column], after=refusals.after):
+        beside = _beside(written, row, wanted=wanted, names=names)
+        if isinstance(beside, Rejected):
+            refusals.add(path, number, kind=beside.kind, detail=beside.detail)
+            yield number, None
             continue
-        row = _row(line, wanted, schema=schema)
-        if isinstance(row, Rejected):
-            refusals.add(path, number, kind=row.kind, detail=row.detail)
-        else:
-            gathering.add(number, row.text, cells=row.carried, characters=len(line))
-            if not wanted.as_lines and not wanted.keep and not row.keys <= known:
-                notes.append(_left_out(sorted(row.keys - known), number))
-                known |= row.keys
-        if gathering.is_full:
-            yield gathering.taken()
-    if not gathering.is_empty:
-        yield gathering.taken()
+        if may_leave_out and not row.keys() <= known:
+            notes.append(_left_out(sorted(row.keys() - known), number))
+            known |= row.keys()
+        yield number, Taken(row[wanted.column], beside, len(written)) if row else None
 
 
 def _left_out(keys: list[str], line: int) -> str:
@@ -128,30 +109,12 @@ def _left_out(keys: list[str], line: int) -> str:
     )
 
 
-class _Row(NamedTuple):
-    """What is needed of an object: its text, what is carried along (a value a column), its keys."""
-
-    text: object
-    carried: Sequence[object]
-    keys: Set[str]
-
-
-def _row(line: bytes, wanted: Wanted, *, schema: Any) -> _Row | Rejected:
-    row = parse_object(line)
-    if isinstance(row, Rejected):
-        return row
-    if wanted.column not in row:
-        return no_key(wanted.column, row)
-    carried = (
-        _line(line, row, wanted=wanted)
-        if wanted.as_lines
-        else [_cell(row.get(name)) for name in schema.names]
-    )
-    return carried if isinstance(carried, Rejected) else _Row(row[wanted.column], carried, row.keys())
-
-
-def _line(line: bytes, row: Mapping[str, Any], *, wanted: Wanted) -> list[bytes] | Rejected:
-    """The line itself where all of it is wanted, so that its numbers stay as they were written."""
+def _beside(
+    line: bytes, row: Mapping[str, Any], *, wanted: Wanted, names: Sequence[str]
+) -> Sequence[object] | Rejected:
+    """What is carried along of an object: a value a column, or the line itself, its numbers as they were written."""
+    if not wanted.as_lines:
+        return [_cell(row.get(name)) for name in names]
     if not wanted.keep and not any(name in row for name in wanted.replaced):
         return [line.strip()]
     kept = {name: row[name] for name in wanted.carried(list(row)) if name in row}
@@ -174,16 +137,16 @@ class Jsonl(JoinedLines):
 
     def write(self, batch: Any) -> None:
         """Adds rows of the schema."""
-        if chunks.LINE in batch.schema.names:
-            carried = batch.column(chunks.LINE).to_pylist()
-            added = _objects(batch.drop_columns([chunks.LINE]))
-            rows = (_spliced(line, ours) for line, ours in zip(carried, added, strict=True))
+        if LINE in batch.schema.names:
+            carried = batch.column(LINE).to_pylist()
+            added = _as_objects(batch.drop_columns([LINE]))
+            lines = (_spliced(line, ours) for line, ours in zip(carried, added, strict=True))
         else:
-            rows = (
+            lines = (
                 json.dumps(row, ensure_ascii=False, allow_nan=False, default=str).encode()
-                for row in _objects(batch)
+                for row in _as_objects(batch)
             )
-        self.handle.writelines(row + b"\n" for row in rows)
+        self.handle.writelines(line + b"\n" for line in lines)
 
     @staticmethod
     def join(shards: Sequence[Path], target: Path, *, schema: Any) -> None:  # noqa: ARG004
@@ -192,7 +155,7 @@ class Jsonl(JoinedLines):
             append_files(shards, joined)
 
 
-def _objects(batch: Any) -> list[dict[str, Any]]:
+def _as_objects(batch: Any) -> list[dict[str, Any]]:
     """The rows as JSON can hold them."""
     cells = [[_jsonable(value) for value in column.to_pylist()] for column in batch.columns]
     names = batch.schema.names

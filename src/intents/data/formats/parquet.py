@@ -8,10 +8,9 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet
 
+from intents.data.formats import rows
 from intents.data.formats.chunks import ROWS, Chunk, Source, Wanted
-from intents.data.formats.columns import COLUMNS, add_row, check_columns, check_wanted, needed_columns
 from intents.data.formats.lines import require_file
-from intents.data.formats.rows import RowTable
 from intents.data.problems import Problems, Rejected
 from intents.errors import DataError
 
@@ -22,19 +21,43 @@ MAX_GROUP_BYTES = 1 << 30
 BATCH_ROWS = 65_536
 
 
-def open_parquet(path: Path, wanted: Wanted) -> Source:
-    with _reading(path), pyarrow.parquet.ParquetFile(path) as file:
-        rows, schema = file.metadata.num_rows, file.schema_arrow
-    check_wanted(path, schema.names, wanted=wanted)
+def read(path: Path, problems: Problems, *, needs_label: bool) -> pd.DataFrame:
+    """Columns text, label, split, kind, line (the row's number); bad rows go to `problems`. Raises DataError."""
+    require_file(path)
+    found = _rows(path, problems, needed=rows.needed_columns(needs_label=needs_label))
+    return rows.gathered(path, found, problems=problems, needs_label=needs_label)
+
+
+def _rows(path: Path, problems: Problems, *, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Each row by its columns; a text that repeats is one string, so that what is compressed well stays small."""
+    with _file(path) as file:
+        names = file.schema_arrow.names
+        rejected = _check_parquet(file, needed)
+    if rejected:
+        problems.add(path, 0, kind=rejected.kind, detail=rejected.detail)
+        return
+    columns = [name for name in rows.COLUMNS if name in names]
+    with _file(path, read_dictionary=columns) as file:
+        found = (
+            dict(zip(batch.schema.names, row, strict=True))
+            for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns, use_threads=False)
+            for row in zip(*map(cells, batch.columns), strict=True)
+        )
+        yield from enumerate(found, start=1)
+
+
+def opened(path: Path, wanted: Wanted) -> Source:
+    """The file, to be read in chunks, its columns checked. Raises DataError."""
+    with _file(path) as file:
+        number, schema = file.metadata.num_rows, file.schema_arrow
+    wanted.check(path, schema.names)
     kind = schema.field(wanted.column).type
     if not holds_strings(kind):
         raise DataError(
             f"{path}: column {wanted.column} holds {str(kind)[:60]}, expected strings. Pass column=<another>."
         )
     beside = pyarrow.schema([_taken_from(schema.field(name)) for name in wanted.carried(schema.names)])
-    return Source(
-        rows, beside, lambda after: _parquet_chunks(path, wanted.column, schema=beside, after=after)
-    )
+    return Source(number, beside, lambda after: _chunks(path, wanted.column, schema=beside, after=after))
 
 
 def _taken_from(field: Any) -> Any:
@@ -42,26 +65,26 @@ def _taken_from(field: Any) -> Any:
     return field.with_type(pyarrow.string()) if pyarrow.types.is_string_view(field.type) else field
 
 
-def _parquet_chunks(path: Path, column: str, *, schema: Any, after: int) -> Iterator[Chunk]:
-    with _reading(path), pyarrow.parquet.ParquetFile(path, pre_buffer=False) as file:
+def _chunks(path: Path, column: str, *, schema: Any, after: int) -> Iterator[Chunk]:
+    with _file(path, pre_buffer=False) as file:
         first = 0
         for group in range(file.metadata.num_row_groups):
             size = file.metadata.row_group(group)
             end = first + size.num_rows
             if end > after:
-                rows = max(1, min(ROWS, BATCH_BYTES * size.num_rows // max(1, size.total_byte_size)))
+                length = max(1, min(ROWS, BATCH_BYTES * size.num_rows // max(1, size.total_byte_size)))
                 yield from _group_chunks(
-                    file, group, column=column, schema=schema, first=first, after=after, rows=rows
+                    file, group, column=column, schema=schema, first=first, after=after, length=length
                 )
             first = end
 
 
 def _group_chunks(
-    file: Any, group: int, *, column: str, schema: Any, first: int, after: int, rows: int
+    file: Any, group: int, *, column: str, schema: Any, first: int, after: int, length: int
 ) -> Iterator[Chunk]:
     """The chunks of one row group, whose first row has the number `first` + 1."""
     columns = list(dict.fromkeys([column, *schema.names]))
-    for batch in file.iter_batches(batch_size=rows, row_groups=[group], columns=columns, use_threads=False):
+    for batch in file.iter_batches(batch_size=length, row_groups=[group], columns=columns, use_threads=False):
         seen = min(len(batch), max(0, after - first))
         first, end = first + seen, first + len(batch)
         if first < end:
@@ -73,45 +96,20 @@ def _group_chunks(
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Errors of reading a .parquet file become one that names it."""
+def _file(path: Path, **options: Any) -> Iterator[Any]:
+    """The file, open. Whatever is wrong with its reading is an error that names it."""
     try:
-        yield
+        with pyarrow.parquet.ParquetFile(path, **options) as file:
+            yield file
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise no_parquet(path, error) from error
+        raise DataError(
+            f"{path}: can't be read as Parquet ({str(error)[:200]}). The file is damaged or of another format; "
+            "write it again."
+        ) from error
 
 
-def read_parquet(path: Path, problems: Problems, *, needs_label: bool) -> pd.DataFrame:
-    """Columns text, label, split, kind, line (the row's number); bad rows go to `problems`. Raises DataError."""
-    require_file(path)
-    before = problems.counts.total()
-    table = RowTable()
-    try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            rejected = _check_parquet(file, needs_label=needs_label)
-            if rejected:
-                problems.add(path, 0, kind=rejected.kind, detail=rejected.detail)
-                return table.frame()
-            for line, values in enumerate(_parquet_rows(path, file.schema_arrow.names), start=1):
-                add_row(table, values, line=line, path=path, problems=problems, needs_label=needs_label)
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise no_parquet(path, error) from error
-    if not len(table) and problems.counts.total() == before:
-        problems.add(path, 0, kind="the file holds no rows")
-    return table.frame()
-
-
-def no_parquet(path: Path, error: Exception) -> DataError:
-    """The error to raise for a file that can't be read as Parquet."""
-    return DataError(
-        f"{path}: can't be read as Parquet ({str(error)[:200]}). The file is damaged or of another format; "
-        "write it again."
-    )
-
-
-def _check_parquet(file: Any, *, needs_label: bool) -> Rejected | None:
-    needed = needed_columns(needs_label=needs_label)
-    rejected = check_columns(file.schema_arrow.names, needed=needed)
+def _check_parquet(file: Any, needed: Sequence[str]) -> Rejected | None:
+    rejected = rows.check_columns(file.schema_arrow.names, needed=needed)
     if rejected:
         return rejected
     for name in needed:
@@ -137,16 +135,6 @@ def holds_strings(kind: Any) -> bool:
         or kinds.is_string_view(kind)
         or kinds.is_null(kind)
     )
-
-
-def _parquet_rows(path: Path, names: list[str]) -> Iterator[dict[str, Any]]:
-    """The rows by column; a text that repeats is one string, so that what is compressed well stays small."""
-    columns = [name for name in COLUMNS if name in names]
-    with pyarrow.parquet.ParquetFile(path, read_dictionary=columns) as file:
-        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns, use_threads=False):
-            values = [cells(column) for column in batch.columns]
-            for row in zip(*values, strict=True):
-                yield dict(zip(batch.schema.names, row, strict=True))
 
 
 def cells(column: Any) -> list[Any]:

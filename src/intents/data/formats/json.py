@@ -1,12 +1,12 @@
-"""A .json file: {intent: [utterance, …]}, or for out-of-scope utterances a list of them."""
+"""JSON as RFC 8259 has it, no key twice; and a .json file, {intent: [utterance, …]} or a list of out-of-scope ones."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from intents.data.formats import strict_json
 from intents.data.formats.lines import require_file, unreadable
 from intents.data.formats.rows import Row, RowTable
 from intents.data.problems import Problems, Rejected, quoted
@@ -54,7 +54,7 @@ def _parse_file(path: Path) -> Any:
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
             raise DataError(f"{path}: over {MAX_JSON_BYTES >> 20} MB; write a corpus this large as .jsonl.")
-        return strict_json.parse(path.read_text(encoding="utf-8-sig"))
+        return parse(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise unreadable(path, error) from error
     except RecursionError as error:
@@ -62,3 +62,23 @@ def _parse_file(path: Path) -> Any:
     except ValueError as error:
         line = f":{error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise DataError(f"{path}{line}: not JSON in UTF-8 ({str(error)[:120]}). Mend the file.") from error
+
+
+def parse(text: str) -> Any:
+    """The value that `text` holds. Raises ValueError, and RecursionError where it is nested too deeply."""
+    return _DECODER.decode(text)
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        key, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+        raise ValueError(f"the key {key[:60]!r} stands twice")
+    return row
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_no_constant)

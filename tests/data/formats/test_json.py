@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from intents.data.formats import intents_json
+from intents.data.formats import json as formats_json
 from tests.data.test_sources import GOOD, read, rejection
 
 WriteJson = Callable[..., Path]
@@ -171,7 +171,7 @@ def test_bad_noise_is_named_by_file_and_position(
 def test_a_file_too_large_to_be_read_whole_is_refused_unread(data: Path) -> None:
     data.touch()
     with data.open("r+b") as handle:
-        handle.truncate(intents_json.MAX_JSON_BYTES + 1)
+        handle.truncate(formats_json.MAX_JSON_BYTES + 1)
     assert f"{data}: over 64 MB; write a corpus this large as .jsonl" in rejection(data)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from intents.data.formats.records import csv_records
+from intents.data.formats import csv
 from intents.data.problems import Problems
 from tests.data.test_sources import read, rejection
 
@@ -69,4 +69,4 @@ def test_a_quote_that_is_never_closed_is_named_with_all_the_lines_it_takes(path:
 
 def test_a_file_of_one_column_has_no_records_to_be_told_from_lines(path: Path) -> None:
     path.write_text('text\n"a\nb\nc"\nd\n')
-    assert [fields for _, fields in csv_records(path, Problems())] == [["text"], ["a\nb\nc"], ["d"]]
+    assert [fields for _, fields in csv.records(path, Problems())] == [["text"], ["a\nb\nc"], ["d"]]
