@@ -7,7 +7,6 @@ import pandas as pd
 
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
-from intents.data.folds import fold_of
 from intents.data.parts import TEST, TRAIN, VALIDATION
 from intents.parameters.data import DataConfig
 from tests.conftest import write_jsonl
@@ -29,7 +28,7 @@ def corpus_of(folder: Path) -> Corpus:
 
 def folds_of(corpus: Corpus) -> list[Corpus]:
     settings = {"folds": FOLDS, "validation_size": 0.1, "seed": 42}
-    return [fold_of(corpus, number, **settings) for number in range(FOLDS)]
+    return [corpus.fold(number, **settings) for number in range(FOLDS)]
 
 
 def test_each_row_is_tested_in_one_fold_and_seen_in_the_others(tmp_path: Path):

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +64,13 @@ class Corpus:
         """The out-of-scope utterances that may be trained on."""
         rows = self.out_of_scope_part(TRAIN)
         return list(rows.loc[rows["may_train"], "text"])
+
+    def fold(self, number: int, *, folds: int, validation_size: float, seed: int) -> "Corpus":
+        """The corpus with the rows of one fold, from 0, as its test part; out-of-scope rows keep their parts."""
+        parts = splitting.fold_parts(
+            self.rows["text"], number, folds=folds, validation_size=validation_size, seed=seed
+        )
+        return replace(self, rows=self.rows.assign(part=parts))
 
     def summary(self) -> str:
         """One line: what was read, what remains, how it is split."""

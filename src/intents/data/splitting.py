@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
@@ -61,6 +62,20 @@ def random_parts(rows: int, *, test_size: float, validation_size: float, seed: i
             f"{rows} rows can't be split into train, validation and test ({error}). Gather more rows."
         ) from error
     return parts
+
+
+def fold_parts(
+    texts: Iterable[str], number: int, *, folds: int, validation_size: float, seed: int
+) -> "npt.NDArray[np.str_]":
+    """The part of each utterance where one fold, from 0, is tested and the others are trained and validated on.
+
+    Its fold follows from the hash of its normal form, so repeats share one.
+    """
+    forms = [normal_form(text) for text in texts]
+    place_B = np.array([fraction(form, f"fold {seed}".encode()) for form in forms])
+    carved_B = np.array([fraction(form, f"validation {seed}".encode()) for form in forms])
+    is_tested_B = (place_B * folds).astype(int) == number
+    return np.select([is_tested_B, carved_B < validation_size], [TEST, VALIDATION], TRAIN)
 
 
 def _stratify(

@@ -15,7 +15,6 @@ import torch
 import transformers
 
 from intents.data.corpus import Corpus
-from intents.data.folds import fold_of
 from intents.errors import ConfigError
 from intents.evaluation import held_out
 from intents.evaluation.held_out import HeldOut
@@ -92,8 +91,7 @@ def out_of_fold(
     answered = []
     for number in range(config.run.folds):
         on_fold(number + 1)
-        part = fold_of(
-            corpus,
+        part = corpus.fold(
             number,
             folds=config.run.folds,
             validation_size=config.data.validation_size,

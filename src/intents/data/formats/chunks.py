@@ -103,12 +103,8 @@ class Refusals(Problems):
         return found
 
 
-class Taken(NamedTuple):
-    """What is needed of a row: its text, what is carried along (a value a column), and how long it is."""
-
-    text: object
-    beside: Sequence[object]
-    characters: int
+Taken = tuple[object, Sequence[object], int]
+"""What is needed of a row: its text, what is carried along (a value a column), and how many characters it has."""
 
 
 def gathered(rows: Iterable[tuple[int, Taken | None]], schema: Any, *, refusals: Refusals) -> Iterator[Chunk]:
@@ -117,10 +113,10 @@ def gathered(rows: Iterable[tuple[int, Taken | None]], schema: Any, *, refusals:
     taken: list[Taken] = []
     characters = 0
     for line, row in rows:
-        if row is not None:
+        if row:
             lines.append(line)
             taken.append(row)
-            characters += row.characters
+            characters += row[2]
         if len(lines) + len(refusals.found) >= ROWS or characters >= CHARACTERS:
             yield _chunk(lines, taken, schema=schema, refused=refusals.taken())
             lines, taken, characters = [], [], 0
@@ -129,11 +125,11 @@ def gathered(rows: Iterable[tuple[int, Taken | None]], schema: Any, *, refusals:
 
 
 def _chunk(lines: list[int], rows: list[Taken], *, schema: Any, refused: list[Refused]) -> Chunk:
-    columns = list(zip(*(row.beside for row in rows), strict=True)) or [()] * len(schema)
+    columns = list(zip(*(cells for _, cells, _ in rows), strict=True)) or [()] * len(schema)
     arrays = [_array(column, field.type) for column, field in zip(columns, schema, strict=True)]
     beside = pyarrow.record_batch(arrays, schema=schema) if len(schema) else None
     end = max([*lines[-1:], *(row.line for row in refused)])
-    return Chunk(lines, [row.text for row in rows], beside, refused, end)
+    return Chunk(lines, [text for text, _, _ in rows], beside, refused, end)
 
 
 def _array(cells: Sequence[Any], kind: Any) -> Any:

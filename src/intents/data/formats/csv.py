@@ -13,7 +13,7 @@ import pyarrow
 import pyarrow.parquet
 
 from intents.data.formats import chunks, rows, spreadsheets
-from intents.data.formats.chunks import Chunk, Refusals, Source, Taken, Wanted
+from intents.data.formats.chunks import Chunk, Refusals, Source, Wanted
 from intents.data.formats.lines import lines_and_notes, numbered_lines
 from intents.data.formats.writing import JoinedLines, append_files
 from intents.data.problems import Problems
@@ -73,7 +73,7 @@ def _chunks(path: Path, column: str, *, schema: Any, after: int) -> Iterator[Chu
     _, names, found = _under_header(path, refusals, text=column)
     text, places = names.index(column), [names.index(name) for name in schema.names]
     taken = (
-        (line, Taken(fields[text], [fields[place] for place in places], sum(map(len, fields))))
+        (line, (fields[text], [fields[place] for place in places], sum(map(len, fields))))
         if fields
         else (line, None)
         for line, fields in found

@@ -99,7 +99,7 @@ def _taken(
         if may_leave_out and not row.keys() <= known:
             notes.append(_left_out(sorted(row.keys() - known), number))
             known |= row.keys()
-        yield number, Taken(row[wanted.column], beside, len(written)) if row else None
+        yield number, (row[wanted.column], beside, len(written)) if row else None
 
 
 def _left_out(keys: list[str], line: int) -> str:
