@@ -16,6 +16,4 @@ class AskConfig:
     """Utterance; empty: each line of standard input, typed or piped."""
 
     def __post_init__(self) -> None:
-        require(
-            bool(self.model.strip()), "model", value=self.model, expected="a model's uri, or its directory"
-        )
+        require(bool(self.model.strip()), "a model's uri, or its directory", model=self.model)

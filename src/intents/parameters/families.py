@@ -32,6 +32,4 @@ def check_overrides(family: str, pairs: str) -> None:
     names = {field.name for field in dataclasses.fields(FAMILIES[family])} - {"seed", "recipe"}
     strange = sorted(set(by_name(pairs)) - names)
     meant = did_you_mean(strange[0], names) if strange else ""
-    require(
-        not strange, "hyperparams", value=pairs, expected=f"name=value,… of {', '.join(sorted(names))}{meant}"
-    )
+    require(not strange, f"name=value,… of {', '.join(sorted(names))}{meant}", hyperparams=pairs)
