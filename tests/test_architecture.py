@@ -1,6 +1,7 @@
 """Imports point down. Every import of every module is read from its source, late ones included."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import intents
-from intents.parameters.families import FAMILIES
+from intents.parameters.training.families import FAMILIES
 
 ROOT = Path(__file__).parents[1]
 
@@ -44,6 +45,8 @@ MAY_IMPORT_MLFLOW = (
 # Positional arguments and lines of a function, modules of a package; and who takes more, called by a library.
 MOST_POSITIONAL = 2
 MOST_LINES = 40
+MOST_MODULES = 12
+STILL_LARGER = {"data", "formats"}
 CALLED_BY_A_LIBRARY = {
     "intents:find_spec": "importlib asks a finder",
     "intents.serving.pyfunc:predict": "mlflow asks a model",
@@ -321,6 +324,11 @@ def test_no_function_is_longer_than_a_screen():
         if (length := (function.end_lineno or 0) - function.lineno + 1) > MOST_LINES
     }
     assert found == {}
+
+
+def test_no_package_has_more_modules_than_one_sees_at_a_glance():
+    folders = Counter(file.parent for file in MODULES.values() if file.name != "__init__.py")
+    assert {folder.name for folder, number in folders.items() if number > MOST_MODULES} <= STILL_LARGER
 
 
 @pytest.mark.parametrize("module", sorted(module for module in MODULES if is_in(module, ANSWERS_AT_ONCE)))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from intents.parameters.declaration import require
-from intents.parameters.training import REGISTERED_MODEL
+from intents.parameters.training.train import REGISTERED_MODEL
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from intents.parameters.declaration import require
-from intents.parameters.training import REGISTERED_MODEL
+from intents.parameters.training.train import REGISTERED_MODEL
 
 PUBLISHED_MODELS_DIR = "assets/models"
 UNCLEAR, LOST_INTENTS, OTHER_MODEL = "unclear", "lost_intents", "other_model"

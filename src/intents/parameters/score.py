@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from intents.parameters.declaration import require
-from intents.parameters.training import REGISTERED_MODEL
+from intents.parameters.training.train import REGISTERED_MODEL
 
 SCORED_SUFFIXES = (".jsonl", ".csv", ".parquet")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from intents.parameters.declaration import require
-from intents.parameters.families import by_name, check_overrides
+from intents.parameters.training.families import by_name, check_overrides
 
 STUDY_NAME = r"[\w.-]{1,100}"
 

@@ -18,7 +18,7 @@ import transformers
 from intents.evaluation.evaluate import classification_metrics, confusion
 from intents.models.energy import negative_log_likelihood
 from intents.models.network import Network
-from intents.parameters.hyperparams import Hyperparams
+from intents.parameters.training.hyperparams import Hyperparams
 from intents.system import processes
 from intents.training import checkpoints, objectives
 from intents.training.batches import LengthBatchedSampler, TokenDataset, Tokens, collator

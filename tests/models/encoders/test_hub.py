@@ -36,7 +36,7 @@ def outcome(name):
     from pathlib import Path
     from intents.models.encoders import encoder as encoders; from intents.parameters import declaration as parameters
     from intents.errors import EncoderError
-    from intents.parameters.bert import BertHyperparams
+    from intents.parameters.training.bert import BertHyperparams
     from intents.models import families
     began = time.monotonic()
     try:

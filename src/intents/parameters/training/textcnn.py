@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from intents.parameters.declaration import require
-from intents.parameters.hyperparams import NOTEBOOK_LOOP, Hyperparams, ThresholdRule
-from intents.parameters.space import Between, OneOf, Range
+from intents.parameters.training.hyperparams import NOTEBOOK_LOOP, Hyperparams, ThresholdRule
+from intents.parameters.training.space import Between, OneOf, Range
 
 
 @dataclass(frozen=True, kw_only=True)

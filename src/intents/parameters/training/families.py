@@ -2,10 +2,10 @@
 
 import dataclasses
 
-from intents.parameters.bert import BertHyperparams
 from intents.parameters.declaration import did_you_mean, require
-from intents.parameters.hyperparams import NOTEBOOK_LOOP, Hyperparams
-from intents.parameters.textcnn import TextCNNHyperparams
+from intents.parameters.training.bert import BertHyperparams
+from intents.parameters.training.hyperparams import NOTEBOOK_LOOP, Hyperparams
+from intents.parameters.training.textcnn import TextCNNHyperparams
 
 __all__ = ["FAMILIES", "NOTEBOOK_LOOP", "BertHyperparams", "Hyperparams", "TextCNNHyperparams"]
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from intents.parameters.data import DataConfig
 from intents.parameters.declaration import build, require
-from intents.parameters.families import FAMILIES
-from intents.parameters.hyperparams import Hyperparams
+from intents.parameters.training.families import FAMILIES
+from intents.parameters.training.hyperparams import Hyperparams
 
 REGISTERED_MODEL = "intent_predictor"
 BEST = "best:"

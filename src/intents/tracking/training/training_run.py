@@ -15,15 +15,16 @@ from intents.data.corpus import Corpus
 from intents.evaluation import baseline
 from intents.models.encoders import encoder
 from intents.models.file_names import MODEL_ARTIFACT, OUT_OF_FOLD
-from intents.parameters.training import TrainConfig
+from intents.parameters.training.train import TrainConfig
 from intents.report import saved_model
 from intents.report.card import card
 from intents.report.training_page import REPORT, report
 from intents.system import processes, signals
 from intents.system.console import Say
-from intents.tracking import resume, runs, store
-from intents.tracking.logged import environment, log_corpus, log_model, log_predictions, log_result
+from intents.tracking import runs, store
 from intents.tracking.tags import CORPUS_DIGEST_TAG
+from intents.tracking.training import resume
+from intents.tracking.training.logged import environment, log_corpus, log_model, log_predictions, log_result
 from intents.tracking.versions import CARD, register, verdict
 from intents.training import stages
 from intents.training.callbacks import Callbacks

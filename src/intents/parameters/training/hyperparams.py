@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from intents.parameters.declaration import require
-from intents.parameters.space import Range
+from intents.parameters.training.space import Range
 
 ThresholdRule = Literal["acceptance", "best_f1", "fixed"]
 NOTEBOOK_LOOP: Mapping[str, Any] = {
