@@ -26,8 +26,8 @@ from intents.data.parts import TRAIN, VALIDATION
 from intents.models.bert import CHARACTER_ENCODER, WIDE, look_at_neighbours
 from intents.models.encoders import encoder
 from intents.models.network import Network
-from intents.parameters import training as declarations
-from intents.parameters.bert import BertHyperparams
+from intents.parameters.training import train as declarations
+from intents.parameters.training.bert import BertHyperparams
 from intents.training.batches import Labelled, TokenDataset
 from intents.training.callbacks import Callbacks
 from intents.training.fit import fit

@@ -21,7 +21,7 @@ from typing import Any
 import benchmark
 from mlflow.tracking import MlflowClient
 
-from intents.tracking.resume import CHECKPOINTS
+from intents.tracking.training.resume import CHECKPOINTS
 from intents.training import checkpoints
 
 ROOT = Path(__file__).parents[1]

@@ -13,7 +13,8 @@ import functools
 import sys
 from collections.abc import Iterator
 
-from registry import commands, promote, smoke, smoke_child
+from registry import commands, promote
+from registry.checks import smoke, smoke_child
 from registry.transaction import Check
 
 WAIT_SECONDS = 3600

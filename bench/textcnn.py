@@ -31,8 +31,8 @@ from intents.evaluation import held_out
 from intents.models import families
 from intents.models.directory import RejectionRule
 from intents.models.encoders import encoder as encoders
-from intents.parameters import training as declarations
-from intents.parameters.training import TrainConfig
+from intents.parameters.training import train as declarations
+from intents.parameters.training.train import TrainConfig
 from intents.training import objectives, stages
 from intents.training.batches import tokens_of
 

@@ -27,8 +27,8 @@ from intents.data.corpus import Corpus
 from intents.data.parts import TRAIN, VALIDATION
 from intents.models import families
 from intents.models.encoders import encoder as encoders
-from intents.parameters import training as declarations
-from intents.parameters.hyperparams import Hyperparams
+from intents.parameters.training import train as declarations
+from intents.parameters.training.hyperparams import Hyperparams
 from intents.training.batches import Labelled, TokenDataset
 from intents.training.callbacks import Callbacks
 from intents.training.fit import Fit, fit

@@ -13,8 +13,9 @@ from typing import Any
 from intents.errors import PromotionError
 from intents.parameters.promote import PromoteConfig
 from intents.system import signals
-from registry import gate, transaction
-from registry import smoke as checks
+from registry import transaction
+from registry.checks import gate
+from registry.checks import smoke as checks
 from registry.outcome import Outcome
 from registry.queries import (
     checked,

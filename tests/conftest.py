@@ -26,11 +26,11 @@ from mlflow.tracking import MlflowClient
 
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
-from intents.parameters import training as declarations
-from intents.parameters.training import TrainConfig
+from intents.parameters.training import train as declarations
+from intents.parameters.training.train import TrainConfig
 from intents.report import saved_model
 from intents.tracking import store as stores
-from intents.tracking import training_run
+from intents.tracking.training import training_run
 from intents.training import stages
 from intents.training.callbacks import Callbacks
 from intents.training.stages import TrainingResult

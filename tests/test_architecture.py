@@ -1,6 +1,7 @@
 """Imports point down. Every import of every module is read from its source, late ones included."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import intents
-from intents.parameters.families import FAMILIES
+from intents.parameters.training.families import FAMILIES
 
 ROOT = Path(__file__).parents[1]
 
@@ -41,8 +42,11 @@ MAY_IMPORT_MLFLOW = (
     "registry",
 )
 
-# The most positional arguments that a function may take, and those that take more because a library calls them.
+# Positional arguments and lines of a function, modules of a package; and who takes more, called by a library.
 MOST_POSITIONAL = 2
+MOST_LINES = 40
+MOST_MODULES = 12
+STILL_LARGER = {"data", "formats"}
 CALLED_BY_A_LIBRARY = {
     "intents:find_spec": "importlib asks a finder",
     "intents.serving.pyfunc:predict": "mlflow asks a model",
@@ -170,7 +174,7 @@ def decisions_on_family(text: str) -> list[int]:
 
 
 def at_once(tree: ast.Module) -> Iterator[ast.AST]:
-    """The statements that importing the module runs: none within a function."""
+    """The statements that importing the module runs: none within a function, none for the type checker alone."""
     waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop()
@@ -179,6 +183,7 @@ def at_once(tree: ast.Module) -> Iterator[ast.AST]:
             child
             for child in ast.iter_child_nodes(node)
             if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            and not (isinstance(child, ast.If) and getattr(child.test, "id", "") == "TYPE_CHECKING")
         ]
 
 
@@ -309,6 +314,21 @@ def test_the_check_itself_sees_a_third_positional_argument():
     assert takes_many("def f(a, /, b, c): ...") == ["f"]
     assert takes_many("class A:\n    async def f(self, a, b, c=1): ...") == ["f"]
     assert takes_many("class A:\n    def f(self, a, b, *, c): ...") == []
+
+
+def test_no_function_is_longer_than_a_screen():
+    found = {
+        f"{module}:{function.name}": length
+        for module, file in MODULES.items()
+        for function in functions(file.read_text("utf-8"))
+        if (length := (function.end_lineno or 0) - function.lineno + 1) > MOST_LINES
+    }
+    assert found == {}
+
+
+def test_no_package_has_more_modules_than_one_sees_at_a_glance():
+    folders = Counter(file.parent for file in MODULES.values() if file.name != "__init__.py")
+    assert {folder.name for folder, number in folders.items() if number > MOST_MODULES} <= STILL_LARGER
 
 
 @pytest.mark.parametrize("module", sorted(module for module in MODULES if is_in(module, ANSWERS_AT_ONCE)))

@@ -15,7 +15,7 @@ from intents import cli
 from intents.data import corpus as corpora
 from intents.parameters.data import DataConfig
 from intents.parameters.declaration import build
-from intents.parameters.families import FAMILIES
+from intents.parameters.training.families import FAMILIES
 from intents.tracking import runs
 from intents.tracking.tags import FAILURE_TAG
 from registry import promote

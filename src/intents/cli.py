@@ -12,16 +12,16 @@ from typing import Any, NoReturn
 
 from intents.errors import ConfigError, DataError, EncoderError, IntentsError, ResumeError, TrackingError
 from intents.parameters import commands as entry_points
-from intents.parameters import training as declarations
 from intents.parameters.ask import AskConfig
 from intents.parameters.check_data import CheckConfig
 from intents.parameters.compare import CompareConfig
 from intents.parameters.data import DataConfig
 from intents.parameters.declaration import build, did_you_mean
 from intents.parameters.evaluate_open_set import OpenSetConfig
-from intents.parameters.families import FAMILIES
 from intents.parameters.reduce_embeddings import ReductionConfig
 from intents.parameters.score import ScoreConfig
+from intents.parameters.training import train as declarations
+from intents.parameters.training.families import FAMILIES
 from intents.parameters.tune import TuneConfig
 from intents.system.console import quieten
 from intents.system.lock import BusyError

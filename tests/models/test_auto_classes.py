@@ -18,7 +18,7 @@ from intents.models import families
 from intents.models.directory import RejectionRule
 from intents.models.encoders import encoder as encoders
 from intents.models.network import predict_logits
-from intents.parameters.textcnn import TextCNNHyperparams
+from intents.parameters.training.textcnn import TextCNNHyperparams
 
 TEXTS = ["你好呀", "几", "马上还款，谢谢"]
 PREDICT = """

@@ -19,9 +19,9 @@ from intents.models.encoders import encoder as encoders
 from intents.models.encoders.encoder import Encoder
 from intents.models.network import Network, fold_temperature, predict, predict_gaussian, predict_logits
 from intents.parameters import declaration
-from intents.parameters.bert import BertHyperparams
-from intents.parameters.families import FAMILIES
-from intents.parameters.hyperparams import Hyperparams
+from intents.parameters.training.bert import BertHyperparams
+from intents.parameters.training.families import FAMILIES
+from intents.parameters.training.hyperparams import Hyperparams
 
 INTENTS = {"问候": 0, "还款": 1, "拒绝": 2}
 SHORT = "你好"

@@ -9,9 +9,10 @@ import yaml
 from mlflow.projects._project_spec import load_project
 
 from intents import cli
-from intents.parameters import commands, training
-from intents.parameters.families import FAMILIES
+from intents.parameters import commands
 from intents.parameters.mlproject import mlproject
+from intents.parameters.training import train
+from intents.parameters.training.families import FAMILIES
 
 ROOT = Path(__file__).parents[2]
 FILE = (ROOT / "MLproject").read_text(encoding="utf-8")
@@ -55,7 +56,7 @@ def test_a_training_command_left_at_its_defaults_trains_the_default_configuratio
     start = ["exec", "env", "PYTHONPATH=src", "python", "-m", "intents.cli", name]
     assert words[: len(start)] == start
     texts = vars(cli.build_parser().parse_args(words[len(start) - 1 :]))
-    assert training.train_config(family, texts) == training.train_config(family, {})
+    assert train.train_config(family, texts) == train.train_config(family, {})
 
 
 @pytest.mark.parametrize("entry_point", commands.ENTRY_POINTS)

@@ -8,20 +8,20 @@ import pytest
 from intents.errors import ConfigError
 from intents.parameters import commands as entry_points
 from intents.parameters import declaration as parameters
-from intents.parameters import training
 from intents.parameters.ask import AskConfig
-from intents.parameters.bert import BertHyperparams
 from intents.parameters.check_data import CheckConfig
 from intents.parameters.compare import CompareConfig
 from intents.parameters.data import DataConfig
 from intents.parameters.evaluate_open_set import OpenSetConfig
-from intents.parameters.families import FAMILIES
-from intents.parameters.hyperparams import Hyperparams
 from intents.parameters.promote import PromoteConfig
 from intents.parameters.reduce_embeddings import ReductionConfig
 from intents.parameters.score import ScoreConfig
-from intents.parameters.textcnn import TextCNNHyperparams
-from intents.parameters.training import RunConfig
+from intents.parameters.training import train
+from intents.parameters.training.bert import BertHyperparams
+from intents.parameters.training.families import FAMILIES
+from intents.parameters.training.hyperparams import Hyperparams
+from intents.parameters.training.textcnn import TextCNNHyperparams
+from intents.parameters.training.train import RunConfig
 from intents.parameters.tune import TuneConfig
 
 BOTH_EXCLUDED = ("0", "1", "-0.1", "1.5", "nan", "inf")
@@ -240,14 +240,14 @@ def test_hyperparams_of_a_study_are_named_pairs_of_its_family() -> None:
 
 
 def test_typed_texts_become_typed_values_and_the_rest_keep_their_defaults() -> None:
-    built = training.train_config("bert", {"epochs": "3", "test_size": "0.25", "register": "", "name": "x"})
+    built = train.train_config("bert", {"epochs": "3", "test_size": "0.25", "register": "", "name": "x"})
     assert built.hyperparams == BertHyperparams(epochs=3)
     assert built.data == DataConfig(test_size=0.25)
     assert built.run == RunConfig(register="")
 
 
 def test_the_notebook_recipe_applies_where_a_parameter_was_left_alone() -> None:
-    built = training.train_config("bert", {"recipe": "notebook", "epochs": "2"}).hyperparams
+    built = train.train_config("bert", {"recipe": "notebook", "epochs": "2"}).hyperparams
     # The source notebook: batches of 16 at 2e-5, padded to 128, no smoothing; four epochs, but here two were asked.
     assert (built.batch_size, built.learning_rate, built.padding) == (16, 2e-5, "max_length")
     assert (built.label_smoothing, built.precision, built.patience) == (0.0, "float32", 0)
@@ -257,7 +257,7 @@ def test_the_notebook_recipe_applies_where_a_parameter_was_left_alone() -> None:
 
 
 def test_the_cnn_notebooks_recipe_is_its_loss_its_loop_and_its_split() -> None:
-    built = training.train_config("textcnn", {"recipe": "notebook", "dropout": "0.4"})
+    built = train.train_config("textcnn", {"recipe": "notebook", "dropout": "0.4"})
     hyperparams = built.hyperparams
     assert isinstance(hyperparams, TextCNNHyperparams)
     # The source notebook: an unstratified 80/20 split with seed 42; Phi-3's table by PCA to 128, frozen.
@@ -292,7 +292,7 @@ def test_the_cnn_notebooks_recipe_is_its_loss_its_loop_and_its_split() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_default_recipe_changes_nothing_and_never_selects_on_test(family: str) -> None:
-    built = training.train_config(family, {}).hyperparams
+    built = train.train_config(family, {}).hyperparams
     assert built == FAMILIES[family]()
     assert not built.selects_on_test
 
@@ -303,7 +303,7 @@ def test_a_recipe_names_declared_parameters_with_possible_values(family: str) ->
     declared = {p.name for d in (DataConfig, hyperparams) for p in parameters.parameters(d)}
     for recipe, values in hyperparams.RECIPES.items():
         assert values.keys() <= declared
-        effective = training.train_config(family, {"recipe": recipe}).as_parameters()
+        effective = train.train_config(family, {"recipe": recipe}).as_parameters()
         assert {name: effective[name] for name in values} == values
 
 
@@ -338,7 +338,7 @@ def test_every_command_has_a_meaning_and_every_family_a_command() -> None:
 def test_a_logged_run_has_every_parameter_of_its_entry_point_as_it_takes_effect(
     family: str, learning_rate: float
 ) -> None:
-    logged = training.train_config(family, {"recipe": "notebook"}).as_parameters()
+    logged = train.train_config(family, {"recipe": "notebook"}).as_parameters()
     entry_point = FAMILIES[family].ENTRY_POINT
     assert list(logged) == [parameter.name for parameter in entry_points.entry_point_parameters(entry_point)]
     assert math.isclose(logged["learning_rate"], learning_rate)

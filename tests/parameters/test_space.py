@@ -5,9 +5,9 @@ import dataclasses
 import optuna
 import pytest
 
-from intents.parameters.families import FAMILIES
-from intents.parameters.hyperparams import Hyperparams
-from intents.parameters.space import Between, OneOf
+from intents.parameters.training.families import FAMILIES
+from intents.parameters.training.hyperparams import Hyperparams
+from intents.parameters.training.space import Between, OneOf
 from intents.training.prepare import PREPARED_FROM
 from intents.tuning import worker
 

@@ -29,7 +29,8 @@ from intents.models.file_names import (
     TOKENIZER_CONFIG,
     WEIGHTS,
 )
-from registry import record, smoke, smoke_child, transaction
+from registry import record, transaction
+from registry.checks import smoke, smoke_child
 from registry.record import Identity
 from registry.target import Target
 from registry.transaction import Candidate

@@ -18,7 +18,8 @@ from intents.evaluation.comparison.sides import Side
 from intents.models import directory
 from intents.models.file_names import MAPPING
 from intents.tracking import versions as registering
-from registry import gate, record
+from registry import record
+from registry.checks import gate
 from registry.target import Target
 from tests.conftest import Logged
 from tests.registry.conftest import Promote, stored

@@ -13,7 +13,8 @@ import pytest
 from bench import consuming
 from bench.promoter import smoke_in_this_process
 from intents.serving.pyfunc import IntentModel
-from registry import commands, record, smoke_child, transaction
+from registry import commands, record, transaction
+from registry.checks import smoke_child
 from registry.record import Identity, Promotion
 from registry.target import Target
 from registry.transaction import Candidate

@@ -14,11 +14,11 @@ from mlflow.tracking import MlflowClient
 
 from intents.data import corpus as corpora
 from intents.errors import ConfigError, ResumeError
-from intents.parameters import training as declarations
-from intents.tracking import resume as resuming
+from intents.parameters.training import train as declarations
 from intents.tracking import runs
-from intents.tracking.resume import CHECKPOINTS
 from intents.tracking.tags import CORPUS_DIGEST_TAG, FAILURE_TAG, RESUMES_TAG
+from intents.tracking.training import resume as resuming
+from intents.tracking.training.resume import CHECKPOINTS
 from intents.training import checkpoints
 from tests.conftest import Logged, run_tracked, start_command
 

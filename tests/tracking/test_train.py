@@ -17,13 +17,13 @@ from mlflow.tracking import MlflowClient
 
 from intents.errors import DataError
 from intents.parameters import commands
-from intents.parameters import training as declarations
 from intents.parameters.data import DataConfig
 from intents.parameters.evaluate_open_set import OpenSetConfig
+from intents.parameters.training import train as declarations
 from intents.tracking import evaluate_open_set, runs, train
 from intents.tracking.evaluate_open_set import OpenSetOutcome
 from intents.tracking.tags import FAILURE_TAG
-from intents.tracking.training_run import RunOutcome
+from intents.tracking.training.training_run import RunOutcome
 from tests.conftest import stopped_while_training
 
 MODEL = "seeded"

@@ -14,10 +14,11 @@ from mlflow.tracking import MlflowClient
 
 from intents.parameters import commands, declaration
 from intents.report.training_page import REPORT
-from intents.tracking import runs, training_run
+from intents.tracking import runs
 from intents.tracking import store as stores
-from intents.tracking.logged import environment
 from intents.tracking.tags import FAILURE_TAG
+from intents.tracking.training import training_run
+from intents.tracking.training.logged import environment
 from tests.conftest import Logged, run_tracked
 
 SCORES = ("energy", "max_softmax", "max_logit", "mahalanobis", "nearest_neighbours")

@@ -22,9 +22,10 @@ from mlflow.tracking import MlflowClient
 from intents.errors import DataError, TrackingError
 from intents.report.training_page import REPORT
 from intents.system import liveness
-from intents.tracking import resume, runs
+from intents.tracking import runs
 from intents.tracking import store as stores
 from intents.tracking.tags import FAILURE_TAG
+from intents.tracking.training import resume
 from intents.tracking.versions import CARD, register, verdict
 from intents.training import checkpoints
 from tests.conftest import Logged, run_tracked, start_command, stopped_while_training

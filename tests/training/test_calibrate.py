@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 from sklearn.metrics import f1_score
 
 from intents.models.energy import fit_temperature
-from intents.parameters.textcnn import TextCNNHyperparams
+from intents.parameters.training.textcnn import TextCNNHyperparams
 from intents.training.calibrate import calibrate
 
 INTENTS, SIZE = 4, 6

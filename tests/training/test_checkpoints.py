@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from intents.models.network import Network
-from intents.parameters.hyperparams import Hyperparams
+from intents.parameters.training.hyperparams import Hyperparams
 from intents.training import checkpoints
 from intents.training.checkpoints import MARK, Progress
 from tests.training.test_fit import NEGATIVES, built, run_fit, tiny_hyperparams

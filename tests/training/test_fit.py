@@ -13,9 +13,9 @@ from intents.models import families
 from intents.models.encoders import encoder as encoders
 from intents.models.encoders.encoder import Encoder
 from intents.models.network import Network, predict_logits
-from intents.parameters.bert import BertHyperparams
-from intents.parameters.hyperparams import Hyperparams
-from intents.parameters.textcnn import TextCNNHyperparams
+from intents.parameters.training.bert import BertHyperparams
+from intents.parameters.training.hyperparams import Hyperparams
+from intents.parameters.training.textcnn import TextCNNHyperparams
 from intents.training import fit, selection
 from intents.training.batches import Labelled, LengthBatchedSampler, TokenDataset, tokens_of
 from intents.training.callbacks import Callbacks

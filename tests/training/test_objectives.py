@@ -13,7 +13,7 @@ from torch import Tensor
 
 from intents.models import families
 from intents.models.encoders import encoder as encoders
-from intents.parameters.textcnn import TextCNNHyperparams
+from intents.parameters.training.textcnn import TextCNNHyperparams
 from intents.training import objectives
 from intents.training.batches import Tokens, tokens_of
 from intents.training.negatives import Batch, gaussian_energies, quiet_gaussian_energies, without_end

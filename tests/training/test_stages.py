@@ -14,7 +14,7 @@ from sklearn.metrics import f1_score
 from intents.errors import ConfigError
 from intents.models import directory
 from intents.models.network import predict_logits
-from intents.parameters import training as declarations
+from intents.parameters.training import train as declarations
 from intents.training import stages
 from tests.conftest import INTENTS, UNSPELLABLE, Trained, train_and_save
 

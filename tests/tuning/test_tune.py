@@ -21,8 +21,8 @@ from optuna.trial import TrialState
 
 from intents.data import corpus as corpora
 from intents.errors import ConfigError, TuningError
-from intents.parameters import training as declarations
 from intents.parameters.data import DataConfig
+from intents.parameters.training import train as declarations
 from intents.parameters.tune import TuneConfig
 from intents.tracking import best_trial, runs, store, train
 from intents.training import stages

@@ -10,7 +10,7 @@ from intents.data.sources import RAW_CORPORA
 from intents.data.utterances import name_form
 from intents.errors import DataError
 from intents.parameters.data import AUTO, NONE
-from intents.parameters.training import BUNDLED_BLACKLIST
+from intents.parameters.training.train import BUNDLED_BLACKLIST
 
 BLACKLISTED = "intent is blacklisted"
 RARE = "intent has too few rows"

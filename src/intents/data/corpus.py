@@ -102,24 +102,16 @@ def load(config: DataConfig, *, selects_on_test: bool = False) -> Corpus:
     read = sources.read(config)
     corrected = corrections.correct(read, config.corrections)
     raw = corrected.raw
-    blacklist = cleaning.Blacklist(NONE)
-    if raw.needs_cleaning:
-        blacklist = cleaning.blacklist(config.blacklist, raw.rows["dataset"].unique())
-        cleaned = _clean_cached(corrected, blacklist, config=config, as_read=read.rows)
-    else:
-        rows = raw.rows.reset_index(drop=True)
-        rows["text_length"] = rows["text"].str.len()
-        cleaned = cleaning.CleanCorpus(rows, _empty_ledger(raw.rows), raw.out_of_scope.iloc[:0])
+    blacklist = cleaning.blacklist(
+        config.blacklist if raw.needs_cleaning else NONE, raw.rows["dataset"].unique()
+    )
+    cleaned = _clean_cached(corrected, blacklist, config=config, as_read=read.rows)
     _check_intents(cleaned.rows, raw)
     validation_size = 0.0 if selects_on_test else config.validation_size
     rows = cleaned.rows.assign(part=_parts(raw, cleaned.rows, config=config, validation_size=validation_size))
     gathered = out_of_scope.gather(raw.out_of_scope, cleaned, config=config, validation_size=validation_size)
-    aside = (
-        *findings.set_aside(
-            cleaned.ledger, set(rows["label"]), blacklist=blacklist, least=config.min_per_intent
-        ),
-        *findings.lookalikes(raw.rows["label"]),
-    )
+    least = config.min_per_intent
+    aside = findings.set_aside(cleaned.ledger, set(rows["label"]), blacklist=blacklist, least=least)
     corpus = Corpus(
         name=raw.name,
         rows=rows,
@@ -128,6 +120,7 @@ def load(config: DataConfig, *, selects_on_test: bool = False) -> Corpus:
         intents=tuple(sorted(rows["label"].unique())),
         notes=(
             *aside,
+            *findings.lookalikes(raw.rows["label"]),
             *read.notes,
             *_ignored_parts(raw, config),
             *corrected.notes,
@@ -141,6 +134,13 @@ def load(config: DataConfig, *, selects_on_test: bool = False) -> Corpus:
     )
     _check_trainable(corpus, raw, config=config, measured=(TEST,) if selects_on_test else (VALIDATION, TEST))
     return corpus
+
+
+def _as_it_is(raw: RawCorpus) -> cleaning.CleanCorpus:
+    """What cleaning returns, where there is nothing to clean."""
+    rows = raw.rows.reset_index(drop=True)
+    rows["text_length"] = rows["text"].str.len()
+    return cleaning.CleanCorpus(rows, _empty_ledger(raw.rows), raw.out_of_scope.iloc[:0])
 
 
 def _ignored_parts(raw: RawCorpus, config: DataConfig) -> tuple[str, ...]:
@@ -265,8 +265,10 @@ def digest(*tables: pd.DataFrame) -> str:
 def _clean_cached(
     corrected: Corrected, blacklist: cleaning.Blacklist, *, config: DataConfig, as_read: pd.DataFrame
 ) -> cleaning.CleanCorpus:
-    """`cleaning.clean`, or its earlier result for the same bytes, corrections and settings."""
+    """`cleaning.clean`, or its earlier result for the same bytes, corrections and settings; or nothing to clean."""
     raw = corrected.raw
+    if not raw.needs_cleaning:
+        return _as_it_is(raw)
     settings = {name: asdict(config)[name] for name in ("min_per_intent", "max_per_intent", "split_seed")}
     listed = [sorted(blacklist.intents), sorted(blacklist.datasets or ())]
     decided = [asdict(correction) for correction in corrected.decided]

@@ -17,7 +17,7 @@ from intents.evaluation.predictions import outputs, predictions
 from intents.models import energy
 from intents.models.directory import RejectionRule
 from intents.models.network import Outputs, predict_gaussian
-from intents.parameters.hyperparams import Hyperparams
+from intents.parameters.training.hyperparams import Hyperparams
 
 GAUSSIAN = "gaussian embeddings"
 GAUSSIAN_ROWS, GAUSSIAN_TOKENS = 1000, 16

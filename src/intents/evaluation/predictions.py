@@ -10,7 +10,7 @@ from intents.axes import Floats
 from intents.models import energy
 from intents.models.directory import RejectionRule
 from intents.models.network import Outputs, predict
-from intents.parameters.hyperparams import Hyperparams
+from intents.parameters.training.hyperparams import Hyperparams
 
 
 def outputs(module: Any, tokenizer: Any, *, texts: Iterable[str], hyperparams: Hyperparams) -> Outputs:

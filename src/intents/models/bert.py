@@ -13,7 +13,7 @@ from transformers.utils import logging as transformers_logging
 from intents.errors import EncoderError
 from intents.models.encoders.encoder import Encoder
 from intents.models.network import Network, label_names
-from intents.parameters.bert import BertHyperparams
+from intents.parameters.training.bert import BertHyperparams
 
 # The default encoder, chosen by measurement (docs/encoders.md): two layers that see two characters to each side, as
 # an n-gram model does, then one that sees the whole utterance; the mean of its tokens is classified.

@@ -6,7 +6,7 @@ from intents.models import bert
 from intents.models.encoders.encoder import Encoder
 from intents.models.network import Network
 from intents.models.textcnn import build as textcnn
-from intents.parameters.hyperparams import Hyperparams
+from intents.parameters.training.hyperparams import Hyperparams
 
 FAMILIES: dict[str, Callable[..., Network]] = {
     "bert": bert.build,

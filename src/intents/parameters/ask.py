@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from intents.parameters.declaration import require
-from intents.parameters.training import REGISTERED_MODEL
+from intents.parameters.training.train import REGISTERED_MODEL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +16,4 @@ class AskConfig:
     """Utterance; empty: each line of standard input, typed or piped."""
 
     def __post_init__(self) -> None:
-        require(
-            bool(self.model.strip()), "model", value=self.model, expected="a model's uri, or its directory"
-        )
+        require(bool(self.model.strip()), "a model's uri, or its directory", model=self.model)

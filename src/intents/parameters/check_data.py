@@ -18,11 +18,8 @@ class CheckConfig:
 
     def __post_init__(self) -> None:
         is_csv = not self.findings or self.findings.lower().endswith(".csv")
-        require(is_csv, "findings", value=self.findings, expected="a file that ends in .csv, or nothing")
+        require(is_csv, "a file that ends in .csv, or nothing", findings=self.findings)
         require(
-            bool(self.model_name.strip()),
-            "model_name",
-            value=self.model_name,
-            expected="an encoder's name, path or hub id",
+            bool(self.model_name.strip()), "an encoder's name, path or hub id", model_name=self.model_name
         )
-        require(2 < self.max_length <= 8192, "max_length", value=self.max_length, expected="3 to 8192 tokens")
+        require(2 < self.max_length <= 8192, "3 to 8192 tokens", max_length=self.max_length)

@@ -11,11 +11,11 @@ from intents.parameters.compare import CompareConfig
 from intents.parameters.data import DataConfig
 from intents.parameters.declaration import Parameter, parameters, shortened
 from intents.parameters.evaluate_open_set import OpenSetConfig
-from intents.parameters.families import FAMILIES
 from intents.parameters.promote import PromoteConfig
 from intents.parameters.reduce_embeddings import ReductionConfig
 from intents.parameters.score import ScoreConfig
-from intents.parameters.training import RunConfig
+from intents.parameters.training.families import FAMILIES
+from intents.parameters.training.train import RunConfig
 from intents.parameters.tune import TuneConfig
 
 ENTRY_POINTS: dict[str, tuple[type, ...]] = {

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from intents.parameters.declaration import require
-from intents.parameters.training import REGISTERED_MODEL
+from intents.parameters.training.train import REGISTERED_MODEL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,18 +20,11 @@ class CompareConfig:
     """Seed of these draws."""
 
     def __post_init__(self) -> None:
-        require(bool(self.name.strip()), "name", value=self.name, expected="a registered model's name")
-        require(
-            200 <= self.resamples <= 100_000,
-            "resamples",
-            value=self.resamples,
-            expected="200 to 100000 draws",
-        )
-        require(0 <= self.seed < 2**32, "seed", value=self.seed, expected="0 to 4294967295")
+        require(bool(self.name.strip()), "a registered model's name", name=self.name)
+        require(200 <= self.resamples <= 100_000, "200 to 100000 draws", resamples=self.resamples)
+        require(0 <= self.seed < 2**32, "0 to 4294967295", seed=self.seed)
         are_several = len(self.words) >= 2 and len(set(self.words)) == len(self.words)
-        require(
-            are_several, "runs", value=self.runs, expected="two or more different runs, such as production,7"
-        )
+        require(are_several, "two or more different runs, such as production,7", runs=self.runs)
 
     @property
     def words(self) -> tuple[str, ...]:

@@ -39,32 +39,18 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         is_told = bool(self.blacklist.strip())
-        require(
-            is_told,
-            "blacklist",
-            value=self.blacklist,
-            expected=f"{AUTO}, {NONE}, or a file of intents, one a line",
-        )
-        require(
-            self.min_per_intent >= 1, "min_per_intent", value=self.min_per_intent, expected="at least 1 row"
-        )
+        require(is_told, f"{AUTO}, {NONE}, or a file of intents, one a line", blacklist=self.blacklist)
+        require(self.min_per_intent >= 1, "at least 1 row", min_per_intent=self.min_per_intent)
         require(
             self.max_per_intent >= self.min_per_intent,
-            "max_per_intent",
-            value=self.max_per_intent,
-            expected=f"at least min_per_intent ({self.min_per_intent})",
+            f"at least min_per_intent ({self.min_per_intent})",
+            max_per_intent=self.max_per_intent,
         )
-        require(
-            0 < self.test_size < 1,
-            "test_size",
-            value=self.test_size,
-            expected="a share between 0 and 1, both excluded",
-        )
+        require(0 < self.test_size < 1, "a share between 0 and 1, both excluded", test_size=self.test_size)
         require(
             0 < self.validation_size < 1,
-            "validation_size",
-            value=self.validation_size,
-            expected="a share between 0 and 1, both excluded",
+            "a share between 0 and 1, both excluded",
+            validation_size=self.validation_size,
         )
-        require(0 <= self.split_seed < 2**32, "split_seed", value=self.split_seed, expected="0 to 4294967295")
-        require(bool(self.workspace.strip()), "workspace", value=self.workspace, expected="a folder's path")
+        require(0 <= self.split_seed < 2**32, "0 to 4294967295", split_seed=self.split_seed)
+        require(bool(self.workspace.strip()), "a folder's path", workspace=self.workspace)

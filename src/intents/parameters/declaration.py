@@ -38,9 +38,10 @@ def shortened(text: str, limit: int) -> str:
     return text[: limit - len(mark)] + mark
 
 
-def require(holds: bool, name: str, *, value: object, expected: str) -> None:
-    """Raises ConfigError, naming the parameter and what it may be, unless the claim holds."""
+def require(holds: bool, expected: str, /, **given: object) -> None:
+    """Raises ConfigError, naming the parameter that is given and what it may be, unless the claim holds."""
     if not holds:
+        [(name, value)] = given.items()
         raise ConfigError(f"{name}={value!r}: expected {expected}. {_how_to_pass(name)}")
 
 
@@ -57,13 +58,13 @@ class Parameter:
     def parse(self, text: str) -> Any:
         """The typed value of `text`. Raises ConfigError when it can't be one."""
         is_utf_8 = text.encode("utf-8", "ignore").decode() == text  # a name from the disk may not be
-        require(is_utf_8, self.name, value=text, expected="text in UTF-8; rename a file whose name is not")
+        require(is_utf_8, "text in UTF-8; rename a file whose name is not", **{self.name: text})
         if self.choices:
             expected = f"one of {', '.join(self.choices)}{did_you_mean(text, self.choices)}"
-            require(text in self.choices, self.name, value=text, expected=expected)
+            require(text in self.choices, expected, **{self.name: text})
             return text
         if self.type is bool:
-            require(text.lower() in BOOLEANS, self.name, value=text, expected="true or false")
+            require(text.lower() in BOOLEANS, "true or false", **{self.name: text})
             return BOOLEANS[text.lower()]
         try:
             return self.type(text)

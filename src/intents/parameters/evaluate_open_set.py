@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from intents.parameters.declaration import require
-from intents.parameters.families import by_name, check_overrides
+from intents.parameters.training.families import by_name, check_overrides
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,13 +24,8 @@ class OpenSetConfig:
     def __post_init__(self) -> None:
         shares = self.known_shares.split(",")
         are_shares = all(_is_number(share) and 0 < float(share) < 1 for share in shares)
-        require(
-            are_shares,
-            "known_shares",
-            value=self.known_shares,
-            expected="shares between 0 and 1, such as 0.25,0.5",
-        )
-        require(1 <= self.seeds <= 1000, "seeds", value=self.seeds, expected="1 to 1000 draws")
+        require(are_shares, "shares between 0 and 1, such as 0.25,0.5", known_shares=self.known_shares)
+        require(1 <= self.seeds <= 1000, "1 to 1000 draws", seeds=self.seeds)
         check_overrides(self.family, self.hyperparams)
 
     @property

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from intents.parameters.declaration import require
-from intents.parameters.training import REGISTERED_MODEL
+from intents.parameters.training.train import REGISTERED_MODEL
 
 PUBLISHED_MODELS_DIR = "assets/models"
 UNCLEAR, LOST_INTENTS, OTHER_MODEL = "unclear", "lost_intents", "other_model"
@@ -45,37 +45,29 @@ class PromoteConfig:
     """For people, or for scripts."""
 
     def __post_init__(self) -> None:
-        require(bool(self.name.strip()), "name", value=self.name, expected="a registered model's name")
+        require(bool(self.name.strip()), "a registered model's name", name=self.name)
         require(
-            not self.version or self.version.isdecimal(),
-            "version",
-            value=self.version,
-            expected="a version number, such as 3",
+            not self.version or self.version.isdecimal(), "a version number, such as 3", version=self.version
         )
         takes_version = not self.version or self.action in ("publish", "dry-run")
-        require(
-            takes_version, "version", value=self.version, expected=f"no version with the action {self.action}"
-        )
+        require(takes_version, f"no version with the action {self.action}", version=self.version)
         is_path = not self.target or self.target.strip().strip("./") != ""
-        require(is_path, "target", value=self.target, expected="a directory's path, or nothing")
+        require(is_path, "a directory's path, or nothing", target=self.target)
         is_folder = bool(self.target) or (self.name not in (".", "..") and "/" not in self.name)
-        require(
-            is_folder, "name", value=self.name, expected="a registered model's name, or a target beside it"
-        )
+        require(is_folder, "a registered model's name, or a target beside it", name=self.name)
         are_known = set(self.accepted) <= set(ACCEPTABLE)
-        require(are_known, "accept", value=self.accept, expected=f"some of {', '.join(ACCEPTABLE)}")
-        require(0 <= self.wait <= 86400, "wait", value=self.wait, expected="0 to 86400 seconds")
-        require(bool(self.force.strip()), "force", value=self.force, expected=f"a reason, or {NOT_FORCED}")
+        require(are_known, f"some of {', '.join(ACCEPTABLE)}", accept=self.accept)
+        require(0 <= self.wait <= 86400, "0 to 86400 seconds", wait=self.wait)
+        require(bool(self.force.strip()), f"a reason, or {NOT_FORCED}", force=self.force)
         if self.force == NOT_FORCED:  # a word of its own, as mlflow run passes every parameter
             object.__setattr__(self, "force", "")
         for name in ("min_f1_change", "min_auroc_change", "max_ece_change"):
             change = getattr(self, name)
-            require(-1 <= change <= 1, name, value=change, expected="a change from -1 to 1")
+            require(-1 <= change <= 1, "a change from -1 to 1", **{name: change})
         require(
             0 < self.max_latency_ratio <= 1000,
-            "max_latency_ratio",
-            value=self.max_latency_ratio,
-            expected="above 0, up to 1000",
+            "above 0, up to 1000",
+            max_latency_ratio=self.max_latency_ratio,
         )
 
     @property

@@ -17,16 +17,6 @@ class ReductionConfig:
     """Folder for the reduced table."""
 
     def __post_init__(self) -> None:
-        require(
-            bool(self.model_name.strip()),
-            "model_name",
-            value=self.model_name,
-            expected="an encoder's path or hub id",
-        )
-        require(
-            1 <= self.embedding_size <= 4096,
-            "embedding_size",
-            value=self.embedding_size,
-            expected="1 to 4096",
-        )
-        require(bool(self.workspace.strip()), "workspace", value=self.workspace, expected="a folder's path")
+        require(bool(self.model_name.strip()), "an encoder's path or hub id", model_name=self.model_name)
+        require(1 <= self.embedding_size <= 4096, "1 to 4096", embedding_size=self.embedding_size)
+        require(bool(self.workspace.strip()), "a folder's path", workspace=self.workspace)

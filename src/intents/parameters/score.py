@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from intents.parameters.declaration import require
-from intents.parameters.training import REGISTERED_MODEL
+from intents.parameters.training.train import REGISTERED_MODEL
 
 SCORED_SUFFIXES = (".jsonl", ".csv", ".parquet")
 
@@ -30,14 +30,10 @@ class ScoreConfig:
         for name in ("input", "output"):
             path = getattr(self, name)
             is_of_a_format = PurePath(path).suffix.lower() in SCORED_SUFFIXES
-            require(
-                is_of_a_format, name, value=path, expected=f"a file that ends in {', '.join(SCORED_SUFFIXES)}"
-            )
-        require(bool(self.column), "column", value=self.column, expected="a column's name")
-        require(
-            bool(self.model.strip()), "model", value=self.model, expected="a model's uri, or its directory"
-        )
-        require(0 <= self.workers <= 1024, "workers", value=self.workers, expected="0 to 1024 processes")
+            require(is_of_a_format, f"a file that ends in {', '.join(SCORED_SUFFIXES)}", **{name: path})
+        require(bool(self.column), "a column's name", column=self.column)
+        require(bool(self.model.strip()), "a model's uri, or its directory", model=self.model)
+        require(0 <= self.workers <= 1024, "0 to 1024 processes", workers=self.workers)
 
     @property
     def kept(self) -> tuple[str, ...]:

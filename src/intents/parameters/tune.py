@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from intents.parameters.declaration import require
-from intents.parameters.families import by_name, check_overrides
+from intents.parameters.training.families import by_name, check_overrides
 
 STUDY_NAME = r"[\w.-]{1,100}"
 
@@ -38,23 +38,13 @@ class TuneConfig:
     """Hyperparameters that no trial changes, such as epochs=10,channels=64."""
 
     def __post_init__(self) -> None:
-        require(1 <= self.n_trials <= 100_000, "n_trials", value=self.n_trials, expected="1 to 100000 trials")
-        require(0 <= self.timeout <= 10**7, "timeout", value=self.timeout, expected="0 to 10000000 seconds")
-        require(1 <= self.n_jobs <= 256, "n_jobs", value=self.n_jobs, expected="1 to 256 trials at once")
+        require(1 <= self.n_trials <= 100_000, "1 to 100000 trials", n_trials=self.n_trials)
+        require(0 <= self.timeout <= 10**7, "0 to 10000000 seconds", timeout=self.timeout)
+        require(1 <= self.n_jobs <= 256, "1 to 256 trials at once", n_jobs=self.n_jobs)
         is_name = not self.study or bool(re.fullmatch(STUDY_NAME, self.study))
-        require(
-            is_name,
-            "study",
-            value=self.study,
-            expected="at most 100 letters, digits, dots, dashes and underscores",
-        )
-        require(
-            not self.storage or "://" in self.storage,
-            "storage",
-            value=self.storage,
-            expected="a URL, or nothing",
-        )
-        require(0 <= self.seed < 2**32, "seed", value=self.seed, expected="0 to 4294967295")
+        require(is_name, "at most 100 letters, digits, dots, dashes and underscores", study=self.study)
+        require(not self.storage or "://" in self.storage, "a URL, or nothing", storage=self.storage)
+        require(0 <= self.seed < 2**32, "0 to 4294967295", seed=self.seed)
         check_overrides(self.family, self.hyperparams)
 
     @property

@@ -7,7 +7,7 @@ import pandas as pd
 from intents.data.corpus import Corpus
 from intents.data.parts import TEST, TRAIN, VALIDATION
 from intents.evaluation.evaluate import EvaluationReport
-from intents.parameters.training import TrainConfig
+from intents.parameters.training.train import TrainConfig
 from intents.training.stages import TrainingResult
 
 FEW_TEST_ROWS = 20

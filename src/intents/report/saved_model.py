@@ -29,7 +29,7 @@ from intents.models.file_names import (
     TRAINING_SUMMARY,
 )
 from intents.models.network import predict_logits
-from intents.parameters.training import TrainConfig
+from intents.parameters.training.train import TrainConfig
 from intents.report.pictures import bars, confusion, distributions
 from intents.training.stages import TrainingResult
 

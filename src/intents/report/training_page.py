@@ -3,7 +3,7 @@
 from intents.data.corpus import Corpus
 from intents.data.parts import TEST, TRAIN, VALIDATION
 from intents.diagnosis.examination import diagnose
-from intents.parameters.training import TrainConfig
+from intents.parameters.training.train import TrainConfig
 from intents.report.page.content import DataNote, ReportContent
 from intents.report.page.page import page
 from intents.training.stages import TrainingResult

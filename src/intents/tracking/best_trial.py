@@ -7,7 +7,7 @@ from mlflow.tracking import MlflowClient
 
 from intents.errors import TuningError
 from intents.parameters.declaration import parameters
-from intents.parameters.training import BEST, TrainConfig, where_default
+from intents.parameters.training.train import BEST, TrainConfig, where_default
 from intents.tracking import runs, store
 from intents.tracking.tags import COMPLETE, MAXIMISED_TAG, STATE_TAG, STUDY_TAG, TUNED_TAG, VALUE
 

@@ -16,11 +16,12 @@ from intents.parameters.commands import run_name
 from intents.parameters.data import DataConfig
 from intents.parameters.declaration import as_texts
 from intents.parameters.evaluate_open_set import OpenSetConfig
-from intents.parameters.training import TrainConfig, train_config
+from intents.parameters.training.train import TrainConfig, train_config
 from intents.system import processes, signals
 from intents.system.console import Say
-from intents.tracking import runs, store, training_run
-from intents.tracking.seeds import mean_and_spread, shown, with_seed
+from intents.tracking import runs, store
+from intents.tracking.training import training_run
+from intents.tracking.training.seeds import mean_and_spread, shown, with_seed
 from intents.training import stages
 from intents.training.callbacks import Callbacks
 

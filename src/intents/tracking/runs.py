@@ -15,7 +15,7 @@ from intents.errors import TrackingError
 from intents.parameters import declaration as parameters
 from intents.parameters.commands import run_name
 from intents.parameters.declaration import shortened
-from intents.parameters.training import TrainConfig
+from intents.parameters.training.train import TrainConfig
 from intents.system import liveness, signals
 from intents.system.redaction import without_secrets
 from intents.tracking import store

@@ -6,12 +6,13 @@ import mlflow
 import pandas as pd
 from mlflow.tracking import MlflowClient
 
-from intents.parameters.training import TrainConfig
+from intents.parameters.training.train import TrainConfig
 from intents.system import processes, signals
 from intents.system.console import Say
-from intents.tracking import best_trial, runs, store, training_run
-from intents.tracking.seeds import mean_and_spread, shown, with_seed
-from intents.tracking.training_run import RunOutcome
+from intents.tracking import best_trial, runs, store
+from intents.tracking.training import training_run
+from intents.tracking.training.seeds import mean_and_spread, shown, with_seed
+from intents.tracking.training.training_run import RunOutcome
 from intents.tracking.versions import register, verdict
 
 SELECTED_BY = "best_val_f1_weighted"

@@ -10,7 +10,7 @@ from mlflow.tracking import MlflowClient
 from intents.errors import IntentsError
 from intents.evaluation.comparison.judgement import WORSE
 from intents.parameters.promote import PromoteConfig
-from intents.parameters.training import REGISTERED_MODEL
+from intents.parameters.training.train import REGISTERED_MODEL
 from intents.tracking import models, replacement, runs, store
 from intents.tracking.tags import VERSION_TAGS
 

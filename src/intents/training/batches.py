@@ -9,7 +9,7 @@ import torch
 import transformers
 
 from intents.axes import Integers
-from intents.parameters.hyperparams import Hyperparams
+from intents.parameters.training.hyperparams import Hyperparams
 
 Tokens = Sequence[int]
 """One utterance's token ids."""

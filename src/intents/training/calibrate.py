@@ -6,7 +6,7 @@ from intents.axes import Floats, Integers
 from intents.models import energy
 from intents.models.directory import RejectionRule
 from intents.models.network import fold_temperature
-from intents.parameters.hyperparams import Hyperparams
+from intents.parameters.training.hyperparams import Hyperparams
 
 
 def calibrate(

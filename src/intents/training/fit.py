@@ -18,11 +18,11 @@ import transformers
 from intents.evaluation.evaluate import classification_metrics, confusion
 from intents.models.energy import negative_log_likelihood
 from intents.models.network import Network
-from intents.parameters.hyperparams import Hyperparams
+from intents.parameters.training.hyperparams import Hyperparams
 from intents.system import processes
 from intents.training import checkpoints, objectives
 from intents.training.batches import LengthBatchedSampler, TokenDataset, Tokens, collator
-from intents.training.callbacks import Callbacks, EpochReport, Journal, Marks, OnStep
+from intents.training.callbacks import Callbacks, EpochReport, Journal, Marks
 from intents.training.checkpoints import Progress
 from intents.training.objectives import CrossEntropy
 from intents.training.selection import Selection
@@ -44,14 +44,32 @@ class Fit:
     precision: str
 
 
+@dataclass(frozen=True)
+class _Course:
+    """What a training goes by and what came of it so far: kept with its checkpoints, put back with them."""
+
+    objective: Any
+    selection: Selection
+    journal: Journal
+    checkpoint: Path | None
+    past_epochs: int
+
+    def progress(self, epoch: int) -> Progress:
+        """What is kept beside an epoch's checkpoint."""
+        journal = self.journal
+        return Progress(epoch, journal.epochs, journal.steps, vars(self.selection), self.objective.memory)
+
+
 class _Trainer(transformers.Trainer):  # type: ignore[misc]
     """transformers' Trainer with this project's objective and its batches of like length."""
 
-    def __init__(self, objective: Any, on_step: OnStep, *, label_smoothing: float, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self.objective = objective
-        self.validation_objective = CrossEntropy(label_smoothing)
-        self.on_step = on_step
+    def __init__(self, course: _Course, hyperparams: Hyperparams, **arguments: Any) -> None:
+        select = functools.partial(_validation_metrics, select=course.selection)
+        super().__init__(compute_metrics=select, **arguments)
+        self.remove_callback(transformers.PrinterCallback)
+        self.objective = course.objective
+        self.validation_objective = CrossEntropy(hyperparams.label_smoothing)
+        self.on_step = course.journal.step
 
     def compute_loss(
         self,
@@ -92,57 +110,58 @@ def fit(
 ) -> Fit:
     """Trains the network in place and leaves the best epoch's weights in it.
 
-    Which epoch that is, `Selection` says from the weighted F1 on `validation`. `negatives` are out-of-scope
-    utterances to train on. `folder` holds the checkpoints: where there is a complete one, training goes on from it,
-    and what was reported before is reported again. Without a folder nothing is kept, and the last epoch's weights
-    stay: for who wants the metrics alone.
+    Which epoch that is, `Selection` says from the weighted F1 on `validation`. `negatives` are out-of-scope. `folder`
+    holds the checkpoints: from a complete one training goes on, and reports again what was reported before. Without a
+    folder nothing is kept, and the last epoch's weights stay: for who wants the metrics alone.
     """
     precision = _precision(hyperparams.precision)
-    passes = hyperparams.passes(len(train))
-    if passes > 1:
-        callbacks.on_note(
-            f"each of the {hyperparams.epochs} epochs makes {passes} passes over {len(train):,} rows, as min_steps="
-            f"{hyperparams.min_steps} asks; for a smoke test pass epochs=1 and min_steps=0"
-        )
-    training_set = train.repeated(passes)
+    training_set = _passes(train, hyperparams, on_note=callbacks.on_note)
     steps = math.ceil(len(training_set) / hyperparams.batch_size) * hyperparams.epochs
-    goal = objectives.build(hyperparams, tokenizer, negatives=negatives, steps=steps)
-    selection, journal = Selection(hyperparams.selection), Journal(callbacks.on_epoch, callbacks.on_step)
-    checkpoint, past = (checkpoints.last_complete(folder) if folder else None) or (None, Progress())
-    selection.restore(past.selection)
-    goal.memory.extend(past.memory)
-    journal.replay(past)
+    objective = objectives.build(hyperparams, tokenizer, negatives=negatives, steps=steps)
+    course = _course(objective, callbacks, selection=Selection(hyperparams.selection), folder=folder)
+    report = EpochReport(steps, course.journal, draws_bar=callbacks.draws_bar)
     trainer = _Trainer(
-        goal,
-        journal.step,
-        label_smoothing=hyperparams.label_smoothing,
+        course,
+        hyperparams,
         model=network.module,
         args=_arguments(hyperparams, folder, precision=precision),
         train_dataset=training_set,
         eval_dataset=validation,
         processing_class=tokenizer,
         data_collator=collator(tokenizer, hyperparams),
-        compute_metrics=functools.partial(_validation_metrics, select=selection),
         optimizers=_optimizer(network, hyperparams, steps=steps),
-        callbacks=[
-            report := EpochReport(steps, journal, draws_bar=callbacks.draws_bar),
-            Marks(lambda epoch: Progress(epoch, journal.epochs, journal.steps, vars(selection), goal.memory)),
-            *_early_stopping(hyperparams),
-        ],
+        callbacks=[report, Marks(course.progress), *_early_stopping(hyperparams)],
     )
-    trainer.remove_callback(transformers.PrinterCallback)
     if processes.count() > 1:  # rows are dealt out; dropout and negatives are each process's own
         torch.manual_seed(hyperparams.seed + processes.rank())
     with contextlib.closing(report.bar):  # what comes after, an error too, stands on a line of its own
-        seconds = _timed(
-            functools.partial(trainer.train, resume_from_checkpoint=checkpoint and str(checkpoint))
+        seconds = _timed(trainer, course.checkpoint)
+    return _outcome(trainer, seconds, precision=precision, past_epochs=course.past_epochs)
+
+
+def _passes(train: TokenDataset, hyperparams: Hyperparams, *, on_note: Callable[[str], None]) -> TokenDataset:
+    """The rows of an epoch: all of them, several times over where there are too few."""
+    passes = hyperparams.passes(len(train))
+    if passes > 1:
+        on_note(
+            f"each of the {hyperparams.epochs} epochs makes {passes} passes over {len(train):,} rows, as min_steps="
+            f"{hyperparams.min_steps} asks; for a smoke test pass epochs=1 and min_steps=0"
         )
-    return _outcome(
-        trainer.state, seconds, precision=precision, rows=len(training_set), past_epochs=past.epoch
-    )
+    return train.repeated(passes)
 
 
-def _outcome(state: Any, seconds: float, *, precision: str, rows: int, past_epochs: int) -> Fit:
+def _course(objective: Any, callbacks: Callbacks, *, selection: Selection, folder: Path | None) -> _Course:
+    """A course from the start, or from where the last complete checkpoint of the folder left it."""
+    journal = Journal(callbacks.on_epoch, callbacks.on_step)
+    checkpoint, past = (checkpoints.last_complete(folder) if folder else None) or (None, Progress())
+    selection.restore(past.selection)
+    objective.memory.extend(past.memory)
+    journal.replay(past)
+    return _Course(objective, selection, journal, checkpoint, past.epoch)
+
+
+def _outcome(trainer: _Trainer, seconds: float, *, precision: str, past_epochs: int) -> Fit:
+    state, rows = trainer.state, len(trainer.train_dataset)
     epochs_run = round(state.epoch)
     best = max(state.log_history, key=lambda entry: entry.get(f"eval_{SELECTION_METRIC}", -math.inf))
     return Fit(
@@ -155,13 +174,13 @@ def _outcome(state: Any, seconds: float, *, precision: str, rows: int, past_epoc
     )
 
 
-def _timed(train: Callable[[], Any]) -> float:
-    """Runs the training; the seconds it took."""
+def _timed(trainer: _Trainer, checkpoint: Path | None) -> float:
+    """Trains, from the checkpoint where there is one; the seconds it took."""
     started = time.perf_counter()
     with warnings.catch_warnings():
         # The last checkpoint is read by the same process that wrote it; nothing is pinned without a GPU.
         warnings.filterwarnings("ignore", message=".*pin_memory.*")
-        train()
+        trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
     return time.perf_counter() - started
 
 

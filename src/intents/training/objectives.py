@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, relu, softplus
 
 from intents.models.energy import free_energy
-from intents.parameters.hyperparams import Hyperparams
+from intents.parameters.training.hyperparams import Hyperparams
 from intents.training.batches import Tokens
 from intents.training.negatives import (
     Batch,

@@ -8,8 +8,8 @@ from intents.data.corpus import Corpus
 from intents.data.parts import TEST, TRAIN, VALIDATION
 from intents.models.encoders import encoder as encoders
 from intents.models.encoders.encoder import Encoder
-from intents.parameters.hyperparams import Hyperparams
-from intents.parameters.training import TrainConfig
+from intents.parameters.training.hyperparams import Hyperparams
+from intents.parameters.training.train import TrainConfig
 from intents.training.batches import Labelled, TokenDataset, Tokens, tokens_of
 
 UNKNOWN_SHARE_WARNING = 0.02

@@ -23,8 +23,8 @@ from intents.models import families
 from intents.models.directory import RejectionRule
 from intents.models.encoders.encoder import Encoder
 from intents.models.network import Network
-from intents.parameters.hyperparams import Hyperparams
-from intents.parameters.training import TrainConfig
+from intents.parameters.training.hyperparams import Hyperparams
+from intents.parameters.training.train import TrainConfig
 from intents.system import processes
 from intents.training.calibrate import calibrate
 from intents.training.callbacks import Callbacks

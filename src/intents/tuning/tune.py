@@ -19,9 +19,9 @@ from intents.models.encoders import encoder
 from intents.parameters.commands import run_name
 from intents.parameters.data import DataConfig
 from intents.parameters.declaration import as_texts
-from intents.parameters.families import FAMILIES
-from intents.parameters.space import Range
-from intents.parameters.training import TrainConfig, train_config
+from intents.parameters.training.families import FAMILIES
+from intents.parameters.training.space import Range
+from intents.parameters.training.train import TrainConfig, train_config
 from intents.parameters.tune import TuneConfig
 from intents.system import processes, signals
 from intents.system.console import Say

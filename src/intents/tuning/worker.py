@@ -21,8 +21,8 @@ from optuna.exceptions import UpdateFinishedTrialError
 
 from intents.data.corpus import Corpus
 from intents.errors import IntentsError
-from intents.parameters.space import Between, Range
-from intents.parameters.training import TrainConfig
+from intents.parameters.training.space import Between, Range
+from intents.parameters.training.train import TrainConfig
 from intents.parameters.tune import TuneConfig
 from intents.system import liveness, signals
 from intents.system.console import quieten

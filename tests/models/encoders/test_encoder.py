@@ -15,7 +15,7 @@ from intents.errors import EncoderError
 from intents.models.encoders import encoder as encoders
 from intents.models.encoders.files import ALTERNATIVES
 from intents.parameters import declaration
-from intents.parameters.bert import BertHyperparams
+from intents.parameters.training.bert import BertHyperparams
 from tests.conftest import UNSPELLABLE
 
 TEXTS = ["你好 呀", "ABC!", "几点钟？"]

@@ -36,13 +36,13 @@ def outcome(name):
     from pathlib import Path
     from intents.models.encoders import encoder as encoders; from intents.parameters import declaration as parameters
     from intents.errors import EncoderError
-    from intents.parameters.bert import BertHyperparams
+    from intents.parameters.training.bert import BertHyperparams
     from intents.models import families
     began = time.monotonic()
     try:
         hyperparams = parameters.build(BertHyperparams, {"model_name": name, "max_length": "16"})
         encoder = encoders.load(hyperparams, ["你好"], workspace=Path("nothing is kept here"))
-        network = families.build(hyperparams, {"a": 0, "b": 1}, encoder)
+        network = families.build(hyperparams, {"a": 0, "b": 1}, encoder=encoder)
         table = network.module.get_input_embeddings().weight
         found = {"tokens": encoder.tokenizer("你好")["input_ids"], "sum": float(table.double().sum())}
     except EncoderError as error:

@@ -20,7 +20,7 @@ from intents.models.encoders.encoder import Encoder
 from intents.models.network import Network
 from intents.models.textcnn.config import TextCNNConfig
 from intents.models.textcnn.network import TextCNN
-from intents.parameters.textcnn import TextCNNHyperparams
+from intents.parameters.training.textcnn import TextCNNHyperparams
 
 INTENTS = {"问候": 0, "还款": 1, "拒绝": 2}
 TEXTS = ["你好呀", "按时还款，谢谢朋友", "几"]

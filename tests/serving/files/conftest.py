@@ -15,7 +15,7 @@ from intents.models import energy, families
 from intents.models.directory import RejectionRule
 from intents.models.encoders import encoder as encoders
 from intents.models.network import predict_logits
-from intents.parameters.textcnn import TextCNNHyperparams
+from intents.parameters.training.textcnn import TextCNNHyperparams
 from tests.conftest import INTENTS
 
 TEXTS = [start + end for starts in INTENTS.values() for start in starts for end in ("", "呀", "，谢谢")]

@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerFast
 from intents.errors import EncoderError
 from intents.models.encoders import hub
 from intents.models.encoders.files import ALTERNATIVES, check_directory, load_tokenizer
-from intents.parameters.hyperparams import Hyperparams
+from intents.parameters.training.hyperparams import Hyperparams
 
 CHARACTER_ENCODER = "char"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"

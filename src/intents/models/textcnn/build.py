@@ -8,7 +8,7 @@ from intents.models.encoders.reduce_embeddings import reduced_table
 from intents.models.network import Network, label_names
 from intents.models.textcnn.config import TextCNNConfig
 from intents.models.textcnn.network import NOTHING, TextCNN
-from intents.parameters.textcnn import TextCNNHyperparams
+from intents.parameters.training.textcnn import TextCNNHyperparams
 
 
 def build(hyperparams: TextCNNHyperparams, intent2id: dict[str, int], *, encoder: Encoder) -> Network:

@@ -34,11 +34,11 @@ def smoke() -> Iterator[Check]:
 
     The child starts at once and imports its libraries while the version is still on its way.
     """
-    roots = [Path(__file__).parents[1], Path(intents.__file__).parents[1]]
+    roots = [Path(__file__).parents[2], Path(intents.__file__).parents[1]]
     environment = {name: os.environ[name] for name in INHERITED if name in os.environ} | OFFLINE
     environment |= {"PYTHONPATH": os.pathsep.join(map(str, roots)), "PYTHONSAFEPATH": "1"}
     pipe = subprocess.PIPE
-    command = [sys.executable, "-m", "registry.smoke_child"]
+    command = [sys.executable, "-m", "registry.checks.smoke_child"]
     with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as child:
         try:
             yield lambda directory: _verdict(child, directory)

@@ -1,4 +1,4 @@
-"""Loads one model directory and lets it predict: the child process of a promotion, `python -m registry.smoke_child`.
+"""Loads one model directory and lets it predict: a promotion's child, `python -m registry.checks.smoke_child`.
 
 Reads the directory's path from its input, prints one JSON object. What a model directory may hold is anyone's guess
 until it is verified, and loading it may exhaust the memory or crash: that then ends this process, not the promotion.

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from intents.parameters.hyperparams import NOTEBOOK_LOOP, Hyperparams
-from intents.parameters.space import Between, OneOf, Range
+from intents.parameters.training.hyperparams import NOTEBOOK_LOOP, Hyperparams
+from intents.parameters.training.space import Between, OneOf, Range
 
 
 @dataclass(frozen=True, kw_only=True)

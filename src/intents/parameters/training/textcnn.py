@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from intents.parameters.declaration import require
-from intents.parameters.hyperparams import NOTEBOOK_LOOP, Hyperparams, ThresholdRule
-from intents.parameters.space import Between, OneOf, Range
+from intents.parameters.training.hyperparams import NOTEBOOK_LOOP, Hyperparams, ThresholdRule
+from intents.parameters.training.space import Between, OneOf, Range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,23 +88,13 @@ class TextCNNHyperparams(Hyperparams):
         super().__post_init__()
         widths = self.kernel_sizes.split(",")
         are_widths = all(width.strip() in map(str, range(1, 65)) for width in widths)
-        require(
-            are_widths,
-            "kernel_sizes",
-            value=self.kernel_sizes,
-            expected="widths of 1 to 64 tokens, such as 3,4,5",
-        )
-        require(1 <= self.members <= 100, "members", value=self.members, expected="1 to 100")
-        require(
-            1 <= self.embedding_size <= 4096,
-            "embedding_size",
-            value=self.embedding_size,
-            expected="1 to 4096",
-        )
-        require(1 <= self.channels <= 4096, "channels", value=self.channels, expected="1 to 4096")
+        require(are_widths, "widths of 1 to 64 tokens, such as 3,4,5", kernel_sizes=self.kernel_sizes)
+        require(1 <= self.members <= 100, "1 to 100", members=self.members)
+        require(1 <= self.embedding_size <= 4096, "1 to 4096", embedding_size=self.embedding_size)
+        require(1 <= self.channels <= 4096, "1 to 4096", channels=self.channels)
         for name in ("embedding_dropout", "dropout"):
             share = getattr(self, name)
-            require(0 <= share < 1, name, value=share, expected="0 up to, but not including, 1")
+            require(0 <= share < 1, "0 up to, but not including, 1", **{name: share})
 
     @property
     def kernel_widths(self) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from intents.parameters.training import TrainConfig
+from intents.parameters.training.train import TrainConfig
 
 
 def with_seed(config: TrainConfig, seed: int) -> TrainConfig:

@@ -2,10 +2,10 @@
 
 import dataclasses
 
-from intents.parameters.bert import BertHyperparams
 from intents.parameters.declaration import did_you_mean, require
-from intents.parameters.hyperparams import NOTEBOOK_LOOP, Hyperparams
-from intents.parameters.textcnn import TextCNNHyperparams
+from intents.parameters.training.bert import BertHyperparams
+from intents.parameters.training.hyperparams import NOTEBOOK_LOOP, Hyperparams
+from intents.parameters.training.textcnn import TextCNNHyperparams
 
 __all__ = ["FAMILIES", "NOTEBOOK_LOOP", "BertHyperparams", "Hyperparams", "TextCNNHyperparams"]
 
@@ -32,6 +32,4 @@ def check_overrides(family: str, pairs: str) -> None:
     names = {field.name for field in dataclasses.fields(FAMILIES[family])} - {"seed", "recipe"}
     strange = sorted(set(by_name(pairs)) - names)
     meant = did_you_mean(strange[0], names) if strange else ""
-    require(
-        not strange, "hyperparams", value=pairs, expected=f"name=value,… of {', '.join(sorted(names))}{meant}"
-    )
+    require(not strange, f"name=value,… of {', '.join(sorted(names))}{meant}", hyperparams=pairs)

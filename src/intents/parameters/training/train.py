@@ -11,8 +11,8 @@ from typing import Any
 
 from intents.parameters.data import DataConfig
 from intents.parameters.declaration import build, require
-from intents.parameters.families import FAMILIES
-from intents.parameters.hyperparams import Hyperparams
+from intents.parameters.training.families import FAMILIES
+from intents.parameters.training.hyperparams import Hyperparams
 
 REGISTERED_MODEL = "intent_predictor"
 BEST = "best:"
@@ -36,27 +36,15 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         is_id = self.resume.isalnum() or not self.resume
-        require(is_id, "resume", value=self.resume, expected="the id of a run, as it was printed, or nothing")
+        require(is_id, "the id of a run, as it was printed, or nothing", resume=self.resume)
         is_best = not self.params or (self.params.startswith(BEST) and self.params != BEST)
-        require(is_best, "params", value=self.params, expected="best:<study>, or nothing")
+        require(is_best, "best:<study>, or nothing", params=self.params)
         is_one = not self.resume or self.seeds == 1
-        require(
-            is_one,
-            "seeds",
-            value=self.seeds,
-            expected="1 with resume: go on with the nested run that was cut off",
-        )
-        require(1 <= self.seeds <= 1000, "seeds", value=self.seeds, expected="1 to 1000 trainings")
-        require(
-            self.folds == 0 or 2 <= self.folds <= 100,
-            "folds",
-            value=self.folds,
-            expected="2 to 100 folds, or 0 for none",
-        )
+        require(is_one, "1 with resume: go on with the nested run that was cut off", seeds=self.seeds)
+        require(1 <= self.seeds <= 1000, "1 to 1000 trainings", seeds=self.seeds)
+        require(self.folds == 0 or 2 <= self.folds <= 100, "2 to 100 folds, or 0 for none", folds=self.folds)
         is_name = self.register == self.register.strip() and not set(self.register) & set("/:")
-        require(
-            is_name, "register", value=self.register, expected="a model's name without / or :, or nothing"
-        )
+        require(is_name, "a model's name without / or :, or nothing", register=self.register)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,12 +57,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         is_honest = not (self.run.folds and self.hyperparams.selects_on_test)
-        require(
-            is_honest,
-            "folds",
-            value=self.run.folds,
-            expected="0 with a recipe that chooses its epoch on test rows",
-        )
+        require(is_honest, "0 with a recipe that chooses its epoch on test rows", folds=self.run.folds)
 
     def as_parameters(self) -> dict[str, Any]:
         """Every parameter by name, as it takes effect (what is logged)."""

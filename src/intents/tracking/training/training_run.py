@@ -15,15 +15,16 @@ from intents.data.corpus import Corpus
 from intents.evaluation import baseline
 from intents.models.encoders import encoder
 from intents.models.file_names import MODEL_ARTIFACT, OUT_OF_FOLD
-from intents.parameters.training import TrainConfig
+from intents.parameters.training.train import TrainConfig
 from intents.report import saved_model
 from intents.report.card import card
 from intents.report.training_page import REPORT, report
 from intents.system import processes, signals
 from intents.system.console import Say
-from intents.tracking import resume, runs, store
-from intents.tracking.logged import environment, log_corpus, log_model, log_predictions, log_result
+from intents.tracking import runs, store
 from intents.tracking.tags import CORPUS_DIGEST_TAG
+from intents.tracking.training import resume
+from intents.tracking.training.logged import environment, log_corpus, log_model, log_predictions, log_result
 from intents.tracking.versions import CARD, register, verdict
 from intents.training import stages
 from intents.training.callbacks import Callbacks
@@ -66,12 +67,7 @@ def train(config: TrainConfig, *, say: Say, is_nested: bool = False) -> RunOutco
     ):
         processes.agreed((config, workspace))
         store.log_first(environment(), "environment.json", run_id=run_id)
-        corpus = corpora.load(config.data, selects_on_test=config.hyperparams.selects_on_test)
-        say(corpus.opening())
-        resume.check_same_rows(config, corpus, digest_tag=CORPUS_DIGEST_TAG)
-        runs.work_starts(run_id)
-        with signals.whole():
-            log_corpus(corpus)
+        corpus = _logged_corpus(config, run_id, say=say)
         result = stages.train(
             config,
             corpus,
@@ -91,6 +87,17 @@ def train(config: TrainConfig, *, say: Say, is_nested: bool = False) -> RunOutco
         with signals.whole():
             mlflow.log_text(page, REPORT)
         return outcome(run_id, model_of=run_id, name=config.run.register, version=registered, verdict=said)
+
+
+def _logged_corpus(config: TrainConfig, run_id: str, *, say: Say) -> Corpus:
+    """What the run trains on: the same rows as before, where it goes on."""
+    corpus = corpora.load(config.data, selects_on_test=config.hyperparams.selects_on_test)
+    say(corpus.opening())
+    resume.check_same_rows(config, corpus, digest_tag=CORPUS_DIGEST_TAG)
+    runs.work_starts(run_id)
+    with signals.whole():
+        log_corpus(corpus)
+    return corpus
 
 
 def outcome(run_id: str, *, model_of: str, name: str, version: str, verdict: str) -> RunOutcome:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from intents.parameters.declaration import require
-from intents.parameters.space import Range
+from intents.parameters.training.space import Range
 
 ThresholdRule = Literal["acceptance", "best_f1", "fixed"]
 NOTEBOOK_LOOP: Mapping[str, Any] = {
@@ -98,49 +98,29 @@ class Hyperparams:
 
     def __post_init__(self) -> None:
         require(
-            bool(self.model_name.strip()),
-            "model_name",
-            value=self.model_name,
-            expected="an encoder's name, path or hub id",
+            bool(self.model_name.strip()), "an encoder's name, path or hub id", model_name=self.model_name
         )
-        require(2 < self.max_length <= 8192, "max_length", value=self.max_length, expected="3 to 8192 tokens")
+        require(2 < self.max_length <= 8192, "3 to 8192 tokens", max_length=self.max_length)
         for name in ("batch_size", "evaluation_batch_size", "negative_batch_size"):
-            require(
-                1 <= getattr(self, name) <= 65536,
-                name,
-                value=getattr(self, name),
-                expected="1 to 65536 utterances",
-            )
-        require(1 <= self.epochs <= 10000, "epochs", value=self.epochs, expected="1 to 10000")
-        require(0 <= self.min_steps <= 10**9, "min_steps", value=self.min_steps, expected="0 to 1000000000")
+            require(1 <= getattr(self, name) <= 65536, "1 to 65536 utterances", **{name: getattr(self, name)})
+        require(1 <= self.epochs <= 10000, "1 to 10000", epochs=self.epochs)
+        require(0 <= self.min_steps <= 10**9, "0 to 1000000000", min_steps=self.min_steps)
         learns = math.isfinite(self.learning_rate) and 0 < self.learning_rate <= 1
-        require(learns, "learning_rate", value=self.learning_rate, expected="a number above 0, up to 1")
+        require(learns, "a number above 0, up to 1", learning_rate=self.learning_rate)
         multiplies = math.isfinite(self.new_weights_factor) and 0 < self.new_weights_factor <= 1000
-        require(
-            multiplies,
-            "new_weights_factor",
-            value=self.new_weights_factor,
-            expected="a number above 0, up to 1000",
-        )
+        require(multiplies, "a number above 0, up to 1000", new_weights_factor=self.new_weights_factor)
         for name in ("weight_decay", "warmup_ratio", "label_smoothing"):
             share = getattr(self, name)
-            require(0 <= share < 1, name, value=share, expected="0 up to, but not including, 1")
-        require(0 <= self.patience <= 10000, "patience", value=self.patience, expected="0 to 10000 epochs")
-        require(0 <= self.seed < 2**32, "seed", value=self.seed, expected="0 to 4294967295")
-        require(
-            bool(self.unknown_intent.strip()), "unknown_intent", value=self.unknown_intent, expected="a name"
-        )
+            require(0 <= share < 1, "0 up to, but not including, 1", **{name: share})
+        require(0 <= self.patience <= 10000, "0 to 10000 epochs", patience=self.patience)
+        require(0 <= self.seed < 2**32, "0 to 4294967295", seed=self.seed)
+        require(bool(self.unknown_intent.strip()), "a name", unknown_intent=self.unknown_intent)
         weighs = math.isfinite(self.energy_weight) and 0 <= self.energy_weight <= 100
-        require(weighs, "energy_weight", value=self.energy_weight, expected="0 to 100")
+        require(weighs, "0 to 100", energy_weight=self.energy_weight)
         is_energy = math.isfinite(self.fixed_threshold)
-        require(is_energy, "fixed_threshold", value=self.fixed_threshold, expected="a finite number")
+        require(is_energy, "a finite number", fixed_threshold=self.fixed_threshold)
         accepts = 0 < self.target_acceptance < 1
-        require(
-            accepts,
-            "target_acceptance",
-            value=self.target_acceptance,
-            expected="a share between 0 and 1, both excluded",
-        )
+        require(accepts, "a share between 0 and 1, both excluded", target_acceptance=self.target_acceptance)
 
     def passes(self, rows: int) -> int:
         """Passes an epoch makes over so many training rows: 1, or as many as `min_steps` takes."""

@@ -16,7 +16,7 @@ from intents.data.corpus import Corpus
 from intents.errors import ResumeError
 from intents.parameters import declaration as parameters
 from intents.parameters.data import DataConfig
-from intents.parameters.training import RunConfig, TrainConfig, train_config
+from intents.parameters.training.train import RunConfig, TrainConfig, train_config
 from intents.system.console import Say
 from intents.tracking import runs
 from intents.tracking.tags import FOLDER_TAG, RESUMES_TAG

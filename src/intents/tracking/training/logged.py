@@ -96,7 +96,7 @@ def log_model(directory: Path, threshold: float) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "intents"
         ignored = shutil.ignore_patterns("__pycache__", "fonts", "assets")
-        shutil.copytree(Path(__file__).parents[1], package, ignore=ignored)
+        shutil.copytree(Path(__file__).parents[2], package, ignore=ignored)
         return mlflow.pyfunc.log_model(
             name=LOGGED_MODEL,
             python_model=str(package / "serving/pyfunc.py"),

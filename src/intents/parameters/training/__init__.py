@@ -1,0 +1,1 @@
+"""What a training is told: its hyperparameters, of either family, and how it is run and tracked."""
