@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from intents.axes import Integers
 from intents.data import cleaning, corrections, out_of_scope, sources, splitting
 from intents.data import notes as findings
 from intents.data.corrections import Corrected, Correction
@@ -55,10 +55,11 @@ class Corpus:
         """The out-of-scope rows of one part, in corpus order."""
         return self.out_of_scope[self.out_of_scope["part"] == name]
 
-    def label_ids(self, name: str) -> npt.NDArray[np.int64]:
-        """The label ids of one part's rows, shape (B,)."""
+    def label_ids(self, part: str = "") -> Integers:
+        """The label ids of one part's rows, of all where none is named, shape (B,)."""
         ids = {intent: i for i, intent in enumerate(self.intents)}
-        return np.array([ids[label] for label in self.part(name)["label"]], dtype=np.int64)
+        rows = self.part(part) if part else self.rows
+        return np.array([ids[label] for label in rows["label"]], dtype=np.int64)
 
     def negatives(self) -> list[str]:
         """The out-of-scope utterances that may be trained on."""
