@@ -255,27 +255,24 @@ def _clean_cached(
     corrected: Corrected, blacklist: cleaning.Blacklist, config: DataConfig, *, as_read: pd.DataFrame
 ) -> cleaning.CleanCorpus:
     """`cleaning.clean`, or its earlier result for the same bytes, corrections and settings."""
-    raw = corrected.raw
-    settings = {name: asdict(config)[name] for name in ("min_per_intent", "max_per_intent", "split_seed")}
-    listed = [sorted(blacklist.intents), sorted(blacklist.datasets or ())]
-    decided = [asdict(correction) for correction in corrected.decided]
-    key = hashlib.sha256(json.dumps([CACHE_FORMAT, settings, listed, decided]).encode())
-    for file, read in zip(raw.files, raw.digests, strict=True):
-        key.update(os.fsencode(file.stem) + read)
-    folder = Path(config.workspace) / "clean" / key.hexdigest()[:32]
+    folder = Path(config.workspace) / "clean" / _cache_key(corrected, blacklist, config)
     cached = _read_cache(folder)
     if cached:
         return cached
-    cleaned = cleaning.clean(
-        raw.rows,
-        blacklist,
-        min_per_intent=config.min_per_intent,
-        max_per_intent=config.max_per_intent,
-        seed=config.split_seed,
-        as_read=as_read,
-    )
+    cleaned = cleaning.clean(corrected.raw.rows, blacklist, as_read=as_read, **config.cleaning())
     _write_cache(cleaned, folder)
     return cleaned
+
+
+def _cache_key(corrected: Corrected, blacklist: cleaning.Blacklist, config: DataConfig) -> str:
+    """Changes with every byte that is cleaned, and with whatever cleaning is told."""
+    raw = corrected.raw
+    listed = [sorted(blacklist.intents), sorted(blacklist.datasets or ())]
+    decided = [asdict(correction) for correction in corrected.decided]
+    key = hashlib.sha256(json.dumps([CACHE_FORMAT, config.cleaning(), listed, decided]).encode())
+    for file, read in zip(raw.files, raw.digests, strict=True):
+        key.update(os.fsencode(file.stem) + read)
+    return key.hexdigest()[:32]
 
 
 def _read_cache(folder: Path) -> cleaning.CleanCorpus | None:
