@@ -38,11 +38,15 @@ class PublishedModel:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Prints intent and confidence of each line of standard input.")
+    parser = argparse.ArgumentParser(
+        description="Prints intent and confidence of each line of standard input."
+    )
     parser.add_argument("target", help="the published directory, such as assets/models/intent_predictor")
     target = parser.parse_args().target
     if not os.path.isdir(target):
-        parser.error(f"{target}: no such directory; publish a version: python -m registry.promote --version 1")
+        parser.error(
+            f"{target}: no such directory; publish a version: python -m registry.promote --version 1"
+        )
     model = PublishedModel(target)
     for line in sys.stdin:
         print(*model.predict(line.strip()), flush=True)

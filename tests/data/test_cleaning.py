@@ -28,7 +28,11 @@ def corpus(**counts: int) -> pd.DataFrame:
 
 def clean(rows: pd.DataFrame, *blacklist: str, minimum: int = 3, maximum: int = 4, seed: int = 42):
     return cleaning.clean(
-        rows, Blacklist("b", frozenset(blacklist)), min_per_intent=minimum, max_per_intent=maximum, seed=seed
+        rows,
+        Blacklist("b", frozenset(blacklist)),
+        min_per_intent=minimum,
+        max_per_intent=maximum,
+        split_seed=seed,
     )
 
 

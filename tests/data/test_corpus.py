@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,14 @@ import pytest
 from pandas.testing import assert_frame_equal
 from sklearn.model_selection import train_test_split
 
+from intents.data import corpus as corpora
+from intents.data import corrections, sources
+from intents.data.cleaning import Blacklist
 from intents.data.corpus import Corpus
 from intents.data.splitting import grouped_parts
 from intents.data.utterances import normal_form
 from intents.errors import DataError
+from intents.parameters.data import CLEANS, DataConfig
 
 Write, WriteJson, Load = Callable[..., Path], Callable[..., Path], Callable[..., Corpus]
 PARTS = ("train", "validation", "test")
@@ -277,6 +282,36 @@ def test_another_setting_does_not_read_the_cache(
     load(path)
     load(path, **change)
     assert len(list((tmp_path / "workspace" / "clean").iterdir())) == 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneMore(DataConfig):
+    """The parameters once somebody has added one."""
+
+    least_characters: int = field(default=1, metadata=CLEANS)
+    """Of an utterance that is kept."""
+    colour: str = "blue"
+    """Of no concern to cleaning."""
+
+
+def test_a_cleaning_parameter_that_is_added_reads_no_cache_from_before_it_nor_of_another_value(
+    write_rows: Write,
+) -> None:
+    data = str(write_rows("c.jsonl", TWO_INTENTS))
+    configs = [DataConfig(data=data), *(OneMore(data=data, least_characters=least) for least in (1, 2))]
+    corrected = corrections.correct(sources.read(configs[0]), "")
+    keys = {corpora._cache_key(corrected, Blacklist("none"), config) for config in configs}
+    assert len(keys) == 3
+    blue_or_red = corpora._cache_key(corrected, Blacklist("none"), OneMore(data=data, colour="red"))
+    assert blue_or_red in keys
+
+
+def test_a_cleaning_parameter_that_is_added_must_be_taken_by_cleaning_itself(
+    write_rows: Write, tmp_path: Path
+) -> None:
+    path = write_rows("c.jsonl", TWO_INTENTS)
+    with pytest.raises(TypeError, match="least_characters"):
+        corpora.load(OneMore(data=str(path), workspace=str(tmp_path / "workspace")))
 
 
 def test_one_changed_byte_or_another_file_name_does_not_read_the_cache(write_rows: Write, load: Load) -> None:

@@ -12,7 +12,7 @@ import pytest
 from intents.data.corpus import Corpus
 from intents.data.corrections import Correction
 from intents.diagnosis import confusions, examination, repeats, spelling
-from intents.diagnosis.finding import COLUMNS, Evidence, Finding, evidence, label_ids
+from intents.diagnosis.finding import COLUMNS, Evidence, Finding, evidence
 
 INTENTS = ("red", "blue", "green", "grey", "pink", "teal")
 ROWS_EACH = 120
@@ -55,7 +55,7 @@ def corpus_of(rows: pd.DataFrame, corrections: tuple[Correction, ...] = ()) -> C
 def certain(rows: pd.DataFrame, said: dict[int, str] | None = None, **fields: object) -> Evidence:
     """Evidence of a model that is sure of every row's label, but of rows `said`, of which it is sure of another."""
     corpus = corpus_of(rows, **fields)
-    answers = label_ids(corpus)
+    answers = corpus.label_ids()
     for row, intent in (said or {}).items():
         answers[row] = corpus.intents.index(intent)
     return evidence(corpus, np.eye(len(corpus.intents))[answers] * 0.9 + 0.1 / len(corpus.intents))

@@ -1,6 +1,7 @@
 """What a comparison says: the verdict in a line, the console's table, JSON, and a page that stands alone."""
 
 import json
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -133,27 +134,28 @@ def test_no_text_of_a_users_becomes_markup(hostile: Comparison):
 
 def test_the_page_asks_the_network_for_nothing(found: Comparison):
     text = comparison_page.page([found, found])
-    assert "http" not in text
+    assert "://" not in text
     assert "url(" not in text
+    assert "content=\"default-src 'none'; style-src 'unsafe-inline'\"" in text
     assert text.count("<h2>new</h2>") == 2
     assert text.count("<svg") == 2
     assert comparison.verdict_line(found).split(";")[0] in Reader(text).text
 
 
 def test_the_plot_puts_more_to_the_right_and_colours_what_is_certain(found: Comparison):
-    drawn = comparison_page._plot(found)
-    ranges = [tuple(map(float, part.split("'")[1:4:2])) for part in drawn.split("<line x1=")[2:]]
-    assert len(ranges) == len(found.changes)
-    middle = float(drawn.split("<line x1='")[1].split("'")[0])
-    for name, (low, high) in zip(
-        [name for name in comparison.WORDS if name in found.changes], ranges, strict=True
+    lines = re.findall(r'<line class="(\w+)" x1="([\d.]+)" x2="([\d.]+)"', comparison_page.page([found]))
+    assert len(lines) == len(found.changes) + 1
+    (_, middle, _), *drawn = [(css, float(low), float(high)) for css, low, high in lines]
+    for name, (css, low, high) in zip(
+        [name for name in comparison.WORDS if name in found.changes], drawn, strict=True
     ):
         change = found.changes[name]
+        assert css == (change.verdict if change.verdict in ("better", "worse") else "same")
         assert (low > middle) == (change.low > 0)
         assert (high > middle) == (change.high > 0)
     certain = sum(change.verdict == "better" for change in found.changes.values())
     assert certain >= 3
-    assert drawn.count(f"stroke='{comparison_page.COLOURS['better']}'") == certain
+    assert [css for css, *_ in drawn].count("better") == certain
 
 
 def test_equal_answers_can_be_drawn_and_said_too():

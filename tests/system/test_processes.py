@@ -1,5 +1,7 @@
 """Several processes that train one model: what each does, what they agree on, and a real training by two."""
 
+import contextlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +44,23 @@ def test_a_batch_that_cannot_be_dealt_out_evenly_is_refused():
     stages._check_batch(8)
     with pytest.raises(ConfigError, match="batch_size=7 can't be dealt out to 2 processes"):
         stages._check_batch(7)
+
+
+def test_a_block_has_the_environment_that_a_child_is_to_inherit_and_leaves_the_one_before(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setenv("SET_BEFORE", "before")
+    monkeypatch.setenv("NOT_FOR_CHILDREN", "secret")
+    monkeypatch.delenv("NEW", raising=False)
+    changed = {"SET_BEFORE": "within", "NOT_FOR_CHILDREN": None, "NEW": "new"}
+    with contextlib.suppress(KeyError), processes.environment(changed):
+        assert {name: os.environ.get(name) for name in changed} == changed
+        raise KeyError
+    assert {name: os.environ.get(name) for name in changed} == {
+        "SET_BEFORE": "before",
+        "NOT_FOR_CHILDREN": "secret",
+        "NEW": None,
+    }
 
 
 @pytest.mark.usefixtures("second_of_two")

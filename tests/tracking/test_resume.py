@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import filelock
 import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
@@ -15,6 +14,7 @@ from mlflow.tracking import MlflowClient
 from intents.data import corpus as corpora
 from intents.errors import ConfigError, ResumeError
 from intents.parameters.training import train as declarations
+from intents.system import lock
 from intents.tracking import runs
 from intents.tracking.tags import CORPUS_DIGEST_TAG, FAILURE_TAG, RESUMES_TAG
 from intents.tracking.training import resume as resuming
@@ -148,7 +148,7 @@ def test_a_folder_that_a_training_still_uses_is_refused_and_kept(
     in_store: str, settings: Settings, cut_off: str
 ):
     folder = Path(settings["workspace"]) / "runs" / cut_off
-    with filelock.FileLock(folder / resuming.LOCK), pytest.raises(ResumeError, match="in use"):
+    with lock.held(folder / resuming.LOCK, wait=0), pytest.raises(ResumeError, match="in use"):
         run_tracked(in_store, settings | {"resume": cut_off})
     assert checkpoints.last_complete(folder / CHECKPOINTS) is not None
 

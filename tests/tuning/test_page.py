@@ -67,6 +67,7 @@ def test_the_page_has_every_picture_and_brings_their_library_once(tmp_path: Path
     ]
     assert written.count("Plotly.newPlot(") >= 5
     assert not re.search(r"<script[^>]+src=", written)
+    assert "content=\"default-src 'none'; " in written
     assert "电话 &lt;intents&gt;" in written
     assert "6 complete, 1 failed, 1 pruned" in written
 
@@ -75,3 +76,16 @@ def test_a_page_of_a_study_without_a_complete_trial_says_so(tmp_path: Path):
     page.write(a_study(0), tmp_path, metric="val_f1_weighted")
     assert "1 failed, 1 pruned" in (tmp_path / page.PAGE).read_text(encoding="utf-8")
     assert not (tmp_path / page.BEST).exists()
+
+
+def test_no_text_of_a_users_becomes_markup():
+    study = optuna.create_study(study_name="<b>name")
+    parameters = {"<b>rate": "<b>value"}
+    distributions = {"<b>rate": CategoricalDistribution(("<b>value",))}
+    study.add_trial(create_trial(params=parameters, distributions=distributions, value=0.5))
+    outside_scripts = re.sub(
+        r"<script.*?</script>", "", page.page(study, metric="<b>metric"), flags=re.DOTALL
+    )
+    for word in ("name", "rate", "value", "metric"):
+        assert f"&lt;b&gt;{word}" in outside_scripts
+    assert "<b>" not in outside_scripts

@@ -88,7 +88,7 @@ def clean(
     *,
     min_per_intent: int,
     max_per_intent: int,
-    seed: int,
+    split_seed: int,
     as_read: pd.DataFrame | None = None,
 ) -> CleanCorpus:
     """Drops blacklisted and rare intents, caps the others, shuffles. `rows` needs text and label.
@@ -108,7 +108,7 @@ def clean(
         )
     of_intent = (rows if as_read is None else as_read).groupby("label")
     capped = pd.concat(
-        _draw(group, of_intent.get_group(intent), count=max_per_intent, seed=seed)
+        _draw(group, of_intent.get_group(intent), count=max_per_intent, seed=split_seed)
         for intent, group in supported.groupby("label", sort=True)
     )
     looks_supported = _looks_supported(rows["label"], set(supported["label"]))
@@ -117,7 +117,7 @@ def clean(
     reasons[is_blacklisted] = BLACKLISTED
     ledger = rows.assign(reason=reasons).drop(index=capped.index)
     aside = ledger[(ledger["reason"] != OVER_CAP) & ~looks_supported[ledger.index]]
-    shuffled = capped.sample(frac=1.0, random_state=seed).reset_index(drop=True)
+    shuffled = capped.sample(frac=1.0, random_state=split_seed).reset_index(drop=True)
     shuffled["text_length"] = shuffled["text"].str.len()
     set_aside = _set_aside(aside, supported_intents=set(supported["label"]))
     return CleanCorpus(shuffled, ledger.reset_index(drop=True), set_aside)

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from intents.axes import Integers
 from intents.data import cleaning, corrections, out_of_scope, sources, splitting
 from intents.data import notes as findings
 from intents.data.corrections import Corrected, Correction
@@ -55,10 +55,11 @@ class Corpus:
         """The out-of-scope rows of one part, in corpus order."""
         return self.out_of_scope[self.out_of_scope["part"] == name]
 
-    def label_ids(self, name: str) -> npt.NDArray[np.int64]:
-        """The label ids of one part's rows, shape (B,)."""
+    def label_ids(self, part: str = "") -> Integers:
+        """The label ids of one part's rows, of all where none is named, shape (B,)."""
         ids = {intent: i for i, intent in enumerate(self.intents)}
-        return np.array([ids[label] for label in self.part(name)["label"]], dtype=np.int64)
+        rows = self.part(part) if part else self.rows
+        return np.array([ids[label] for label in rows["label"]], dtype=np.int64)
 
     def negatives(self) -> list[str]:
         """The out-of-scope utterances that may be trained on."""
@@ -266,29 +267,26 @@ def _clean_cached(
     corrected: Corrected, blacklist: cleaning.Blacklist, *, config: DataConfig, as_read: pd.DataFrame
 ) -> cleaning.CleanCorpus:
     """`cleaning.clean`, or its earlier result for the same bytes, corrections and settings; or nothing to clean."""
-    raw = corrected.raw
-    if not raw.needs_cleaning:
-        return _as_it_is(raw)
-    settings = {name: asdict(config)[name] for name in ("min_per_intent", "max_per_intent", "split_seed")}
-    listed = [sorted(blacklist.intents), sorted(blacklist.datasets or ())]
-    decided = [asdict(correction) for correction in corrected.decided]
-    key = hashlib.sha256(json.dumps([CACHE_FORMAT, settings, listed, decided]).encode())
-    for file, read in zip(raw.files, raw.digests, strict=True):
-        key.update(os.fsencode(file.stem) + read)
-    folder = Path(config.workspace) / "clean" / key.hexdigest()[:32]
+    if not corrected.raw.needs_cleaning:
+        return _as_it_is(corrected.raw)
+    folder = Path(config.workspace) / "clean" / _cache_key(corrected, blacklist, config=config)
     cached = _read_cache(folder)
     if cached:
         return cached
-    cleaned = cleaning.clean(
-        raw.rows,
-        blacklist,
-        min_per_intent=config.min_per_intent,
-        max_per_intent=config.max_per_intent,
-        seed=config.split_seed,
-        as_read=as_read,
-    )
+    cleaned = cleaning.clean(corrected.raw.rows, blacklist, as_read=as_read, **config.cleaning())
     _write_cache(cleaned, folder)
     return cleaned
+
+
+def _cache_key(corrected: Corrected, blacklist: cleaning.Blacklist, *, config: DataConfig) -> str:
+    """Changes with every byte that is cleaned, and with whatever cleaning is told."""
+    raw = corrected.raw
+    listed = [sorted(blacklist.intents), sorted(blacklist.datasets or ())]
+    decided = [asdict(correction) for correction in corrected.decided]
+    key = hashlib.sha256(json.dumps([CACHE_FORMAT, config.cleaning(), listed, decided]).encode())
+    for file, read in zip(raw.files, raw.digests, strict=True):
+        key.update(os.fsencode(file.stem) + read)
+    return key.hexdigest()[:32]
 
 
 def _read_cache(folder: Path) -> cleaning.CleanCorpus | None:

@@ -6,7 +6,7 @@ from intents.data.corpus import Corpus
 from intents.data.parts import TEST
 from intents.data.problems import quoted
 from intents.diagnosis import confusions, lookalikes, repeats, spelling
-from intents.diagnosis.finding import Evidence, Finding, evidence, label_ids, plain
+from intents.diagnosis.finding import Evidence, Finding, evidence, plain
 from intents.evaluation import baseline
 from intents.system.console import Say
 
@@ -35,7 +35,7 @@ def examined(corpus: Corpus, *, say: Say = lambda _: None) -> Evidence:
     rows = len(corpus.rows)
     probabilities_BC = baseline.out_of_fold_probabilities(
         list(corpus.rows["text"]),
-        label_ids(corpus),
+        corpus.label_ids(),
         folds=FOLDS,
         seed=SEED,
         number_of_intents=len(corpus.intents),

@@ -70,7 +70,7 @@ def evidence(corpus: Corpus, probabilities_BC: Floats) -> Evidence:
     rows = corpus.rows.reset_index(drop=True)
     outcomes = {correction.outcome for correction in corpus.corrections if correction.action != DROP}
     keys = zip(rows["dataset"], rows["text"], rows["label"], strict=True)
-    labels_B, predicted_B = label_ids(corpus), probabilities_BC.argmax(axis=-1)
+    labels_B, predicted_B = corpus.label_ids(), probabilities_BC.argmax(axis=-1)
     return Evidence(
         rows=rows,
         forms=rows["text"].map(normal_form),
@@ -89,12 +89,6 @@ def _dropped(corpus: Corpus, outcomes: Collection[tuple[str, str, str]]) -> pd.D
     ledger = corpus.ledger[corpus.ledger["reason"].isin([OVER_CAP, RARE, RARE_LOOKALIKE])]
     keys = zip(ledger["dataset"], ledger["text"], ledger["label"], strict=True)
     return ledger[[key not in outcomes for key in keys]]
-
-
-def label_ids(corpus: Corpus) -> Integers:
-    """The label id of every row, in corpus order, shape (B,)."""
-    ids = {intent: i for i, intent in enumerate(corpus.intents)}
-    return np.array([ids[label] for label in corpus.rows["label"]], dtype=np.int64)
 
 
 def shown_rows(

@@ -1,13 +1,15 @@
 """Where a corpus comes from and how it is cleaned and split."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
 from intents.parameters.declaration import require
 
 DEFAULT_CORPUS_DIR = "assets/models/few_shot_intent_sft/data"
 SAMPLE_CORPUS_DIR = "assets/samples/chat_zh"
 AUTO, NONE = "auto", "none"
+CLEANS = {"cleans": True}
+"""Metadata of a parameter that `cleaning.clean` is given, by which its results are told apart in the cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +24,9 @@ class DataConfig:
     """Decisions on single rows, a .csv that check_data wrote and a person edited; empty: none."""
     blacklist: str = AUTO
     """Intents set aside: auto (the source corpora's own list, of their rows alone), none, or a file, one a line."""
-    min_per_intent: int = 20
+    min_per_intent: int = field(default=20, metadata=CLEANS)
     """Raw corpora: intents with fewer rows are set aside."""
-    max_per_intent: int = 300
+    max_per_intent: int = field(default=300, metadata=CLEANS)
     """Raw corpora: at most this many rows of one intent are kept."""
     split: Literal["grouped", "stratified", "random", "given"] = "grouped"
     """How rows reach train and test: by hash of the normal form, by intent, at random, or by their own `split`."""
@@ -32,7 +34,7 @@ class DataConfig:
     """Share of the rows that is tested on."""
     validation_size: float = 0.1
     """Share of the training part that chooses the epoch, the temperature and the threshold."""
-    split_seed: int = 42
+    split_seed: int = field(default=42, metadata=CLEANS)
     """Seed of the cap's sample and of the split; `seed` moves no row."""
     workspace: str = ".intents"
     """Folder for cleaned corpora, and for the checkpoints of runs under way."""
@@ -54,3 +56,11 @@ class DataConfig:
         )
         require(0 <= self.split_seed < 2**32, "0 to 4294967295", split_seed=self.split_seed)
         require(bool(self.workspace.strip()), "a folder's path", workspace=self.workspace)
+
+    def cleaning(self) -> dict[str, Any]:
+        """The parameters that cleaning is given, beside the blacklist and the corrections."""
+        return {
+            declared.name: getattr(self, declared.name)
+            for declared in fields(self)
+            if "cleans" in declared.metadata
+        }

@@ -1,103 +1,85 @@
 """A comparison to look at: one page that needs no network, every text escaped."""
 
-import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
-from intents.evaluation.comparison.paired import BETTER, NO_DIFFERENCE, WORSE, Comparison
+from intents.evaluation.comparison.paired import NO_DIFFERENCE, Change, Comparison
 from intents.report import comparison
+from intents.report.page.skeleton import filled
 
-WIDTH, LINE, MARGIN = 640, 28, 150
-COLOURS = {BETTER: "#1a7f37", WORSE: "#cf222e", NO_DIFFERENCE: "#57606a"}
 MOST_UTTERANCES = 500
 """Of each kind on the page; comparison.json has all."""
-STYLE = (
-    "body{font-family:sans-serif;margin:2em auto;max-width:72em;padding:0 1em}"
-    "table{border-collapse:collapse;margin:.5em 0 1.5em}"
-    "td,th{padding:.2em .7em;text-align:right;border-bottom:1px solid #d0d7de}"
-    "td.text,th.text{text-align:left}"
-    ".better{color:#1a7f37}.worse{color:#cf222e}.verdict{font-size:1.1em;font-weight:bold}"
-    "svg{max-width:100%;height:auto}"
-)
 _TEXTS = frozenset(
-    {"intent", "utterance", "true intent", "reference said", "candidate said", "metric", "interval"}
+    {"intent", "utterance", "true intent", "reference said", "candidate said", "metric", "verdict"}
 )
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table under a heading, a remark beneath it."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the page says of a candidate. `changes`, by metric, are drawn on an axis that reaches so far either way."""
+
+    found: Comparison
+    line: str
+    remarks: Sequence[str]
+    changes: Mapping[str, Change]
+    reach: float
+    tables: Sequence[Table]
 
 
 def page(comparisons: Sequence[Comparison]) -> str:
     """One section a candidate."""
     title = f"Compared with {comparisons[0].reference}"
-    body = "".join(_section(found) for found in comparisons)
-    return (
-        f"<!doctype html><html><head><meta charset='utf-8'><title>{html.escape(title)}</title>"
-        f"<style>{STYLE}</style></head><body><h1>{html.escape(title)}</h1>{body}</body></html>\n"
+    sections = [_section(found) for found in comparisons]
+    return filled("comparison.html.j2", title=title, sections=sections, texts=_TEXTS)
+
+
+def _section(found: Comparison) -> Section:
+    changes = {word: found.changes[name] for name, word in comparison.WORDS.items() if name in found.changes}
+    ends = [abs(end) for change in changes.values() for end in (change.low, change.high, change.change)]
+    return Section(
+        found,
+        comparison.verdict_line(found),
+        remarks=[comparison.account(found), *comparison.notes(found)],
+        changes=changes,
+        reach=max(ends, default=0) or 1,
+        tables=[
+            _metrics(f"Metrics, and the {comparison.coverage(found)} of each change", changes),
+            _costs(found),
+            _utterances(f"Newly broken ({len(found.broken)})", found.broken),
+            _utterances(f"Newly fixed ({len(found.fixed)})", found.fixed),
+            _intents(found),
+        ],
     )
 
 
-def _section(found: Comparison) -> str:
-    remarks = "".join(
-        f"<li>{html.escape(line)}</li>" for line in (comparison.account(found), *comparison.notes(found))
-    )
-    return (
-        f"<h2>{html.escape(found.candidate)}</h2><p class='verdict {_css(found.verdict)}'>"
-        f"{html.escape(comparison.verdict_line(found))}</p><ul>{remarks}</ul>"
-        f"<h3>Metrics, and the {comparison.coverage(found)} of each change</h3>{_metrics(found)}{_plot(found)}"
-        f"<h3>Latency and size</h3>{_costs(found)}"
-        f"<h3>Newly broken ({len(found.broken)})</h3>{_utterances(found.broken)}"
-        f"<h3>Newly fixed ({len(found.fixed)})</h3>{_utterances(found.fixed)}"
-        f"<h3>Intents ({len(found.per_intent)}), the largest loss of F1 first</h3>{_intents(found)}"
-    )
-
-
-def _css(verdict: str) -> str:
-    return verdict if verdict in (BETTER, WORSE) else "same"
-
-
-def _metrics(found: Comparison) -> str:
+def _metrics(title: str, changes: Mapping[str, Change]) -> Table:
     rows = [
         [
             word,
             _share(change.reference),
             _share(change.candidate),
             f"{change.change:+.4f}",
-            f"[{change.low:+.4f}, {change.high:+.4f}] {'' if change.verdict == NO_DIFFERENCE else change.verdict}",
+            f"[{change.low:+.4f}, {change.high:+.4f}]",
+            "" if change.verdict == NO_DIFFERENCE else change.verdict,
         ]
-        for name, word in comparison.WORDS.items()
-        if (change := found.changes.get(name)) is not None
+        for word, change in changes.items()
     ]
-    return _table(["metric", "reference", "candidate", "change", "interval"], rows)
+    return Table(title, ["metric", "reference", "candidate", "change", "interval", "verdict"], rows)
 
 
-def _plot(found: Comparison) -> str:
-    """The intervals on one axis, in points; green is better, red is worse, grey may be chance."""
-    names = [name for name in comparison.WORDS if name in found.changes]
-    changes = [found.changes[name] for name in names]
-    reach = (
-        max((abs(end) for change in changes for end in (change.low, change.high, change.change)), default=0)
-        or 1
-    )
-    middle, scale = (WIDTH + MARGIN) / 2, (WIDTH - MARGIN) / 2 * 0.8 / reach
-    height = LINE * (len(names) + 1)
-    drawn = [f"<line x1='{middle}' x2='{middle}' y1='0' y2='{height - LINE}' stroke='#8c959f'/>"]
-    for place, (name, change) in enumerate(zip(names, changes, strict=True)):
-        y, colour = LINE * (place + 0.5), COLOURS[change.verdict]
-        low, high, at = (middle + scale * value for value in (change.low, change.high, change.change))
-        drawn.append(
-            f"<text x='0' y='{y + 5}' font-size='14'>{html.escape(comparison.WORDS[name])}</text>"
-            f"<line x1='{low:.1f}' x2='{high:.1f}' y1='{y}' y2='{y}' stroke='{colour}' stroke-width='3'/>"
-            f"<circle cx='{at:.1f}' cy='{y}' r='5' fill='{colour}'/>"
-        )
-    drawn.extend(
-        f"<text x='{middle + scale * value:.1f}' y='{height - 8}' font-size='12' text-anchor='middle'>"
-        f"{value * 100:+.2f} points</text>"
-        for value in (-reach, 0.0, reach)
-    )
-    label = "Intervals of the changes; right of the line is more, left is less"
-    return f"<svg viewBox='0 0 {WIDTH} {height}' width='{WIDTH}' role='img' aria-label='{label}'>{''.join(drawn)}</svg>"
-
-
-def _costs(found: Comparison) -> str:
+def _costs(found: Comparison) -> Table:
     rows: list[list[str]] = []
     before, after = found.reference_latency, found.candidate_latency
     if before is not None and after is not None:
@@ -106,10 +88,10 @@ def _costs(found: Comparison) -> str:
     if found.reference_bytes and found.candidate_bytes:
         old, new = found.reference_bytes, found.candidate_bytes
         rows.append(["size, MB", f"{old / 1e6:.2f}", f"{new / 1e6:.2f}", f"{new / old:.2f}×"])
-    return _table(["metric", "reference", "candidate", "ratio"], rows)
+    return Table("Latency and size", ["metric", "reference", "candidate", "ratio"], rows)
 
 
-def _utterances(turned: pd.DataFrame) -> str:
+def _utterances(title: str, turned: pd.DataFrame) -> Table:
     rows = [
         [
             row["text"],
@@ -119,15 +101,11 @@ def _utterances(turned: pd.DataFrame) -> str:
         ]
         for row in turned.head(MOST_UTTERANCES).to_dict("records")
     ]
-    more = (
-        f"<p>The first {MOST_UTTERANCES}; comparison.json has all.</p>"
-        if len(turned) > MOST_UTTERANCES
-        else ""
-    )
-    return _table(["utterance", "true intent", "reference said", "candidate said"], rows) + more
+    note = f"The first {MOST_UTTERANCES}; comparison.json has all." if len(turned) > MOST_UTTERANCES else ""
+    return Table(title, ["utterance", "true intent", "reference said", "candidate said"], rows, note)
 
 
-def _intents(found: Comparison) -> str:
+def _intents(found: Comparison) -> Table:
     rows = [
         [
             str(intent),
@@ -143,7 +121,7 @@ def _intents(found: Comparison) -> str:
         ]
         for intent, row in found.per_intent.sort_values("f1_change", kind="stable").iterrows()
     ]
-    head = [
+    head = (
         "intent",
         "rows",
         "F1 before",
@@ -154,8 +132,8 @@ def _intents(found: Comparison) -> str:
         "p",
         "broken",
         "fixed",
-    ]
-    return _table(head, rows)
+    )
+    return Table(f"Intents ({len(found.per_intent)}), the largest loss of F1 first", head, rows)
 
 
 def _share(value: float) -> str:
@@ -164,15 +142,3 @@ def _share(value: float) -> str:
 
 def _p(value: float) -> str:
     return "too few rows" if pd.isna(value) else f"{value:.2g}"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    classes = [" class='text'" if name in _TEXTS else "" for name in head]
-    titles = "".join(f"<th{css}>{html.escape(name)}</th>" for name, css in zip(head, classes, strict=True))
-    body = "".join(
-        "<tr>"
-        + "".join(f"<td{css}>{html.escape(str(cell))}</td>" for cell, css in zip(row, classes, strict=True))
-        + "</tr>"
-        for row in rows
-    )
-    return f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"

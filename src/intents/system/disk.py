@@ -27,18 +27,18 @@ def sync_all(paths: Iterable[Path]) -> None:
         sync(path)
 
 
-def write(path: Path, text: str) -> None:
-    """Writes a file whose content is on the disk; its name is once its folder is synced."""
-    path.write_text(text, encoding="utf-8")
-    sync(path)
-
-
 def replace(path: Path, text: str) -> None:
     """The file has its old content or the new one, at every moment, and the new one for good afterwards."""
     aside = path.with_name(f"{path.name}.aside")
-    write(aside, text)
+    aside.write_text(text, encoding="utf-8")
+    put(aside, path)
+
+
+def put(aside: Path, path: Path) -> None:
+    """Puts a file that was written aside where it belongs, in one step and for good."""
+    sync(aside)
     os.replace(aside, path)
-    sync(path.parent)
+    sync(path.absolute().parent)
 
 
 def make_folders(path: Path) -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 MAIN = 0
@@ -48,6 +48,23 @@ def cores() -> int:
     stated = os.environ.get("OMP_NUM_THREADS", "")
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return int(stated) if stated.isdecimal() and int(stated) else available
+
+
+@contextlib.contextmanager
+def environment(variables: Mapping[str, str | None]) -> Iterator[None]:
+    """A block in which these variables are set, or are not where None: a process started in it inherits them so."""
+    before = {name: os.environ.get(name) for name in variables}
+    _set(variables)
+    try:
+        yield
+    finally:
+        _set(before)
+
+
+def _set(variables: Mapping[str, str | None]) -> None:
+    for name, text in variables.items():
+        os.environ.pop(name, None)
+        os.environ.update({} if text is None else {name: text})
 
 
 @contextlib.contextmanager

@@ -5,11 +5,10 @@ import logging
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import filelock
 import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -18,6 +17,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from intents.errors import TrackingError
+from intents.system import lock, processes
 from intents.system.redaction import without_secrets
 
 PRODUCTION = "Production"
@@ -47,7 +47,7 @@ def connect() -> None:
         mlflow.set_tracking_uri(_plain(uri, database))
         with _initialising(database), impatient():
             MlflowClient().search_experiments(max_results=1)
-    except (*UNUSABLE, ImportError, filelock.Timeout) as error:
+    except (*UNUSABLE, ImportError, lock.BusyError) as error:
         raise TrackingError(
             f"the tracking store {without_secrets(uri)} can't be used: {said_by(error)} "
             f"Check MLFLOW_TRACKING_URI, or unset it to use {DEFAULT_URI} in this folder."
@@ -66,11 +66,12 @@ def _plain(uri: str, database: str) -> str:
     return f"{SQLITE}{database}" if is_plain else uri
 
 
-def _initialising(database: str) -> Any:
+def _initialising(database: str) -> contextlib.AbstractContextManager[None]:
     """The lock beside the database, where it is a file."""
     if not database:
         return contextlib.nullcontext()
-    return filelock.FileLock(f"{database}.lock", timeout=INITIALISATION_TIMEOUT_SECONDS)
+    Path(database).parent.mkdir(parents=True, exist_ok=True)
+    return lock.held(Path(f"{database}.lock"), wait=INITIALISATION_TIMEOUT_SECONDS, advice="")
 
 
 def log_first(record: Mapping[str, Any], name: str, *, run_id: str) -> None:
@@ -127,20 +128,14 @@ def said_by(error: BaseException) -> str:
     return without_secrets(next(telling, lines[0]))[:300]
 
 
-@contextlib.contextmanager
-def impatient(seconds: int = 15, *, retries: int = 2, whatever_is_set: bool = False) -> Iterator[None]:
+def impatient(
+    seconds: int = 15, *, retries: int = 2, whatever_is_set: bool = False
+) -> contextlib.AbstractContextManager[None]:
     """A store that can't be reached is noticed in seconds; a long upload later keeps MLflow's patience.
 
     What the user's environment says goes first, unless `whatever_is_set`: while others wait for a lock.
     """
     hurried = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(retries), "MLFLOW_HTTP_REQUEST_TIMEOUT": str(seconds)}
-    before = {name: os.environ.get(name) for name in hurried}
-    os.environ.update(
-        {name: text for name, text in hurried.items() if whatever_is_set or before[name] is None}
+    return processes.environment(
+        {name: text for name, text in hurried.items() if whatever_is_set or name not in os.environ}
     )
-    try:
-        yield
-    finally:
-        for name, text in before.items():
-            os.environ.pop(name, None)
-            os.environ.update({} if text is None else {name: text})

@@ -1,12 +1,11 @@
 """Checkpoints: what a training that was cut off goes on from. One counts once it is marked, which is done last."""
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from intents.system.disk import sync
+from intents.system.disk import replace, sync_all
 
 MARK = "complete.json"
 Reports = list[tuple[int, dict[str, float]]]
@@ -29,12 +28,8 @@ class Progress:
 
 def mark(checkpoint: Path, progress: Progress) -> None:
     """Says that everything the checkpoint needs is in it, and on the disk, not only in memory."""
-    aside = checkpoint / f"{MARK}.aside"
-    aside.write_text(json.dumps(asdict(progress)), encoding="utf-8")
-    for file in (*checkpoint.iterdir(), checkpoint):
-        sync(file)
-    os.replace(aside, checkpoint / MARK)
-    sync(checkpoint)
+    sync_all((*checkpoint.iterdir(), checkpoint))
+    replace(checkpoint / MARK, json.dumps(asdict(progress)))
 
 
 def last_complete(checkpoints: Path) -> tuple[Path, Progress] | None:

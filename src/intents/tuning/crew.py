@@ -3,10 +3,9 @@
 import contextlib
 import multiprocessing
 import multiprocessing.connection
-import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
@@ -100,7 +99,7 @@ class Crew:
 
     def _start(self) -> None:
         ours, theirs = PROCESSES.Pipe()
-        with _environment_of_a_worker(self.job.config.n_jobs), processes.ctrl_c_held_back():
+        with processes.environment(_inherited(self.job.config.n_jobs)), processes.ctrl_c_held_back():
             member = PROCESSES.Process(target=worker.work, args=(theirs, self.started), daemon=True)
             member.start()
         theirs.close()
@@ -141,14 +140,6 @@ def _process_of(trial: optuna.trial.FrozenTrial) -> int | None:
     return int(owner[liveness.PID_TAG]) if owner else None
 
 
-@contextlib.contextmanager
-def _environment_of_a_worker(n_jobs: int) -> Iterator[None]:
-    """What a process started now inherits: its share of the cores, and no run of its parent's."""
-    before = os.environ.copy()
-    os.environ["OMP_NUM_THREADS"] = str(max(1, processes.cores() // n_jobs))
-    os.environ.pop("MLFLOW_RUN_ID", None)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+def _inherited(n_jobs: int) -> dict[str, str | None]:
+    """Of a worker's environment: its share of the cores, and no run of its parent's."""
+    return {"OMP_NUM_THREADS": str(max(1, processes.cores() // n_jobs)), "MLFLOW_RUN_ID": None}

@@ -1,6 +1,5 @@
 """What a study found, to look at: one page that needs no network, a table, the best values."""
 
-import html
 import json
 import warnings
 from collections import Counter
@@ -15,6 +14,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState
 
 from intents.data.formats import spreadsheets
+from intents.report.page.skeleton import filled
 from intents.tracking.tags import COMPLETE, FAILED, PRUNED
 from intents.tuning import trials
 
@@ -22,9 +22,6 @@ PAGE, TABLE, BEST = "tuning.html", "trials.csv", "best_params.json"
 WORDS = {TrialState.COMPLETE: COMPLETE, TrialState.PRUNED: PRUNED, TrialState.FAIL: FAILED}
 LEAST_FOR_IMPORTANCE = 4
 """Complete trials; fewer say nothing about importance."""
-STYLE = (
-    "body{font-family:sans-serif;margin:2em auto;max-width:72em} td,th{padding:.2em .8em;text-align:right}"
-)
 
 
 def write(study: optuna.Study, folder: Path, *, metric: str) -> None:
@@ -67,25 +64,18 @@ def page(study: optuna.Study, *, metric: str) -> str:
     found = best(study)
     counts = Counter(WORDS[trial.state] for trial in trials.settled(study))
     summary = ", ".join(f"{count} {state}" for state, count in counts.most_common()) or "no trial yet"
-    body = [f"<h1>{html.escape(study.study_name)}</h1><p>{metric}; {summary}</p>"]
-    if found is not None:
-        body.append(f"<h2>Best: trial {found.number}, {metric} {found.value:.4f}</h2>{_values(found)}")
-    for number, (title, figure) in enumerate(_figures(study, metric)):
-        # The first picture brings the library along for all of them.
-        drawn = figure.to_html(full_html=False, include_plotlyjs=number == 0)
-        body.append(f"<h2>{title}</h2>{drawn}")
-    return (
-        f"<!doctype html><html><head><meta charset='utf-8'><title>{html.escape(study.study_name)}</title>"
-        f"<style>{STYLE}</style></head><body>{''.join(body)}</body></html>"
+    return filled(
+        "study.html.j2",
+        title=study.study_name,
+        summary=f"{metric}; {summary}",
+        best=f"Best: trial {found.number}, {metric} {found.value:.4f}" if found else "",
+        values=[(name, _short(value)) for name, value in found.params.items()] if found else [],
+        figures=[
+            # The first picture brings the library along for all of them.
+            (name, figure.to_html(full_html=False, include_plotlyjs=number == 0))
+            for number, (name, figure) in enumerate(_figures(study, metric))
+        ],
     )
-
-
-def _values(trial: FrozenTrial) -> str:
-    rows = "".join(
-        f"<tr><th>{html.escape(name)}</th><td>{html.escape(_short(value))}</td></tr>"
-        for name, value in trial.params.items()
-    )
-    return f"<table>{rows}</table>"
 
 
 def _short(value: Any) -> str:
@@ -109,4 +99,7 @@ def _figures(study: optuna.Study, metric: str) -> Iterator[tuple[str, Any]]:
         for title, least, plot in drawn:
             if complete >= least:
                 named = {} if plot is visualization.plot_intermediate_values else {"target_name": metric}
-                yield title, plot(counted, **named)
+                yield (
+                    title,
+                    plot(counted, **named).update_layout(template="plotly_white", title=None, margin_t=40),
+                )

@@ -1,5 +1,7 @@
 """Where a study is kept: a journal in a file, or a database that several machines share."""
 
+import contextlib
+import math
 import os
 import threading
 import time
@@ -8,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import filelock
 import optuna
 from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
@@ -17,6 +18,7 @@ from optuna.study import StudyDirection
 from sqlalchemy.exc import SQLAlchemyError
 
 from intents.errors import TuningError
+from intents.system import lock
 from intents.system.redaction import without_secrets
 from intents.tuning import trials
 
@@ -38,24 +40,23 @@ class JournalLock:
 
     def __init__(self, journal: Path) -> None:
         self.journal = journal
-        self._lock = filelock.FileLock(f"{journal}.lock")
+        self._held = contextlib.ExitStack()
         self._thread_lock = threading.Lock()
 
     def acquire(self) -> bool:
         """Waits for the lock."""
         self._thread_lock.acquire()
         try:
-            self._lock.acquire()
+            self._held.enter_context(lock.held(Path(f"{self.journal}.lock"), wait=math.inf))
             drop_half_a_record(self.journal)
         except BaseException:
-            self._lock.release()
-            self._thread_lock.release()
+            self.release()
             raise
         return True
 
     def release(self) -> None:
         """Lets others have it."""
-        self._lock.release()
+        self._held.close()
         self._thread_lock.release()
 
 

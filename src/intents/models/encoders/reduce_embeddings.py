@@ -18,6 +18,7 @@ from intents.axes import Floats
 from intents.errors import EncoderError
 from intents.models.encoders import encoder
 from intents.models.encoders.files import ALTERNATIVES, INDEX, WEIGHTS
+from intents.system.disk import put
 
 CACHE_FOLDER = "embeddings"
 TABLE = "token_id_to_reduced_embedding"
@@ -109,5 +110,5 @@ def _reduce(full_VE: Floats, size: int, *, file: Path, provenance: dict[str, str
     file.parent.mkdir(parents=True, exist_ok=True)
     aside = file.with_name(f"{file.name}.{os.getpid()}")
     save_file({TABLE: table_VE}, aside, metadata=provenance | {"explained_variance": repr(explained)})
-    aside.rename(file)
+    put(aside, file)
     return ReducedTable(table_VE, explained, file)

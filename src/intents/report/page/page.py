@@ -1,17 +1,14 @@
-"""The page itself: its skeleton filled, its style, scripts and data inside, one file that asks for nothing else."""
+"""The page of a model: its figures, its scripts and the data they draw."""
 
 import base64
 import hashlib
 import math
 from dataclasses import dataclass
-from pathlib import Path
-
-import jinja2
 
 from intents.report.page import advice, carried
 from intents.report.page.content import ReportContent
+from intents.report.page.skeleton import ASSETS, filled
 
-ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = (
     "dom",
     "utterances",
@@ -53,23 +50,16 @@ class Headline:
 def page(content: ReportContent) -> str:
     """The page as one HTML text, the same for the same content. Write it as UTF-8."""
     script = "\n".join((ASSETS / f"{name}.js").read_text("utf-8") for name in SCRIPTS)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(ASSETS),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     advised = advice.advise(content)
-    text = environment.get_template("page.html.j2").render(
+    return filled(
+        "page.html.j2",
+        title=content.title,
         content=content,
         headlines=headlines(content),
         data=carried.script_json(carried.embedded(content, advised)),
-        style=(ASSETS / "page.css").read_text("utf-8"),
         script=script,
         script_digest=_digest(script),
     )
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def headlines(content: ReportContent) -> list[Headline]:

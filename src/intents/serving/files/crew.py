@@ -1,9 +1,7 @@
 """The processes that answer, fed and heard by the one that reads and writes. Answers come in the file's order."""
 
 import collections
-import contextlib
 import multiprocessing.forkserver
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -133,7 +131,7 @@ class Crew:
 def begin_to_import() -> None:
     """Starts the process that imports what workers need, which takes seconds, and returns at once."""
     PROCESSES.set_forkserver_preload([WORKER])
-    with _environment_of_a_worker(), processes.ctrl_c_held_back():
+    with processes.environment(ENVIRONMENT), processes.ctrl_c_held_back():
         multiprocessing.forkserver.ensure_running()
 
 
@@ -141,16 +139,3 @@ def _work(connection: Connection, directory: Path) -> None:
     from intents.serving.files import worker  # late: only workers need what it imports
 
     worker.work(connection, directory)
-
-
-@contextlib.contextmanager
-def _environment_of_a_worker() -> Iterator[None]:
-    """What a process started now inherits."""
-    before = {name: os.environ.get(name) for name in ENVIRONMENT}
-    os.environ.update(ENVIRONMENT)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            os.environ.update({} if value is None else {name: value})

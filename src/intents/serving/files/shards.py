@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,12 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import filelock
-
 from intents.data.formats.by_suffix import WRITERS
 from intents.data.formats.chunks import Refused
 from intents.errors import ScoringError
-from intents.system.disk import sync
+from intents.system import lock
+from intents.system.disk import put, replace, sync
 
 STATE, LOCK = "state.json", "lock"
 SHARD_ROWS = 65_536
@@ -97,7 +95,7 @@ class Shards:
         state = self.folder / STATE
         if not (state.is_file() and self._record(0).is_file()):
             self.clear()  # what is left of another scoring must not be joined to this one
-            _write_whole(state, identity)
+            replace(state, _as_json(identity))
         before = json.loads(state.read_text("utf-8"))
         other = [name for name in identity if before.get(name) != identity[name]]
         if other:
@@ -134,7 +132,7 @@ class Shards:
             return
         shard, self._open = self._open, None
         shard.finish()
-        _write_whole(self._record(self.count), asdict(shard.done))
+        replace(self._record(self.count), _as_json(asdict(shard.done)))
         self.done = self.done.and_then(shard.done)
         self.count += 1
 
@@ -154,13 +152,10 @@ class Shards:
         with refused.open("wb") as handle:
             for number in range(self.count):
                 handle.write(self._refused(number).read_bytes())
-        for path in (joined, refused):
-            sync(path)
-        os.replace(refused, rejected_file(self.output))
+        put(refused, rejected_file(self.output))
         if not self.done.refused:
             rejected_file(self.output).unlink()
-        os.replace(joined, self.output)
-        sync(self.output.absolute().parent)
+        put(joined, self.output)
         self.clear()
 
     def clear(self) -> None:
@@ -186,25 +181,18 @@ def alone(output: Path) -> Iterator[None]:
     """Makes the folder, which nobody else scores into; one in which nothing is done goes. Raises ScoringError."""
     folder = part_folder(output)
     folder.mkdir(exist_ok=True)
-    lock = filelock.FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise ScoringError(
-            f"{output}: another scoring writes it. Wait for its end, or name another output."
-        ) from error
-    try:
-        yield
-    finally:
-        # Here alone, and before the lock is let go: whoever comes next makes a folder and a lock of their own.
-        if not any(folder.glob("[0-9]*.json")):
-            shutil.rmtree(folder, ignore_errors=True)
-        lock.release()
+    with lock.tried(folder / LOCK) as is_alone:
+        if not is_alone:
+            raise ScoringError(
+                f"{output}: another scoring writes it. Wait for its end, or name another output."
+            )
+        try:
+            yield
+        finally:
+            # Here alone, and before the lock is let go: whoever comes next makes a folder and a lock of their own.
+            if not any(folder.glob("[0-9]*.json")):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
-def _write_whole(path: Path, content: Mapping[str, Any]) -> None:
-    aside = path.with_suffix(".aside")
-    aside.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    sync(aside)
-    os.replace(aside, path)
-    sync(path.parent)
+def _as_json(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, ensure_ascii=False, indent=2) + "\n"

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import filelock
 import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -17,6 +16,7 @@ from intents.errors import ResumeError
 from intents.parameters import declaration as parameters
 from intents.parameters.data import DataConfig
 from intents.parameters.training.train import RunConfig, TrainConfig, train_config
+from intents.system import lock
 from intents.system.console import Say
 from intents.tracking import runs
 from intents.tracking.tags import FOLDER_TAG, RESUMES_TAG
@@ -126,23 +126,23 @@ def check_same_rows(config: TrainConfig, corpus: Corpus, *, digest_tag: str) -> 
 
 @contextlib.contextmanager
 def _held(folder: Path) -> Iterator[None]:
-    """Makes the folder, and keeps other trainings out of it; a process that dies lets go."""
-    lock = filelock.FileLock(folder / LOCK, timeout=0)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise ResumeError(
-            f"{folder} is in use: the training to go on from is still running. Stop it, or wait for its end."
-        ) from error
-    except OSError as error:
-        raise ResumeError(
-            f"{folder}: can't be made ({error.strerror}). Name a folder you can write with -P workspace=<path>."
-        ) from error
-    try:
+    """Makes the folder, and keeps other trainings out of it; a process that dies lets go.
+
+    The lock's file goes with the folder, which a run that finds it empty refuses.
+    """
+    with contextlib.ExitStack() as held:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            is_alone = held.enter_context(lock.tried(folder / LOCK))
+        except OSError as error:
+            raise ResumeError(
+                f"{folder}: can't be made ({error.strerror}). Name a folder you can write with -P workspace=<path>."
+            ) from error
+        if not is_alone:
+            raise ResumeError(
+                f"{folder} is in use: the training to go on from is still running. Stop it, or wait for its end."
+            )
         yield
-    finally:
-        lock.release()  # its file goes with the folder, which a run that finds it empty refuses
 
 
 def _run(run_id: str) -> Any:
