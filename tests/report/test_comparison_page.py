@@ -145,10 +145,7 @@ def test_the_plot_puts_more_to_the_right_and_colours_what_is_certain(found: Comp
     ranges = [tuple(map(float, part.split("'")[1:4:2])) for part in drawn.split("<line x1=")[2:]]
     assert len(ranges) == len(found.changes)
     middle = float(drawn.split("<line x1='")[1].split("'")[0])
-    for name, (low, high) in zip(
-        [name for name in comparison.WORDS if name in found.changes], ranges, strict=True
-    ):
-        change = found.changes[name]
+    for change, (low, high) in zip(comparison.in_words(found).values(), ranges, strict=True):
         assert (low > middle) == (change.low > 0)
         assert (high > middle) == (change.high > 0)
     certain = sum(change.verdict == "better" for change in found.changes.values())

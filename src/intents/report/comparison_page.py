@@ -57,34 +57,35 @@ def _css(verdict: str) -> str:
 def _metrics(found: Comparison) -> str:
     rows = [
         [
-            word,
+            words,
             _share(change.reference),
             _share(change.candidate),
             f"{change.change:+.4f}",
             f"[{change.low:+.4f}, {change.high:+.4f}] {'' if change.verdict == NO_DIFFERENCE else change.verdict}",
         ]
-        for name, word in comparison.WORDS.items()
-        if (change := found.changes.get(name)) is not None
+        for words, change in comparison.in_words(found).items()
     ]
     return _table(["metric", "reference", "candidate", "change", "interval"], rows)
 
 
 def _plot(found: Comparison) -> str:
     """The intervals on one axis, in points; green is better, red is worse, grey may be chance."""
-    names = [name for name in comparison.WORDS if name in found.changes]
-    changes = [found.changes[name] for name in names]
+    changes = comparison.in_words(found)
     reach = (
-        max((abs(end) for change in changes for end in (change.low, change.high, change.change)), default=0)
+        max(
+            (abs(end) for change in changes.values() for end in (change.low, change.high, change.change)),
+            default=0,
+        )
         or 1
     )
     middle, scale = (WIDTH + MARGIN) / 2, (WIDTH - MARGIN) / 2 * 0.8 / reach
-    height = LINE * (len(names) + 1)
+    height = LINE * (len(changes) + 1)
     drawn = [f"<line x1='{middle}' x2='{middle}' y1='0' y2='{height - LINE}' stroke='#8c959f'/>"]
-    for place, (name, change) in enumerate(zip(names, changes, strict=True)):
+    for place, (words, change) in enumerate(changes.items()):
         y, colour = LINE * (place + 0.5), COLOURS[change.verdict]
         low, high, at = (middle + scale * value for value in (change.low, change.high, change.change))
         drawn.append(
-            f"<text x='0' y='{y + 5}' font-size='14'>{html.escape(comparison.WORDS[name])}</text>"
+            f"<text x='0' y='{y + 5}' font-size='14'>{html.escape(words)}</text>"
             f"<line x1='{low:.1f}' x2='{high:.1f}' y1='{y}' y2='{y}' stroke='{colour}' stroke-width='3'/>"
             f"<circle cx='{at:.1f}' cy='{y}' r='5' fill='{colour}'/>"
         )

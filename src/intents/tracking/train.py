@@ -6,6 +6,7 @@ import mlflow
 import pandas as pd
 from mlflow.tracking import MlflowClient
 
+from intents.evaluation.names import METRICS
 from intents.parameters.training import TrainConfig
 from intents.system import processes, signals
 from intents.system.console import Say
@@ -51,12 +52,11 @@ def _metrics_of(run_ids: Any) -> pd.DataFrame:
 
 
 def _headline(table: pd.DataFrame) -> str:
-    names = {
-        "test_accuracy": "accuracy",
-        "test_f1_weighted": "weighted F1",
-        "test_auroc": "out-of-scope AUROC",
-    }
-    measured = [f"{word} {shown(table[name])}" for name, word in names.items() if name in table]
+    measured = [
+        f"{METRICS[name].in_full} {shown(table[f'test_{name}'])}"
+        for name in ("accuracy", "f1_weighted", "auroc")
+        if f"test_{name}" in table
+    ]
     return f"{len(table)} seeds: {', '.join(measured)}"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jinja2
 
+from intents.evaluation.names import METRICS
 from intents.report.page import advice, carried
 from intents.report.page.content import ReportContent
 
@@ -24,7 +25,17 @@ SCRIPTS = (
     "main",
 )
 """In the order they are run."""
-BEST_AT_0 = ("ece",)
+HEADLINES = (
+    "f1_weighted",
+    "accuracy",
+    "f1_macro",
+    "ece",
+    "osr_recall",
+    "accepted_accuracy",
+    "oos_recall",
+    "auroc",
+)
+"""The figures a decision rests on: of intents first, then of confidence, then of what is rejected."""
 
 
 @dataclass(frozen=True)
@@ -73,41 +84,22 @@ def page(content: ReportContent) -> str:
 
 
 def headlines(content: ReportContent) -> list[Headline]:
-    """The figures a decision rests on: of intents first, then of confidence, then of what is rejected."""
-    figures = [
-        _headline(content, "f1_weighted", "Weighted F1", "F1 of each intent, weighted by its test rows"),
-        _headline(content, "accuracy", "Accuracy", "share of in-scope test rows given their own intent"),
-        _headline(content, "f1_macro", "Macro F1", "mean F1 of the intents, each counting the same"),
-        _headline(
-            content, "ece", "Calibration error", "how far the confidence is off on average; 0% is best"
-        ),
-        _headline(content, "osr_recall", "In-scope accepted", "share that the threshold lets through"),
-        _headline(
-            content,
-            "accepted_accuracy",
-            "Accuracy when accepted",
-            "share of accepted in-scope rows that are right",
-        ),
-        _headline(content, "oos_recall", "Out-of-scope rejected", "share that the threshold keeps out"),
-        _headline(content, "auroc", "AUROC", "chance that an out-of-scope utterance has the higher energy"),
-    ]
-    return [figure for figure in figures if figure is not None]
+    """Those of the figures that were measured."""
+    return [_headline(content, metric) for metric in HEADLINES if metric in content.metrics]
 
 
-def _headline(content: ReportContent, metric: str, name: str, meaning: str) -> Headline | None:
-    """None where the metric was not measured."""
-    if metric not in content.metrics:
-        return None
+def _headline(content: ReportContent, metric: str) -> Headline:
+    name = METRICS[metric]
     value, baseline = content.metrics[metric], content.baseline.get(f"baseline_{metric}")
     low, high = content.metrics[f"{metric}_ci_low"], content.metrics[f"{metric}_ci_high"]
     against = "" if baseline is None else f"baseline {baseline:.1%} ({100 * (value - baseline):+.1f} points)"
     return Headline(
-        name,
+        name.words[0].upper() + name.words[1:],
         f"{value:.1%}",
-        meaning,
+        name.meaning,
         interval=f"95% interval {low:.1%} to {high:.1%}",
         baseline=against,
-        scale=None if metric in BEST_AT_0 else _scale(low, high, value=value, baseline=baseline),
+        scale=_scale(low, high, value=value, baseline=baseline) if name.is_more_better else None,
     )
 
 
