@@ -3,67 +3,64 @@
 Only what stands here can be shown or compared; whatever else is measured is logged under its own name.
 """
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class MetricName:
-    """`words` where space is short, or what they leave out is said around them."""
+    """`words` where space is short, or what they leave out is said around them; `longer` where they stand alone."""
 
     words: str
-    longer_words: str = ""
     meaning: str
+    _: KW_ONLY
+    longer: str = ""
     is_more_better: bool = True
 
     @property
     def in_full(self) -> str:
-        """The words where they stand alone."""
-        return self.longer_words or self.words
+        """The longer words where there are any."""
+        return self.longer or self.words
 
 
 METRICS = {
-    "f1_weighted": MetricName(words="weighted F1", meaning="F1 of each intent, weighted by its test rows"),
-    "f1_macro": MetricName(words="macro F1", meaning="mean F1 of the intents, each counting the same"),
-    "accuracy": MetricName(words="accuracy", meaning="share of in-scope test rows given their own intent"),
+    "f1_weighted": MetricName("weighted F1", "F1 of each intent, weighted by its test rows"),
+    "f1_macro": MetricName("macro F1", "mean F1 of the intents, each counting the same"),
+    "accuracy": MetricName("accuracy", "share of in-scope test rows given their own intent"),
     "ece": MetricName(
-        words="calibration error",
-        longer_words="expected calibration error",
-        meaning="how far the confidence is off on average; 0% is best",
+        "calibration error",
+        "how far the confidence is off on average; 0% is best",
+        longer="expected calibration error",
         is_more_better=False,
     ),
     "brier": MetricName(
-        words="Brier score",
-        meaning="squared error of the confidences, summed over the intents; 0 is best",
-        is_more_better=False,
+        "Brier score", "squared error of the confidences, summed over the intents", is_more_better=False
     ),
     "nll": MetricName(
-        words="negative log-likelihood",
-        meaning="surprise at the true intent, in nats; 0 is best",
-        is_more_better=False,
+        "negative log-likelihood", "surprise at the true intent, in nats", is_more_better=False
     ),
     "auroc": MetricName(
-        words="AUROC",
-        longer_words="out-of-scope AUROC",
-        meaning="chance that an out-of-scope utterance has the higher energy",
+        "AUROC",
+        "chance that an out-of-scope utterance has the higher energy",
+        longer="out-of-scope AUROC",
     ),
     "fpr95": MetricName(
-        words="FPR@95TPR",
-        longer_words="out-of-scope accepted at 95 % recall",
-        meaning="share of out-of-scope that is accepted where 95% of in-scope is",
+        "FPR@95TPR",
+        "share of out-of-scope that is accepted where 95% of in-scope is",
+        longer="out-of-scope accepted at 95 % recall",
         is_more_better=False,
     ),
     "osr_recall": MetricName(
-        words="in-scope accepted",
-        longer_words="in-scope accepted at the threshold",
-        meaning="share that the threshold lets through",
+        "in-scope accepted",
+        "share that the threshold lets through",
+        longer="in-scope accepted at the threshold",
     ),
     "accepted_accuracy": MetricName(
-        words="accuracy when accepted", meaning="share of accepted in-scope rows that are right"
+        "accuracy when accepted", "share of accepted in-scope rows that are right"
     ),
     "oos_recall": MetricName(
-        words="out-of-scope rejected",
-        longer_words="out-of-scope refused at the threshold",
-        meaning="share that the threshold keeps out",
+        "out-of-scope rejected",
+        "share that the threshold keeps out",
+        longer="out-of-scope refused at the threshold",
     ),
 }
 """By the name it is logged under, in the order they are compared in."""

@@ -42,7 +42,7 @@ def weigh(
 
 
 def weigh_versions(before: Named, after: Named, *, registered: str, config: PromoteConfig) -> Replacement:
-    """The same of two versions of one registered model, fetched for it. Raises ComparisonError, or ArtifactError."""
+    """The same of two versions of one registered model, fetched for it. Raises TrackingError, or ArtifactError."""
     with tempfile.TemporaryDirectory() as name:
         folders = [Path(name) / side for side in ("before", "after")]
         for folder in folders:

@@ -10,7 +10,7 @@ from intents.evaluation.names import METRICS
 from intents.parameters.training import TrainConfig
 from intents.system import processes, signals
 from intents.system.console import Say
-from intents.tracking import best_trial, runs, store, training_run
+from intents.tracking import best_trial, models, runs, store, training_run
 from intents.tracking.seeds import mean_and_spread, shown, with_seed
 from intents.tracking.training_run import RunOutcome
 from intents.tracking.versions import register, verdict
@@ -40,7 +40,8 @@ def train(config: TrainConfig, *, say: Say) -> RunOutcome | None:
         mlflow.log_metrics(mean_and_spread(table))
         say(_headline(table))
         best = outcomes[int(table[SELECTED_BY].to_numpy().argmax())].run_id
-        version = register(_model_uri(best), config.run.register, run_id=best)
+        logged = models.find(best, registered=config.run.register)
+        version = register(f"models:/{logged.model_id}", config.run.register, run_id=best)
         mlflow.set_tag("best_seed_run", best)
         name, said = config.run.register, verdict(config.run.register, version)
         return training_run.outcome(parent, model_of=best, name=name, version=version, verdict=said)
@@ -58,8 +59,3 @@ def _headline(table: pd.DataFrame) -> str:
         if f"test_{name}" in table
     ]
     return f"{len(table)} seeds: {', '.join(measured)}"
-
-
-def _model_uri(run_id: str) -> str:
-    (model,) = mlflow.get_run(run_id).outputs.model_outputs
-    return f"models:/{model.model_id}"
