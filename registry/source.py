@@ -15,17 +15,14 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils.file_utils import local_file_uri_to_path
 
 from intents.errors import PromotionError, TrackingError
-from intents.models.file_names import MODEL_ARTIFACT
 from intents.system import redaction
-from intents.tracking import store
+from intents.tracking import models, store
 from registry import fetching, record
 from registry.record import Identity
 from registry.transaction import Candidate
 
 STAGE = "Production"
 UNDER_WAY = ("RUNNING", "SCHEDULED")
-MODEL_PATH = f"artifacts/{MODEL_ARTIFACT}"
-"""Where in a logged model the model directory lies."""
 REGISTER = "Register a version of a training run: mlflow run . -e train_bert"
 RUN_AGAIN = "Nothing was published; run it again."
 LOCKED_SECONDS = 10
@@ -40,7 +37,7 @@ def resolve(name: str, version: str) -> Candidate:
     _require_ready(found)
     what = f"{name} version {found.version}"
     identity = Identity(name, str(found.version), found.run_id or "", _model_id(found))
-    uri = f"{_logged_model(client, identity).artifact_location}/{MODEL_PATH}"
+    uri = models.files_of(_logged_model(client, identity))
     _require_finished(client, identity)
     size = _size(uri, what)
     return Candidate(
@@ -96,9 +93,7 @@ def _time(milliseconds: int | None) -> str:
 
 def _version(client: MlflowClient, name: str, *, version: str) -> Any:
     try:
-        if version:
-            return client.get_model_version(name, version)
-        return client.get_model_version_by_alias(name, store.PRODUCTION)
+        return models.version_of(name, version)
     except MlflowException as error:
         if error.error_code not in store.ABSENT:
             raise _unreachable(error) from error
@@ -129,18 +124,18 @@ def _refuse_other_stage(client: MlflowClient, name: str, *, version: str) -> Non
 
 def _model_id(found: Any) -> str:
     """The logged model that a version names, as its source and as its model_id; a SQL store leaves the latter empty."""
-    named = re.fullmatch(r"models:/(m-[0-9a-f]+)", found.source or "")
+    named = models.model_id(found)
     if not named:
         raise PromotionError(
             f"{found.name} version {found.version} names no logged model: it was not registered by a training run. "
             f"{REGISTER}"
         )
-    if found.model_id and found.model_id != named[1]:
+    if found.model_id and found.model_id != named:
         raise PromotionError(
-            f"{found.name} version {found.version} has the model_id {found.model_id} but the source {named[1]}; "
+            f"{found.name} version {found.version} has the model_id {found.model_id} but the source {named}; "
             f"expected one logged model. {REGISTER}"
         )
-    return named[1]
+    return named
 
 
 def _logged_model(client: MlflowClient, identity: Identity) -> Any:
@@ -206,13 +201,7 @@ def _download(uri: str, folder: Path, *, what: str, size: int) -> Path:
         return fetching.fetch(uri, folder, what=what, size=size, tell=_tell)
     # MLflow copies what a link leads to; a link is refused while it can still be seen to be one.
     record.refuse_irregular(Path(local_file_uri_to_path(uri)))
-    return Path(
-        _reached(
-            lambda: mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)),
-            uri,
-            what=what,
-        )
-    )
+    return Path(_reached(lambda: models.download(uri, folder), uri, what=what))
 
 
 def _tell(line: str) -> None:

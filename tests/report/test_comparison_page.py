@@ -146,10 +146,7 @@ def test_the_plot_puts_more_to_the_right_and_colours_what_is_certain(found: Comp
     lines = re.findall(r'<line class="(\w+)" x1="([\d.]+)" x2="([\d.]+)"', comparison_page.page([found]))
     assert len(lines) == len(found.changes) + 1
     (_, middle, _), *drawn = [(css, float(low), float(high)) for css, low, high in lines]
-    for name, (css, low, high) in zip(
-        [name for name in comparison.WORDS if name in found.changes], drawn, strict=True
-    ):
-        change = found.changes[name]
+    for change, (css, low, high) in zip(comparison.in_words(found).values(), drawn, strict=True):
         assert css == (change.verdict if change.verdict in ("better", "worse") else "same")
         assert (low > middle) == (change.low > 0)
         assert (high > middle) == (change.high > 0)

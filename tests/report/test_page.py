@@ -449,7 +449,11 @@ def test_calibration_before_the_temperature_is_shown_where_it_was_measured():
     content = content_of()
     assert [row["before"] for row in data_of(content)["calibration"]] == [None, None, None]
     measured = dataclasses.replace(content, metrics={**content.metrics, "ece_before": 0.2})
-    assert data_of(measured)["calibration"][0] == {"name": "ece", "before": 0.2, "after": 0.01}
+    assert data_of(measured)["calibration"][0] == {
+        "name": "expected calibration error",
+        "before": 0.2,
+        "after": 0.01,
+    }
 
 
 def healthy_rows() -> list[tuple[Any, ...]]:

@@ -11,12 +11,12 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from intents import cli
-from intents.errors import ComparisonError
+from intents.errors import ComparisonError, TrackingError
 from intents.evaluation.comparison import answering, paired
 from intents.models import directory
 from intents.models.file_names import PREDICTIONS
 from intents.parameters.compare import CompareConfig
-from intents.tracking import compare, store
+from intents.tracking import compare, models, store
 from intents.tracking.compare import ComparisonOutcome
 from intents.tracking.models import find
 from tests.conftest import Logged, run_tracked
@@ -155,26 +155,26 @@ def test_out_of_fold_predictions_of_two_runs_are_pooled_by_row(
     made: Runs, tiny_settings: dict[str, str], tmp_path: Path
 ):
     settings = tiny_settings | {"model_name": "char", "register": "", "folds": "2", "epochs": "1"}
-    models = []
+    pair = []
     for seed in ("1", "2"):
         run = run_tracked(made.uri, settings | {"seed": seed})
         assert any(line.startswith("fold 2 of 2") for line in run.said)
         assert "out_of_fold_accuracy" in MlflowClient().get_run(run.run_id).data.metrics
         (tmp_path / seed).mkdir()
-        models.append(compare.load(find(run.run_id, registered="tiny"), tmp_path / seed))
-    rows = models[0].out_of_fold
+        pair.append(compare.load(find(run.run_id, registered="tiny"), tmp_path / seed))
+    rows = pair[0].out_of_fold
     assert rows is not None
     corpus = MlflowClient().get_run(run.run_id).inputs.dataset_inputs
     assert len(rows) == sum(json.loads(part.dataset.profile)["num_rows"] for part in corpus)
     assert set(rows["fold"]) == {1, 2}
-    sides = answering.pooled_sides(models)
+    sides = answering.pooled_sides(pair)
     assert sides is not None
     assert len(sides[0].predictions) == len(rows.drop_duplicates(["text", "true_intent"]))
     found = paired.compare(*sides)
     assert found.left_out.seen == 0
-    assert found.rows > len(models[0].predictions)
+    assert found.rows > len(pair[0].predictions)
     first = compare.load(find(made.first.run_id, registered="tiny"), tmp_path)
-    assert answering.pooled_sides([first, models[0]]) is None
+    assert answering.pooled_sides([first, pair[0]]) is None
 
 
 @pytest.mark.parametrize(
@@ -190,6 +190,25 @@ def test_a_name_that_means_nothing_is_refused_with_what_is_expected(made: Runs, 
     with pytest.raises(ComparisonError, match=message) as caught:
         find(word, registered=made.first.config.run.register)
     assert "expected a training run's id, a registered version" in str(caught.value)
+
+
+def test_what_is_compared_and_what_is_asked_are_the_same_files_by_whatever_name(made: Runs, tmp_path: Path):
+    found = find("production", registered="tiny")
+    words = made.first.run_id, made.first.version, f"tiny/{made.first.version}"
+    assert {find(word, registered="tiny").model_id for word in words} == {found.model_id}
+    uris = "models:/tiny@Production", f"models:/tiny/{made.first.version}", f"runs:/{made.first.run_id}"
+    expected = sorted(path.read_bytes() for path in models.fetch(found, tmp_path).iterdir())
+    for number, uri in enumerate((*uris, f"models:/{found.model_id}")):
+        (tmp_path / str(number)).mkdir()
+        fetched = models.directory(uri, tmp_path / str(number))
+        assert sorted(path.read_bytes() for path in fetched.iterdir()) == expected
+
+
+@pytest.mark.usefixtures("made")
+def test_a_model_whose_files_are_gone_is_named(tmp_path: Path):
+    gone = models.Named("tiny/7", "", f"m-{'0' * 32}")
+    with pytest.raises(TrackingError, match="tiny/7: its model can't be fetched: "):
+        models.fetch(gone, tmp_path)
 
 
 def test_one_model_under_two_names_is_refused(made: Runs):

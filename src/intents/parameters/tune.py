@@ -51,8 +51,3 @@ class TuneConfig:
     def overrides(self) -> dict[str, str]:
         """`hyperparams` by name."""
         return by_name(self.hyperparams)
-
-    @property
-    def is_maximised(self) -> bool:
-        """Whether more of the metric is better."""
-        return self.metric != "val_nll"

@@ -7,21 +7,13 @@ import pandas as pd
 from intents.data.corpus import Corpus
 from intents.data.parts import TEST, TRAIN, VALIDATION
 from intents.evaluation.evaluate import EvaluationReport
+from intents.evaluation.names import METRICS
 from intents.parameters.training.train import TrainConfig
 from intents.training.stages import TrainingResult
 
 FEW_TEST_ROWS = 20
 WORST_INTENTS = 5
-HEADLINES = {
-    "accuracy": "accuracy",
-    "f1_weighted": "weighted F1",
-    "f1_macro": "macro F1",
-    "ece": "expected calibration error",
-    "auroc": "out-of-scope AUROC",
-    "fpr95": "out-of-scope accepted at 95 % recall",
-    "oos_recall": "out-of-scope refused at the threshold",
-    "osr_recall": "in-scope accepted at the threshold",
-}
+HEADLINES = ("accuracy", "f1_weighted", "f1_macro", "ece", "auroc", "fpr95", "oos_recall", "osr_recall")
 IMPORT_FIRST = "`import intents` first: the architecture is this project's own."
 
 
@@ -38,8 +30,8 @@ def card(config: TrainConfig, corpus: Corpus, *, result: TrainingResult, run_id:
             "| on the test part | |",
             "| --- | --- |",
             *(
-                f"| {words} | {_shown(report.metrics, name)} |"
-                for name, words in HEADLINES.items()
+                f"| {METRICS[name].in_full} | {_shown(report.metrics, name)} |"
+                for name in HEADLINES
                 if name in report.metrics
             ),
             *_baseline(result.facts),
@@ -69,11 +61,10 @@ def _shown(metrics: Mapping[str, float], name: str) -> str:
 
 
 def _baseline(facts: Mapping[str, float]) -> list[str]:
-    names = {"baseline_accuracy": "accuracy", "baseline_f1_weighted": "weighted F1"}
     return [
-        f"| TF-IDF and logistic regression: {words} | {facts[name]:.4f} |"
-        for name, words in names.items()
-        if name in facts
+        f"| TF-IDF and logistic regression: {METRICS[name].in_full} | {facts[f'baseline_{name}']:.4f} |"
+        for name in HEADLINES
+        if f"baseline_{name}" in facts
     ]
 
 

@@ -18,16 +18,8 @@ from intents.evaluation.comparison.paired import (
 )
 from intents.evaluation.comparison.per_intent import LEAST_ROWS_OF_AN_INTENT
 from intents.evaluation.comparison.sides import Latency
+from intents.evaluation.names import METRICS
 
-WORDS = {
-    "f1_weighted": "weighted F1",
-    "f1_macro": "macro F1",
-    "accuracy": "accuracy",
-    "ece": "calibration error",
-    "auroc": "AUROC",
-    "fpr95": "FPR@95TPR",
-}
-"""The metrics in the order they are shown."""
 COUNTED = ("f1_weighted", "f1_macro", "accuracy")
 """Those of which answers are right: their intervals count where McNemar's test finds more than chance, too."""
 ADVICE = {
@@ -42,13 +34,14 @@ SHOWN_UTTERANCES, SHOWN_INTENTS = 5, 10
 def verdict_line(found: Comparison) -> str:
     """Better, worse or no real difference, by how much, and what to do."""
     decisive = found.changes[DECISIVE]
-    others = [f"{WORDS[name]} is {found.changes[name].verdict}" for name in _also_changed(found)]
+    others = [f"{METRICS[name].words} is {found.changes[name].verdict}" for name in _also_changed(found)]
     also = f"; but look at what else changed: {', '.join(others)}" if others else ""
     advice = ADVICE[found.verdict].format(reference=found.reference, candidate=found.candidate)
     changed = f"{decisive.change * 100:+.2f} points [{decisive.low * 100:+.2f}, {decisive.high * 100:+.2f}]"
     return (
-        f"{found.candidate} against {found.reference}: {found.verdict}: weighted F1 {changed}, {found.fixed_rows} rows "
-        f"fixed and {found.broken_rows} broken (McNemar p = {found.mcnemar_p:.2g}); {advice}{also}"
+        f"{found.candidate} against {found.reference}: {found.verdict}: {METRICS[DECISIVE].words} {changed}, "
+        f"{found.fixed_rows} rows fixed and {found.broken_rows} broken "
+        f"(McNemar p = {found.mcnemar_p:.2g}); {advice}{also}"
     )
 
 
@@ -62,6 +55,11 @@ def _also_changed(found: Comparison) -> list[str]:
     ]
 
 
+def in_words(found: Comparison) -> dict[str, Change]:
+    """The changes in the order they are shown, by the metric's words."""
+    return {METRICS[name].words: found.changes[name] for name in METRICS if name in found.changes}
+
+
 def text(found: Comparison) -> str:
     """What a person needs to decide, for the console, the verdict last."""
     lines = [
@@ -69,7 +67,7 @@ def text(found: Comparison) -> str:
         account(found),
         *(f"note: {note}" for note in notes(found)),
         f"{'':<18}{'reference':>10}{'candidate':>11}{'change':>10}   {coverage(found)}",
-        *(_line(WORDS[name], found.changes[name]) for name in WORDS if name in found.changes),
+        *(_line(words, change) for words, change in in_words(found).items()),
         *_costs(found),
         *_intents(found),
         *_utterances("newly broken", found.broken),

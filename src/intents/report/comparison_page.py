@@ -46,7 +46,7 @@ def page(comparisons: Sequence[Comparison]) -> str:
 
 
 def _section(found: Comparison) -> Section:
-    changes = {word: found.changes[name] for name, word in comparison.WORDS.items() if name in found.changes}
+    changes = comparison.in_words(found)
     ends = [abs(end) for change in changes.values() for end in (change.low, change.high, change.change)]
     return Section(
         found,
@@ -67,14 +67,14 @@ def _section(found: Comparison) -> Section:
 def _metrics(title: str, changes: Mapping[str, Change]) -> Table:
     rows = [
         [
-            word,
+            words,
             _share(change.reference),
             _share(change.candidate),
             f"{change.change:+.4f}",
             f"[{change.low:+.4f}, {change.high:+.4f}]",
             "" if change.verdict == NO_DIFFERENCE else change.verdict,
         ]
-        for word, change in changes.items()
+        for words, change in changes.items()
     ]
     return Table(title, ["metric", "reference", "candidate", "change", "interval", "verdict"], rows)
 

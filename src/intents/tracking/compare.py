@@ -9,21 +9,19 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
 
-from intents.errors import ComparisonError
 from intents.evaluation.comparison import answering
 from intents.evaluation.comparison.answering import Loaded
 from intents.evaluation.comparison.paired import ALPHA, Comparison, compare
 from intents.models import directory as model_directory
-from intents.models.file_names import MODEL_ARTIFACT, OUT_OF_FOLD, PREDICTIONS
+from intents.models.file_names import OUT_OF_FOLD, PREDICTIONS
 from intents.parameters.commands import run_name
 from intents.parameters.compare import CompareConfig
 from intents.report import comparison, comparison_page
-from intents.system import redaction, signals
+from intents.system import signals
 from intents.system.console import Say
 from intents.tracking import runs, store
-from intents.tracking.models import Named, find_all
+from intents.tracking.models import Named, fetch, find_all
 
 PAGE, JSON = "comparison.html", "comparison.json"
 
@@ -111,20 +109,8 @@ def _log(comparisons: Sequence[Comparison]) -> None:
 
 
 def load(named: Named, folder: Path) -> Loaded:
-    """The named model and its predictions, downloaded into the folder. Raises ComparisonError, or ArtifactError."""
-    try:
-        location = MlflowClient().get_logged_model(named.model_id).artifact_location
-        directory = Path(
-            mlflow.artifacts.download_artifacts(
-                artifact_uri=f"{location}/artifacts/{MODEL_ARTIFACT}", dst_path=str(folder)
-            )
-        )
-    except (MlflowException, OSError) as error:
-        raise ComparisonError(
-            f"{named.name}: its model can't be fetched: {redaction.without_secrets(str(error))[:300]} "
-            "Compare another run, or train it again."
-        ) from error
-    return loaded(named, directory, folder=folder)
+    """The named model and its predictions, downloaded into the folder. Raises TrackingError, or ArtifactError."""
+    return loaded(named, fetch(named, folder), folder=folder)
 
 
 def loaded(named: Named, directory: Path, *, folder: Path) -> Loaded:

@@ -1,95 +1,77 @@
-"""Which model is meant, and where its files are. Its code is never run."""
+"""Which trained model is meant, and where its files are. Its code is never run."""
 
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from intents.errors import ComparisonError, ScoringError, TrackingError
+from intents.errors import ComparisonError, IntentsError, ScoringError, TrackingError
 from intents.models.file_names import MODEL_ARTIFACT
-from intents.system import redaction
 from intents.tracking import store
 
 RUN_ID = r"[0-9a-f]{32}"
-EXPECTED_TO_COMPARE = (
+REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
+LOGGED = re.compile(r"models:/(m-[0-9a-f]+)")
+OF_A_RUN = re.compile(rf"runs:/({RUN_ID})(?:/.*)?")
+TO_COMPARE = (
     "expected a training run's id, a registered version (7, or intent_predictor/7), or production; "
     "mlflow ui shows them all"
 )
-
-REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
-LOGGED = re.compile(r"models:/(?P<model_id>m-[0-9a-f]+)")
-OF_A_RUN = re.compile(r"runs:/(?P<run_id>[0-9a-f]{32})(?:/.*)?")
-EXPECTED = (
+TO_ANSWER = (
     "expected models:/<name>@<alias>, models:/<name>/<version>, runs:/<run id>, or a model directory's path; "
     "mlflow ui shows what there is"
 )
 
 
-def directory(model: str, folder: Path) -> Path:
-    """The model's directory, fetched into the folder unless it is a path. Raises ScoringError, or TrackingError."""
-    if not re.match(r"\w+:/", model):
-        return _local(Path(model).expanduser())
-    store.connect()
-    try:
-        location = MlflowClient().get_logged_model(_model_id(model)).artifact_location
-        uri = f"{location}/artifacts/{MODEL_ARTIFACT}"
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
-    except MlflowException as error:
-        said = redaction.without_secrets(str(error))[:300]
-        if error.error_code in store.ABSENT:
-            raise ScoringError(f"model={model!r}: {said} {EXPECTED}.") from error
-        raise TrackingError(f"model={model!r} can't be fetched: {said} Check MLFLOW_TRACKING_URI.") from error
-    except OSError as error:
-        raise ScoringError(f"model={model!r} can't be fetched: {error}") from error
-
-
-def _local(path: Path) -> Path:
-    """The path, or what MLflow keeps within it: it may be a whole logged model."""
-    if not path.is_dir():
-        raise ScoringError(f"model={str(path)!r}: there is no such directory; {EXPECTED}.")
-    logged = path / "artifacts" / MODEL_ARTIFACT
-    return logged if logged.is_dir() else path
-
-
-def _model_id(model: str) -> str:
-    """The id of the logged model that a uri names."""
-    if named := LOGGED.fullmatch(model):
-        return named["model_id"]
-    if named := OF_A_RUN.fullmatch(model):
-        return _of_run(named["run_id"])
-    named = REGISTERED.fullmatch(model)
-    if not named:
-        raise ScoringError(f"model={model!r}: {EXPECTED}.")
-    client = MlflowClient()
-    if named["alias"]:
-        version = client.get_model_version_by_alias(named["name"], named["alias"])
-    else:
-        version = client.get_model_version(named["name"], named["version"])
-    source = LOGGED.fullmatch(version.source or "")
-    if not source:
-        raise ScoringError(f"model={model!r} was not registered by a training run; {EXPECTED}.")
-    return source["model_id"]
-
-
-def _of_run(run_id: str) -> str:
-    run = MlflowClient().get_run(run_id)
-    models = run.outputs.model_outputs if run.outputs else []
-    if len(models) != 1:
-        raise ScoringError(f"run {run_id} logged {len(models)} models, expected one. Name a version.")
-    return str(models[0].model_id)
-
-
 @dataclass(frozen=True)
 class Named:
-    """A trained model that a comparison names: what it is called there, its run, its logged model."""
+    """A trained model: what it is called, its run ("" where nobody asked), its logged model."""
 
     name: str
     run_id: str
     model_id: str
+
+
+@dataclass(frozen=True)
+class _Asker:
+    """Who names a model: with which words, what is raised where they name none, and what was expected of them."""
+
+    words: str
+    error: type[IntentsError]
+    expected: str
+
+    def refusal(self, why: str) -> IntentsError:
+        return self.error(f"{self.words}: {why}; {self.expected}.")
+
+    @contextlib.contextmanager
+    def told(self) -> Iterator[None]:
+        """What MLflow raises is raised as a refusal where something is missing, else as TrackingError."""
+        try:
+            yield
+        except MlflowException as error:
+            said = store.said_by(error)
+            if error.error_code in store.ABSENT:
+                raise self.refusal(f"it is not in this tracking store ({said})") from error
+            raise TrackingError(
+                f"{self.words}: the tracking store can't be read: {said} Check MLFLOW_TRACKING_URI."
+            ) from error
+
+
+def directory(model: str, folder: Path) -> Path:
+    """The model's directory, fetched into the folder unless it is a path. Raises ScoringError, or TrackingError."""
+    asker = _Asker(f"model={model!r}", ScoringError, TO_ANSWER)
+    if not re.match(r"\w+:/", model):
+        return _local(Path(model).expanduser(), asker)
+    store.connect()
+    with asker.told():
+        named = _of_uri(model, asker)
+    return fetch(named, folder)
 
 
 def find_all(words: Sequence[str], *, registered: str) -> list[Named]:
@@ -111,36 +93,85 @@ def find(word: str, *, registered: str) -> Named:
 
     Raises ComparisonError, or TrackingError.
     """
-    try:
+    asker = _Asker(f"runs: {word!r}", ComparisonError, TO_COMPARE)
+    name, _, number = word.rpartition("/")
+    with asker.told():
         if re.fullmatch(RUN_ID, word):
-            return _named_by_run(word)
-        name, _, number = word.rpartition("/")
-        version = store.production(registered) if word.casefold() == "production" else None
+            return _of_run(word, asker)
         if number.isdecimal():
-            version = MlflowClient().get_model_version(name or registered, number)
-    except MlflowException as error:
-        if error.error_code in store.ABSENT:
-            raise ComparisonError(
-                f"runs: {word!r} is not in this tracking store; {EXPECTED_TO_COMPARE}."
-            ) from error
+            return _of_version(version_of(name or registered, number), asker)
+        if word.casefold() == "production" and (version := store.production(registered)):
+            return _of_version(version, asker)
+    raise asker.refusal(f"it names nothing of {registered!r}")
+
+
+def fetch(named: Named, folder: Path) -> Path:
+    """The directory of the named model, downloaded into the folder. Raises TrackingError."""
+    try:
+        return download(files_of(MlflowClient().get_logged_model(named.model_id)), folder)
+    except (MlflowException, OSError) as error:
         raise TrackingError(
-            f"the tracking store can't be read: {redaction.without_secrets(str(error))[:300]} "
-            "Check MLFLOW_TRACKING_URI."
+            f"{named.name}: its model can't be fetched: {store.said_by(error)} Check MLFLOW_TRACKING_URI, name another "
+            "one, or train it again."
         ) from error
-    if version is None:
-        raise ComparisonError(f"runs: {word!r} names nothing of {registered!r}; {EXPECTED_TO_COMPARE}.")
-    model = re.fullmatch(r"models:/(m-[0-9a-f]+)", version.source or "")
-    if model is None:
-        raise ComparisonError(f"runs: {word!r} was not registered by a training run; {EXPECTED_TO_COMPARE}.")
-    return Named(f"{version.name}/{version.version}", version.run_id or "", model[1])
 
 
-def _named_by_run(run_id: str) -> Named:
+def version_of(name: str, number: str, *, alias: str = store.PRODUCTION) -> Any:
+    """The registered version of that number, or without one that of the alias. Raises what MLflow raises."""
+    client = MlflowClient()
+    return (
+        client.get_model_version(name, number) if number else client.get_model_version_by_alias(name, alias)
+    )
+
+
+def model_id(version: Any) -> str:
+    """The id of the logged model that a registered version is of; "" where no training run registered it."""
+    source = LOGGED.fullmatch(version.source or "")
+    return source[1] if source else ""
+
+
+def files_of(logged: Any) -> str:
+    """Where a logged model keeps its model directory."""
+    return f"{logged.artifact_location}/artifacts/{MODEL_ARTIFACT}"
+
+
+def download(uri: str, folder: Path) -> Path:
+    """The files of that address, below the folder. Raises what MLflow and the store raise."""
+    return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
+
+
+def _local(path: Path, asker: _Asker) -> Path:
+    """The path, or what MLflow keeps within it: it may be a whole logged model."""
+    if not path.is_dir():
+        raise asker.refusal("there is no such directory")
+    logged = path / "artifacts" / MODEL_ARTIFACT
+    return logged if logged.is_dir() else path
+
+
+def _of_uri(uri: str, asker: _Asker) -> Named:
+    if named := LOGGED.fullmatch(uri):
+        return Named(uri, "", named[1])
+    if named := OF_A_RUN.fullmatch(uri):
+        return _of_run(named[1], asker)
+    named = REGISTERED.fullmatch(uri)
+    if not named:
+        raise asker.error(f"{asker.words}: {asker.expected}.")
+    return _of_version(version_of(named["name"], named["version"], alias=named["alias"]), asker)
+
+
+def _of_version(version: Any, asker: _Asker) -> Named:
+    if not model_id(version):
+        raise asker.refusal("it was not registered by a training run")
+    return Named(f"{version.name}/{version.version}", version.run_id or "", model_id(version))
+
+
+def _of_run(run_id: str, asker: _Asker) -> Named:
     run = MlflowClient().get_run(run_id)
     models = run.outputs.model_outputs if run.outputs else []
     if len(models) != 1:
-        raise ComparisonError(
-            f"runs: run {run_id} ({run.info.run_name}, {run.info.status}) logged {len(models)} models; expected one. "
-            "Name the run of one training (a nested one, where a run has several), or a registered version."
+        raise asker.error(
+            f"{asker.words}: run {run_id} ({run.info.run_name}, {run.info.status}) logged {len(models)} models; "
+            "expected one. Name the run of one training (a nested one, where a run has several), or a registered "
+            "version."
         )
     return Named(f"run {run_id[:8]}", run_id, models[0].model_id)

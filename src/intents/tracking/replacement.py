@@ -49,7 +49,7 @@ def _pooled(before: Loaded, after: Loaded) -> Comparison | None:
 
 
 def weigh_versions(before: Named, after: Named, *, registered: str, config: PromoteConfig) -> Replacement:
-    """The same of two versions of one registered model, fetched for it. Raises ComparisonError, or ArtifactError."""
+    """The same of two versions of one registered model, fetched for it. Raises TrackingError, or ArtifactError."""
     with tempfile.TemporaryDirectory() as name:
         folders = [Path(name) / side for side in ("before", "after")]
         for folder in folders:

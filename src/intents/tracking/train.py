@@ -6,10 +6,11 @@ import mlflow
 import pandas as pd
 from mlflow.tracking import MlflowClient
 
+from intents.evaluation.names import METRICS
 from intents.parameters.training.train import TrainConfig
 from intents.system import processes, signals
 from intents.system.console import Say
-from intents.tracking import best_trial, runs, store
+from intents.tracking import best_trial, models, runs, store
 from intents.tracking.training import training_run
 from intents.tracking.training.seeds import mean_and_spread, shown, with_seed
 from intents.tracking.training.training_run import RunOutcome
@@ -40,7 +41,8 @@ def train(config: TrainConfig, *, say: Say) -> RunOutcome | None:
         mlflow.log_metrics(mean_and_spread(table))
         say(_headline(table))
         best = outcomes[int(table[SELECTED_BY].to_numpy().argmax())].run_id
-        version = register(_model_uri(best), config.run.register, run_id=best)
+        logged = models.find(best, registered=config.run.register)
+        version = register(f"models:/{logged.model_id}", config.run.register, run_id=best)
         mlflow.set_tag("best_seed_run", best)
         name, said = config.run.register, verdict(config.run.register, version)
         return training_run.outcome(parent, model_of=best, name=name, version=version, verdict=said)
@@ -52,15 +54,9 @@ def _metrics_of(run_ids: Any) -> pd.DataFrame:
 
 
 def _headline(table: pd.DataFrame) -> str:
-    names = {
-        "test_accuracy": "accuracy",
-        "test_f1_weighted": "weighted F1",
-        "test_auroc": "out-of-scope AUROC",
-    }
-    measured = [f"{word} {shown(table[name])}" for name, word in names.items() if name in table]
+    measured = [
+        f"{METRICS[name].in_full} {shown(table[f'test_{name}'])}"
+        for name in ("accuracy", "f1_weighted", "auroc")
+        if f"test_{name}" in table
+    ]
     return f"{len(table)} seeds: {', '.join(measured)}"
-
-
-def _model_uri(run_id: str) -> str:
-    (model,) = mlflow.get_run(run_id).outputs.model_outputs
-    return f"models:/{model.model_id}"

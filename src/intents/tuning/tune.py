@@ -15,6 +15,7 @@ import optuna
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
 from intents.errors import ConfigError
+from intents.evaluation.names import is_maximised
 from intents.models.encoders import encoder
 from intents.parameters.commands import run_name
 from intents.parameters.data import DataConfig
@@ -114,7 +115,7 @@ def _begun(
     return storage.begun(
         kept,
         name,
-        is_maximised=config.is_maximised,
+        is_maximised=is_maximised(config.metric),
         identity={
             "family": config.family,
             "metric": config.metric,

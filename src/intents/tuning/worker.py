@@ -21,6 +21,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 
 from intents.data.corpus import Corpus
 from intents.errors import IntentsError
+from intents.evaluation.names import is_maximised
 from intents.parameters.training.space import Between, Range
 from intents.parameters.training.train import TrainConfig
 from intents.parameters.tune import TuneConfig
@@ -155,7 +156,7 @@ def _tags(job: Job, number: int) -> dict[str, Any]:
         STUDY_TAG: job.study,
         TRIAL_TAG: number,
         TUNED_TAG: ",".join(job.space),
-        MAXIMISED_TAG: job.config.is_maximised,
+        MAXIMISED_TAG: is_maximised(job.config.metric),
     }
 
 

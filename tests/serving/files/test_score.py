@@ -155,7 +155,7 @@ def test_a_file_of_which_most_rows_cannot_be_scored_ends_with_2_their_count_and_
         ({"model": "no/model"}, "model='no/model': there is no such directory"),
         ({"model": "models:/tiny/latest"}, "model='models:/tiny/latest': expected models:/<name>@<alias>"),
         ({"model": "models:/nobody@Production"}, "model='models:/nobody@Production': "),
-        ({"model": "runs:/" + "0" * 32}, f"Run with id={'0' * 32} not found expected models:/"),
+        ({"model": "runs:/" + "0" * 32}, f"Run with id={'0' * 32} not found); expected models:/"),
     ],
 )
 def test_what_cannot_work_ends_with_2_before_anything_is_written(

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from intents.evaluation.baseline import LINEAR_MODEL
-from intents.evaluation.comparison.paired import BETTER, LEAST_ROWS, Change, Comparison
+from intents.evaluation.comparison.paired import BETTER, DECISIVE, LEAST_ROWS, Change, Comparison
+from intents.evaluation.names import METRICS
 from intents.parameters.promote import (
     LOST_INTENTS,
     OTHER_CORPUS,
@@ -21,11 +22,11 @@ from intents.parameters.promote import (
     PromoteConfig,
 )
 
+F1 = METRICS[DECISIVE].words
 WORSE, CANT_TELL, AS_GOOD, NOT_COMPARED = "worse", "can't tell", "as good", "not compared"
 MORE_ROWS = (
     "to know more: train both with folds=5, and all rows of the corpus are compared, not only the test part"
 )
-WEIGHTED_F1 = "weighted F1"
 POINTS = 100
 NAMED_INTENTS = 5
 SHARED_ROWS = 0.5
@@ -127,10 +128,9 @@ def judge(
         return Judgement(tuple(reasons), "no answers were compared", is_measured=False)
     pooled = pooled if pooled is not None and pooled.rows >= max(LEAST_ROWS, found.rows) else None
     reasons += _answers(found, pooled, config=config)
-    decisive = found.changes["f1_weighted"]
-    compared = f"weighted F1 {_points(decisive)} on {found.rows:,} test rows"
+    compared = f"{F1} {_points(found.changes[DECISIVE])} on {found.rows:,} test rows"
     if pooled is not None:
-        compared += f", {_points(pooled.changes['f1_weighted'])} on {pooled.rows:,} rows out-of-fold"
+        compared += f", {_points(pooled.changes[DECISIVE])} on {pooled.rows:,} rows out-of-fold"
     return Judgement(tuple(reasons), compared, found.verdict == BETTER, pooled is not None)
 
 
@@ -187,7 +187,7 @@ def beside_baseline(metrics: Mapping[str, float]) -> Iterator[Reason]:
     if ours <= theirs:
         is_certain = metrics.get("test_f1_weighted_ci_high", ours) < theirs
         code, word = (WORSE, "is below") if is_certain else (UNCLEAR, "is not told from")
-        yield Reason(code, f"weighted F1 {ours:.4f} {word} {LINEAR_MODEL} ({theirs:.4f})")
+        yield Reason(code, f"{F1} {ours:.4f} {word} {LINEAR_MODEL} ({theirs:.4f})")
 
 
 def _answers(found: Comparison, pooled: Comparison | None, *, config: PromoteConfig) -> Iterator[Reason]:
@@ -201,7 +201,7 @@ def _answers(found: Comparison, pooled: Comparison | None, *, config: PromoteCon
     auroc = found.changes.get("auroc")
     if auroc is not None and auroc.low < config.min_auroc_change:
         yield _may_have_fallen(
-            "AUROC",
+            "auroc",
             auroc,
             tolerated=config.min_auroc_change,
             rows=found.out_of_scope_rows,
@@ -218,12 +218,12 @@ def _answers(found: Comparison, pooled: Comparison | None, *, config: PromoteCon
 def _f1(found: Comparison, pooled: Comparison | None, *, config: PromoteConfig) -> Iterator[Reason]:
     """Lost weighted F1: told by either; where the test rows can't tell, by the pooled ones, which are more."""
     told = [each for each in (found, pooled) if each is not None]
-    failing = [each for each in told if each.changes["f1_weighted"].low < config.min_f1_change]
-    worse = [each for each in failing if each.changes["f1_weighted"].high < 0]
+    failing = [each for each in told if each.changes[DECISIVE].low < config.min_f1_change]
+    worse = [each for each in failing if each.changes[DECISIVE].high < 0]
     decisive = worse[:1] or [each for each in failing if each is told[-1]]
     for each in decisive:
-        change = each.changes["f1_weighted"]
-        yield _may_have_fallen(WEIGHTED_F1, change, tolerated=config.min_f1_change, rows=each.rows)
+        change = each.changes[DECISIVE]
+        yield _may_have_fallen(DECISIVE, change, tolerated=config.min_f1_change, rows=each.rows)
 
 
 def _calibration(found: Comparison, pooled: Comparison | None, *, config: PromoteConfig) -> Iterator[Reason]:
@@ -234,21 +234,22 @@ def _calibration(found: Comparison, pooled: Comparison | None, *, config: Promot
     for change in worse[:1] or [each for each in risen if each is told[-1]]:
         code, word = (WORSE, "has changed") if worse else (UNCLEAR, "may have changed")
         bound = f"tolerated are {config.max_ece_change:+.4f}"
-        yield Reason(code, f"the calibration error {word} by {change.change:+.4f}, {bound}")
+        yield Reason(code, f"the {METRICS['ece'].words} {word} by {change.change:+.4f}, {bound}")
 
 
-def _may_have_fallen(word: str, change: Change, *, tolerated: float, rows: int, kind: str = "") -> Reason:
+def _may_have_fallen(metric: str, change: Change, *, tolerated: float, rows: int, kind: str = "") -> Reason:
     """A metric whose interval reaches below what is tolerated, on so many test rows of that kind."""
-    factor, digits, unit = (POINTS, 2, " points") if word == WEIGHTED_F1 else (1, 4, "")
+    factor, digits, unit = (POINTS, 2, " points") if metric == DECISIVE else (1, 4, "")
     low, high, bound = (f"{value * factor:+.{digits}f}" for value in (change.low, change.high, tolerated))
     if change.high < 0:
-        return Reason(WORSE, f"{word} has changed by {low} to {high}{unit}, tolerated are {bound}")
+        return Reason(
+            WORSE, f"{METRICS[metric].words} has changed by {low} to {high}{unit}, tolerated are {bound}"
+        )
     needed = rows_needed(change, rows=rows, tolerated=tolerated)
     would = f"; about {needed:,} would, if both are equally good" if needed and needed > rows else ""
-    changed = f"{word} may have changed by {low} to {high}{unit}, tolerated are {bound}"
-    return Reason(
-        UNCLEAR, f"{rows:,} {kind}rows can't tell: {changed}{would}", is_for_want_of_rows=word == WEIGHTED_F1
-    )
+    changed = f"{METRICS[metric].words} may have changed by {low} to {high}{unit}, tolerated are {bound}"
+    text = f"{rows:,} {kind}rows can't tell: {changed}{would}"
+    return Reason(UNCLEAR, text, is_for_want_of_rows=metric == DECISIVE)
 
 
 def _intents(found: Comparison) -> Iterator[Reason]:

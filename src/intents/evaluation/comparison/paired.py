@@ -14,11 +14,11 @@ from intents.evaluation.comparison.sides import Latency, Side, check_same_rows
 from intents.evaluation.comparison.statistics import Answers
 from intents.evaluation.intervals import interval
 from intents.evaluation.metrics import measured
+from intents.evaluation.names import METRICS
 
 ALPHA = 0.05
 RESAMPLES = 2000
 DECISIVE = "f1_weighted"
-LESS_IS_BETTER = ("ece", "fpr95")
 LEAST_ROWS = 100
 """Fewer in-scope rows are no sample of anything, whatever their intervals say."""
 BETTER, WORSE, NO_DIFFERENCE, TOO_FEW = "better", "worse", "no real difference", "too few rows to tell"
@@ -225,7 +225,7 @@ def _changes(
             was[name],
             is_now[name],
             *interval(change_S, alpha=alpha),
-            is_more_better=name not in LESS_IS_BETTER,
+            is_more_better=METRICS[name].is_more_better,
         )
         for name, change_S in changes.items()
     }

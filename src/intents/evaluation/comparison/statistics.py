@@ -12,8 +12,7 @@ from scipy.stats import binom
 from intents.axes import Floats, Integers
 from intents.evaluation.intervals import resampled
 from intents.evaluation.metrics import CalibrationError, Classification, Measure, Ranking
-
-COMPARED = ("accuracy", "f1_weighted", "f1_macro", "ece", "auroc", "fpr95")
+from intents.evaluation.names import METRICS
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def changes(
         resampled(side, rows=rows, out_of_scope_rows=out_of_scope_rows, resamples=resamples, seed=seed)
         for side in (reference, candidate)
     )
-    return {name: after[name] - before[name] for name in COMPARED if name in after}
+    return {name: after[name] - before[name] for name in after if name in METRICS}
 
 
 def mcnemar(broken: npt.ArrayLike, fixed: npt.ArrayLike) -> Floats:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from intents.evaluation.names import METRICS
 from intents.report.page import counts
 from intents.report.page.content import ReportContent
 
@@ -22,6 +23,7 @@ POOR_F1 = 0.7
 WIDEST_INTERVAL = 0.05
 BETTER_RANKING = 0.02
 NAMED = 5
+F1 = METRICS["f1_weighted"].words
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def _baseline(content: ReportContent) -> Iterator[Advice]:
     if "baseline_f1_weighted" not in content.baseline:
         return
     ours, baseline = content.metrics["f1_weighted"], content.baseline["baseline_f1_weighted"]
-    figures = f"weighted F1 {ours:.1%}, the baseline's is {baseline:.1%}"
+    figures = f"{F1} {ours:.1%}, the baseline's is {baseline:.1%}"
     if ours <= baseline:
         yield Advice(
             BLOCKER,
@@ -197,7 +199,7 @@ def _interval(content: ReportContent) -> Iterator[Advice]:
     if width > WIDEST_INTERVAL:
         yield Advice(
             NOTE,
-            f"The 95% interval of weighted F1 is {100 * width:.1f} points wide: a smaller difference between two "
+            f"The 95% interval of {F1} is {100 * width:.1f} points wide: a smaller difference between two "
             "models won't show on so few test rows.",
             "glance",
         )
@@ -210,8 +212,8 @@ def _other_score(content: ReportContent) -> Iterator[Advice]:
     if auroc.max() - auroc["energy"] > BETTER_RANKING:
         yield Advice(
             NOTE,
-            f"{auroc.idxmax()} tells out-of-scope better than energy does: AUROC {auroc.max():.3f} against "
-            f"{auroc['energy']:.3f}.",
+            f"{auroc.idxmax()} tells out-of-scope better than energy does: {METRICS['auroc'].words} "
+            f"{auroc.max():.3f} against {auroc['energy']:.3f}.",
             "scores",
         )
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from intents.evaluation.evaluate import reliability
+from intents.evaluation.names import METRICS
 from intents.report.page import counts
 from intents.report.page.advice import Advice
 from intents.report.page.content import DataNote, ReportContent
@@ -108,7 +109,11 @@ def _utterances(rows: pd.DataFrame, intents: "pd.Index[str]") -> dict[str, Any]:
 def _calibration(metrics: Mapping[str, float]) -> list[dict[str, Any]]:
     """Each measure after the temperature was folded in, and before, where that was measured."""
     return [
-        {"name": name, "before": _number(metrics.get(f"{name}_before")), "after": _number(metrics[name])}
+        {
+            "name": METRICS[name].in_full,
+            "before": _number(metrics.get(f"{name}_before")),
+            "after": _number(metrics[name]),
+        }
         for name in ("ece", "brier", "nll")
     ]
 

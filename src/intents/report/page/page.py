@@ -5,6 +5,7 @@ import hashlib
 import math
 from dataclasses import dataclass
 
+from intents.evaluation.names import METRICS
 from intents.report.page import advice, carried
 from intents.report.page.content import ReportContent
 from intents.report.page.skeleton import ASSETS, filled
@@ -21,7 +22,17 @@ SCRIPTS = (
     "main",
 )
 """In the order they are run."""
-BEST_AT_0 = ("ece",)
+HEADLINES = (
+    "f1_weighted",
+    "accuracy",
+    "f1_macro",
+    "ece",
+    "osr_recall",
+    "accepted_accuracy",
+    "oos_recall",
+    "auroc",
+)
+"""The figures a decision rests on: of intents first, then of confidence, then of what is rejected."""
 
 
 @dataclass(frozen=True)
@@ -63,59 +74,22 @@ def page(content: ReportContent) -> str:
 
 
 def headlines(content: ReportContent) -> list[Headline]:
-    """The figures a decision rests on: of intents first, then of confidence, then of what is rejected."""
-    figures = [
-        _headline(
-            content, "f1_weighted", name="Weighted F1", meaning="F1 of each intent, weighted by its test rows"
-        ),
-        _headline(
-            content, "accuracy", name="Accuracy", meaning="share of in-scope test rows given their own intent"
-        ),
-        _headline(
-            content, "f1_macro", name="Macro F1", meaning="mean F1 of the intents, each counting the same"
-        ),
-        _headline(
-            content,
-            "ece",
-            name="Calibration error",
-            meaning="how far the confidence is off on average; 0% is best",
-        ),
-        _headline(
-            content, "osr_recall", name="In-scope accepted", meaning="share that the threshold lets through"
-        ),
-        _headline(
-            content,
-            "accepted_accuracy",
-            name="Accuracy when accepted",
-            meaning="share of accepted in-scope rows that are right",
-        ),
-        _headline(
-            content, "oos_recall", name="Out-of-scope rejected", meaning="share that the threshold keeps out"
-        ),
-        _headline(
-            content,
-            "auroc",
-            name="AUROC",
-            meaning="chance that an out-of-scope utterance has the higher energy",
-        ),
-    ]
-    return [figure for figure in figures if figure is not None]
+    """Those of the figures that were measured."""
+    return [_headline(content, metric) for metric in HEADLINES if metric in content.metrics]
 
 
-def _headline(content: ReportContent, metric: str, *, name: str, meaning: str) -> Headline | None:
-    """None where the metric was not measured."""
-    if metric not in content.metrics:
-        return None
+def _headline(content: ReportContent, metric: str) -> Headline:
+    name = METRICS[metric]
     value, baseline = content.metrics[metric], content.baseline.get(f"baseline_{metric}")
     low, high = content.metrics[f"{metric}_ci_low"], content.metrics[f"{metric}_ci_high"]
     against = "" if baseline is None else f"baseline {baseline:.1%} ({100 * (value - baseline):+.1f} points)"
     return Headline(
-        name,
+        name.words[0].upper() + name.words[1:],
         f"{value:.1%}",
-        meaning,
+        name.meaning,
         interval=f"95% interval {low:.1%} to {high:.1%}",
         baseline=against,
-        scale=None if metric in BEST_AT_0 else _scale(low, high, value=value, baseline=baseline),
+        scale=_scale(low, high, value=value, baseline=baseline) if name.is_more_better else None,
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import PercentFormatter
 
+from intents.evaluation.names import METRICS
 from intents.report.pictures.canvas import (
     BAR_COLOUR,
     CENTRE_COLOUR,
@@ -114,7 +115,7 @@ def plot_reliability(path: Path, bins: pd.DataFrame, *, ece: float) -> None:
         above.set_xticklabels([])
         above.legend(loc="upper left", edgecolor="none")
         above.set_ylabel("accuracy")
-        above.set_title(f"Reliability on {bins['rows'].sum():,} test rows: calibration error {ece:.4f}")
+        above.set_title(f"Reliability on {bins['rows'].sum():,} test rows: {METRICS['ece'].words} {ece:.4f}")
         count_in_whole_numbers(below.yaxis)
         below.set_xlabel("confidence")
         below.set_ylabel("rows")

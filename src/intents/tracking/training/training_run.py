@@ -13,6 +13,7 @@ import mlflow
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
 from intents.evaluation import baseline
+from intents.evaluation.names import METRICS
 from intents.models.encoders import encoder
 from intents.models.file_names import MODEL_ARTIFACT, OUT_OF_FOLD
 from intents.parameters.training.train import TrainConfig
@@ -133,7 +134,7 @@ def _log_out_of_fold(config: TrainConfig, corpus: Corpus, *, folder: Path, say: 
     )
     shutil.rmtree(folder, ignore_errors=True)
     is_right = answered["true_intent"] == answered["pred_intent"]
-    say(f"out-of-fold: accuracy {is_right.mean():.4f} on {len(answered):,} rows")
+    say(f"out-of-fold: {METRICS['accuracy'].words} {is_right.mean():.4f} on {len(answered):,} rows")
     with signals.whole():
         mlflow.log_metrics({"out_of_fold_accuracy": float(is_right.mean())})
         log_predictions(answered, OUT_OF_FOLD)
@@ -157,16 +158,19 @@ def log_metrics(step: int, metrics: Mapping[str, float]) -> None:
 
 def _headline(result: TrainingResult) -> str:
     measured = result.test.report.metrics
+    said = {
+        name: f"{metric.in_full} {measured[name]:.4f}" for name, metric in METRICS.items() if name in measured
+    }
     line = (
-        f"test: accuracy {measured['accuracy']:.4f}, weighted F1 {measured['f1_weighted']:.4f} "
-        f"[{measured['f1_weighted_ci_low']:.4f}, {measured['f1_weighted_ci_high']:.4f}], "
-        f"macro F1 {measured['f1_macro']:.4f}"
+        f"test: {said['accuracy']}, {said['f1_weighted']} "
+        f"[{measured['f1_weighted_ci_low']:.4f}, {measured['f1_weighted_ci_high']:.4f}], {said['f1_macro']}"
     )
-    if "auroc" in measured:
-        line += f"; out-of-scope AUROC {measured['auroc']:.4f}"
-    beaten = measured["f1_weighted"] > result.facts["baseline_f1_weighted"]
+    if "auroc" in said:
+        line += f"; {said['auroc']}"
+    baseline_f1 = result.facts["baseline_f1_weighted"]
+    beaten = measured["f1_weighted"] > baseline_f1
     line += (
-        f"\nlinear baseline (TF-IDF and logistic regression): weighted F1 {result.facts['baseline_f1_weighted']:.4f}, "
+        f"\nlinear baseline (TF-IDF and logistic regression): {METRICS['f1_weighted'].words} {baseline_f1:.4f}, "
         f"{'beaten' if beaten else 'not beaten: more rows, or another encoder, would help'}"
     )
     fit = result.fit

@@ -1,7 +1,6 @@
 // Reliability of the confidence, and what a service that acts on it does.
 
 const RELIABILITY = { height: 330, left: 46, right: 12, top: 10, bottom: 84, widest: 560 };
-const MEASURE = { ece: "expected calibration error", brier: "Brier score", nll: "negative log-likelihood" };
 
 function drawReliability(width) {
   const bins = report.reliability;
@@ -43,7 +42,7 @@ function showCalibration() {
   const number = (value) => (value === null ? "–" : value.toFixed(4));
   const hasBefore = report.calibration.some(({ before }) => before !== null);
   const headings = ["lower is better", ...(hasBefore ? ["before the temperature"] : []), hasBefore ? "after" : "value"];
-  const rows = report.calibration.map(({ name, before, after }) => [MEASURE[name], ...(hasBefore ? [number(before)] : []), number(after)]);
+  const rows = report.calibration.map(({ name, before, after }) => [name, ...(hasBefore ? [number(before)] : []), number(after)]);
   fillTable(byId("calibration-table"), headings, rows);
 }
 
