@@ -1,14 +1,18 @@
-"""A model's forward pass by PyTorch, by the recording that the server runs, and by ONNX Runtime.
+"""A model's forward pass by PyTorch, by the recording that the server runs, and by what could take its place.
 
-    pip install onnx onnxscript onnxruntime
     PYTHONPATH=src:. python bench/runtimes.py <model directory> <texts.jsonl> --threads 1
 
-Median milliseconds of a pass, by utterances in it, on the file's own texts; and of all runtimes the share of utterances
-with PyTorch's intent, and the largest difference in energy. Neither package is needed for anything else.
+torch.export's program, torch.compile with and without its compiler, and ONNX Runtime where it is installed
+(pip install onnx onnxscript onnxruntime; nothing else needs it). They take turns, batch by batch, on the file's own
+texts. Median milliseconds of a pass, by utterances in it, and in brackets the median of the ratios to the recording:
+of processor time on one thread, which other processes hardly change, of the clock on several. Then the seconds that
+making it ready took, the share of utterances with PyTorch's intent, and the largest difference in energy.
 """
 
 import argparse
+import importlib.util
 import json
+import random
 import statistics
 import sys
 import tempfile
@@ -22,11 +26,13 @@ import torch
 
 from intents.axes import Floats
 from intents.models import directory, energy
+from intents.models.inference import for_inference
 from intents.serving.runtime import Runtime
 
 BATCHES = (1, 8, 32, 128)
 TEXTS, PASSES = 2_048, 50
 OPSET = 18
+RECORDED = "recorded"
 Run = Callable[[Sequence[Sequence[int]]], Floats]
 
 
@@ -39,21 +45,28 @@ def main() -> int:
     rows = runtime.tokens(
         [json.loads(line)["text"] for line in lines[:: max(1, len(lines) // TEXTS)]][:TEXTS]
     )
-    runs: dict[str, Run] = {"recorded": runtime.logits}
-    runtime = Runtime(loaded)
-    runtime._network = _Logits(loaded.module)
-    runs = {"pytorch": runtime.logits, **runs}
+    began = time.perf_counter()
+    runs: dict[str, Run] = {RECORDED: Runtime(loaded).logits}
+    ready = {RECORDED: time.perf_counter() - began}
+    for name, make in NETWORKS.items():
+        began = time.perf_counter()
+        runs[name] = _with(loaded, make(_Logits(for_inference(loaded.module)).eval()))
+        _all(runs[name], rows[:64]), runs[name](rows[:1])
+        ready[name] = time.perf_counter() - began
     with tempfile.TemporaryDirectory() as folder:
-        runs |= _onnx(loaded, Path(folder), options.threads)
-        expected = _all(runs["pytorch"], rows)
-        print(f"{type(loaded.module).__name__}, {options.threads} thread(s)")
-        print(f"{'':12}" + "".join(f"{size:>9}" for size in BATCHES) + f"{'same':>10}{'energy':>10}")
-        for name, run in runs.items():
-            times = "".join(f"{_milliseconds(run, rows, size):9.2f}" for size in BATCHES)
-            found = _all(run, rows)
-            same = (found.argmax(axis=1) == expected.argmax(axis=1)).mean()
-            apart = np.abs(energy.energy(found) - energy.energy(expected)).max()
-            print(f"{name:12}{times}{same:10.4f}{apart:10.1e}", flush=True)
+        if importlib.util.find_spec("onnxruntime"):
+            runs |= _onnx(loaded, Path(folder), options.threads)
+        clock = time.thread_time if options.threads == 1 else time.perf_counter
+        taken = {size: _taken(runs, rows, size, clock) for size in BATCHES}
+    expected = _all(runs["pytorch"], rows)
+    print(f"{type(loaded.module).__name__}, {options.threads} thread(s)")
+    print(f"{'':16}" + "".join(f"{size:>16}" for size in BATCHES) + f"{'ready':>8}{'same':>8}{'energy':>9}")
+    for name, run in runs.items():
+        cells = "".join(f"{_shown(taken[size], name):>16}" for size in BATCHES)
+        found = _all(run, rows)
+        same = (found.argmax(axis=1) == expected.argmax(axis=1)).mean()
+        apart = np.abs(energy.energy(found) - energy.energy(expected)).max()
+        print(f"{name:16}{cells}{ready.get(name, np.nan):8.1f}{same:8.4f}{apart:9.1e}", flush=True)
     return 0
 
 
@@ -75,6 +88,24 @@ class _Logits(torch.nn.Module):
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         logits_BC: torch.Tensor = self.module(input_ids=input_ids, attention_mask=attention_mask).logits
         return logits_BC
+
+
+def _exported(network: torch.nn.Module) -> Any:
+    ids_BL = torch.ones(2, 11, dtype=torch.long)
+    sizes = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
+    with torch.no_grad():
+        program = torch.export.export(
+            network, (ids_BL, torch.ones_like(ids_BL)), dynamic_shapes=(sizes, sizes)
+        )
+    return program.module(check_guards=False)  # a guard of the TextCNN's refuses what it answers rightly
+
+
+NETWORKS: dict[str, Callable[[torch.nn.Module], Any]] = {
+    "pytorch": lambda network: network,
+    "exported": _exported,
+    "compile, eager": lambda network: torch.compile(network, backend="eager", dynamic=True),
+    "compile": lambda network: torch.compile(network, dynamic=True),
+}
 
 
 def _onnx(loaded: directory.Artifact, folder: Path, threads: int) -> dict[str, Run]:
@@ -105,10 +136,17 @@ def _onnx(loaded: directory.Artifact, folder: Path, threads: int) -> dict[str, R
 
 
 def _session(session: Any, loaded: directory.Artifact) -> Run:
-    runtime = Runtime(loaded)
-    runtime._network = lambda ids_BL, mask_BL: torch.from_numpy(
-        session.run(None, {"input_ids": ids_BL.numpy(), "attention_mask": mask_BL.numpy()})[0]
+    return _with(
+        loaded,
+        lambda ids_BL, mask_BL: torch.from_numpy(
+            session.run(None, {"input_ids": ids_BL.numpy(), "attention_mask": mask_BL.numpy()})[0]
+        ),
     )
+
+
+def _with(loaded: directory.Artifact, network: Any) -> Run:
+    runtime = Runtime(loaded)
+    runtime._network = network
     return runtime.logits
 
 
@@ -116,14 +154,25 @@ def _all(run: Run, rows: Sequence[Sequence[int]]) -> Floats:
     return np.concatenate([run(rows[start : start + 64]) for start in range(0, len(rows), 64)])
 
 
-def _milliseconds(run: Run, rows: Sequence[Sequence[int]], size: int) -> float:
+def _taken(
+    runs: dict[str, Run], rows: Sequence[Sequence[int]], size: int, clock: Callable[[], float]
+) -> dict[str, list[float]]:
+    """Milliseconds of each run's passes: all have the same batches, in turn, each time in another order."""
     batches = [rows[start : start + size] for start in range(0, len(rows) - size + 1, size)]
-    taken = []
-    for number in range(PASSES if size < 32 else PASSES // 3):
-        began = time.perf_counter()
-        run(batches[number % len(batches)])
-        taken.append((time.perf_counter() - began) * 1000)
-    return statistics.median(taken[2:])
+    taken: dict[str, list[float]] = {name: [] for name in runs}
+    order, generator = list(runs), random.Random(0)
+    for number in range(2 + PASSES // (1 if size < 32 else 3)):
+        generator.shuffle(order)
+        for name in order:
+            began = clock()
+            runs[name](batches[number % len(batches)])
+            taken[name].append((clock() - began) * 1000)
+    return {name: times[2:] for name, times in taken.items()}
+
+
+def _shown(taken: dict[str, list[float]], name: str) -> str:
+    ratios = [own / recorded for own, recorded in zip(taken[name], taken[RECORDED], strict=True)]
+    return f"{statistics.median(taken[name]):.2f} ({statistics.median(ratios):.2f})"
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import ast
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pytest
 
 import intents
 from intents.parameters.training.families import FAMILIES
+from intents.tracking.training.logged import CARRIED
 
 ROOT = Path(__file__).parents[1]
 
@@ -187,8 +188,8 @@ def at_once(tree: ast.Module) -> Iterator[ast.AST]:
         ]
 
 
-def reached(module: str) -> set[str]:
-    """Every module, of any project, that importing this one imports, as far as this project's own files say."""
+def reached(module: str, statements: Callable[[ast.Module], Iterable[ast.AST]] = at_once) -> set[str]:
+    """Every module, of any project, that these statements of this one import, as this project's own files say."""
     found: set[str] = set()
     waiting = {module}
     while waiting:
@@ -197,7 +198,7 @@ def reached(module: str) -> set[str]:
             imported
             for each in waiting
             if each in MODULES
-            for node in at_once(ast.parse(MODULES[each].read_text(encoding="utf-8")))
+            for node in statements(ast.parse(MODULES[each].read_text(encoding="utf-8")))
             for imported in named_modules(node, each, known=set(MODULES))
         } - found
     return found
@@ -339,6 +340,17 @@ def test_what_answers_at_once_does_not_wait_for_torch(module: str):
 def test_the_check_itself_sees_torch_behind_other_modules_but_not_late_ones():
     assert "torch" in reached("intents.training.fit")
     assert "intents.tracking.train" not in reached("intents.cli")
+
+
+def test_a_logged_model_carries_the_code_that_its_wrapper_reaches_and_no_more():
+    starts = ["intents.serving.pyfunc", *intents.FOLLOWERS.values()]
+    needed = {name for start in starts for name in reached(start, ast.walk) if name in MODULES}
+    carried = {
+        ".".join(["intents", *place.split("/"), name] if place else ["intents", name])
+        for place, names in CARRIED.items()
+        for name in names.split()
+    }
+    assert carried == {name for name in needed if MODULES[name].name != "__init__.py"}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,17 @@ UTTERANCES = ["你好呀", "几点钟", "我还钱", "别打来，谢谢", "龘�
 
 NO_COLUMN = "inputs: 2 columns, none named text; name the column of the texts so, or send no other"
 
+BEFORE_PACKAGES = Path(__file__).parents[1] / "fixtures" / "logged_before_packages.tar.xz"
+"""A TextCNN logged when the code's modules had other names, and answers that it gave then."""
+
 SERVER = """
 import sys; sys.modules["registry"] = None
+from pathlib import Path
+sys.path = [folder for folder in sys.path if not (Path(folder) / "intents").exists()]
 import json, mlflow
-rows = mlflow.pyfunc.load_model(sys.argv[1]).predict(json.loads(sys.argv[2]), params={"top_k": 1})
-import intents
-print(json.dumps({"code": intents.__path__[0], "rows": [row.model_dump() for row in rows]}))
+rows = mlflow.pyfunc.load_model(sys.argv[1]).predict(json.loads(sys.argv[2]), params=json.loads(sys.argv[3]))
+code = [module.__file__ for name, module in sys.modules.items() if name.split(".")[0] == "intents"]
+print(json.dumps({"code": code, "rows": [row.model_dump() for row in rows]}))
 """
 
 
@@ -228,13 +234,12 @@ def test_the_logged_model_tells_nothing_of_the_machine_it_was_trained_on(downloa
     assert [name for name, text in texts.items() if here.encode() in text] == []
 
 
-def test_the_logged_model_brings_its_code_and_runs_it_where_no_checkout_is(
-    downloaded: Path, rows: list[Any], tmp_path: Path
-):
+def answers_where_no_checkout_is(model: Path, texts: list[str], **params: Any) -> list[dict[str, Any]]:
+    """What a process of its own answers, all of whose code of this project is the model's copy."""
     environment = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "MLFLOW_TRACKING_URI"}}
     process = subprocess.run(
-        [sys.executable, "-I", "-c", SERVER, str(downloaded), json.dumps(UTTERANCES)],
-        cwd=tmp_path,
+        [sys.executable, "-I", "-c", SERVER, str(model), json.dumps(texts), json.dumps(params)],
+        cwd=model.parent,
         env=environment | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -243,6 +248,27 @@ def test_the_logged_model_brings_its_code_and_runs_it_where_no_checkout_is(
     )
     assert process.returncode == 0, process.stderr
     found = json.loads(process.stdout)
-    assert Path(found["code"]).is_relative_to(downloaded)
-    assert [row["intent"] for row in found["rows"]] == [row.intent for row in rows]
-    assert [row["energy"] for row in found["rows"]] == pytest.approx([row.energy for row in rows], abs=1e-4)
+    assert len(found["code"]) > 10
+    assert [file for file in found["code"] if not Path(file).is_relative_to(model)] == []
+    rows: list[dict[str, Any]] = found["rows"]
+    return rows
+
+
+def test_the_logged_model_brings_its_code_and_runs_it_where_no_checkout_is(downloaded: Path, rows: list[Any]):
+    found = answers_where_no_checkout_is(downloaded, UTTERANCES, top_k=1)
+    assert [row["intent"] for row in found] == [row.intent for row in rows]
+    assert [row["energy"] for row in found] == pytest.approx([row.energy for row in rows], abs=1e-4)
+
+
+def test_a_model_logged_before_the_code_was_moved_answers_as_it_did(tmp_path: Path):
+    with tarfile.open(BEFORE_PACKAGES) as archive:
+        archive.extractall(tmp_path, filter="data")
+    logged = tmp_path / "logged_before_packages"
+    expected = json.loads((logged / "answers.json").read_text(encoding="utf-8"))
+    found = answers_where_no_checkout_is(logged, expected["texts"])
+    numbers = ("confidence", "energy")
+    for row, then in zip(found, expected["answers"], strict=True):
+        assert [row.pop(name) for name in numbers] == pytest.approx(
+            [then.pop(name) for name in numbers], abs=1e-4
+        )
+        assert row == then

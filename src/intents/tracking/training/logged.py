@@ -39,6 +39,15 @@ SERVING_PACKAGES = (
     "pandas",
     "pydantic",
 )
+CARRIED = {
+    "": "axes errors",
+    "system": "console disk",
+    "data": "problems utterances",
+    "models": "directory energy file_names inference",
+    "models/textcnn": "config network tables",
+    "serving": "answers batcher bodies limits pyfunc refusal runtime tables",
+}
+"""Of the code a logged model's own copy: by folder the modules that `serving/pyfunc.py` reaches."""
 RECORDED_PACKAGES = (*SERVING_PACKAGES, "accelerate", "pyarrow", "scikit-learn")
 
 
@@ -95,8 +104,10 @@ def log_model(directory: Path, threshold: float) -> Any:
     """Logs the directory as a pyfunc model that carries its own code."""
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "intents"
-        ignored = shutil.ignore_patterns("__pycache__", "fonts", "assets")
-        shutil.copytree(Path(__file__).parents[2], package, ignore=ignored)
+        for place, modules in CARRIED.items():
+            (package / place).mkdir()
+            for module in ("__init__", *modules.split()):
+                shutil.copy(Path(__file__).parents[2] / place / f"{module}.py", package / place)
         return mlflow.pyfunc.log_model(
             name=LOGGED_MODEL,
             python_model=str(package / "serving/pyfunc.py"),
