@@ -1,7 +1,7 @@
 """A model's forward pass by PyTorch, by the recording that the server runs, and by ONNX Runtime.
 
     pip install onnx onnxscript onnxruntime
-    PYTHONPATH=src:. python bench/runtimes.py <model directory> <texts.jsonl> --threads 1
+    PYTHONPATH=src python -m bench.serving.runtimes <model directory> <texts.jsonl> --threads 1
 
 Median milliseconds of a pass, by utterances in it, on the file's own texts; and of all runtimes the share of utterances
 with PyTorch's intent, and the largest difference in energy. Neither package is needed for anything else.
