@@ -25,7 +25,7 @@ import mlflow
 from intents.tracking import runs, store as stores
 time.sleep(max(0.0, float(sys.argv[1]) - time.time()))
 stores.connect()
-with runs.started_with({"number": sys.argv[2]}):
+with runs.started_with({"number": sys.argv[2]}, name=f"cold start {sys.argv[2]}"):
     mlflow.log_metric("value", 1.0)
 """
 WARM_UP_SECONDS = 12.0
