@@ -30,21 +30,21 @@ format: install
 	ruff check --fix src registry tests bench
 
 bench: install
-	PYTHONPATH=src python bench/training_speed.py --data $(DATA)
-	PYTHONPATH=src python bench/textcnn.py
-	PYTHONPATH=src python bench/readers.py
+	PYTHONPATH=src python -m bench.training.training_speed --data $(DATA)
+	PYTHONPATH=src python -m bench.training.textcnn
+	PYTHONPATH=src python -m bench.data.readers
 
 bench-serving: install
-	PYTHONPATH=src:. python bench/serving.py --data $(DATA)
-	PYTHONPATH=src python bench/scoring.py --data $(DATA)
+	PYTHONPATH=src python -m bench.serving.serving --data $(DATA)
+	PYTHONPATH=src python -m bench.serving.scoring --data $(DATA)
 
 prove-promotion: install
-	PYTHONPATH=src:. python bench/promotion.py
+	PYTHONPATH=src python -m bench.promotion.promotion
 	pytest tests/registry/test_damaged_versions.py --verbose
 	pytest tests/registry --deselect tests/registry/test_damaged_versions.py
 
 fuzz: install
-	PYTHONPATH=src python bench/fuzz_readers.py
+	PYTHONPATH=src python -m bench.data.fuzz_readers
 
 mlproject: install
 	PYTHONPATH=src python -m intents.parameters.mlproject > MLproject

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from machine import machine
+from bench.machine import machine
 
 RESULTS = Path(__file__).parent / "results"
 

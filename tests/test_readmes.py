@@ -1,13 +1,17 @@
-"""README.md and README.zh.md say the same: the same commands, the same figures, and no link that leads nowhere."""
+"""README.md and README.zh.md say the same: the same commands, the same figures, and no link that leads nowhere.
+
+They and CONTRIBUTING.md draw the map of the packages as tests/test_architecture.py holds it.
+"""
 
 import re
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.test_architecture import PACKAGES, ROOT
+
 ENGLISH, CHINESE = "README.md", "README.zh.md"
 READMES = {name: (ROOT / name).read_text(encoding="utf-8") for name in (ENGLISH, CHINESE)}
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 FENCED = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"(mlflow|make|python|torchrun|curl)\s|[A-Z_]+=")
 """A program of ours or beside it, or a variable: PYTHONPATH=src python …, MINILM="-P …"."""
@@ -67,3 +71,29 @@ def test_each_readme_links_to_the_other() -> None:
 @pytest.mark.parametrize("name", READMES)
 def test_every_relative_link_leads_to_a_file(name: str) -> None:
     assert [link for link in relative_links(READMES[name]) if not (ROOT / link).is_file()] == []
+
+
+def rooms(places: str) -> list[str]:
+    """The packages that a row of a table names, by the names in `PACKAGES`."""
+    names = [name.removesuffix("/").removesuffix(".py") for name in re.findall(r"`([^`]+)`", places)]
+    return [name if name == "registry" else f"intents.{name}" for name in names]
+
+
+@pytest.mark.parametrize("text", [*READMES.values(), CONTRIBUTING], ids=[*READMES, "CONTRIBUTING.md"])
+def test_the_line_of_packages_is_the_one_that_is_held(text: str) -> None:
+    lines = [" · ".join(name.removeprefix("intents.") for name in packages) for packages in PACKAGES[1:]]
+    assert f"```\n{' → '.join(lines)}\n" in text
+
+
+def test_the_guide_says_of_every_package_what_it_owns() -> None:
+    table = re.findall(r"^\| (.*?) \|", CONTRIBUTING.partition("## To add")[0], re.MULTILINE)
+    assert {room for row in table for room in rooms(row)} == {
+        package for packages in PACKAGES[1:] for package in packages
+    }
+
+
+def test_the_guide_sends_nobody_to_a_file_that_is_not_there() -> None:
+    named = re.findall(r"`([\w/<>]+(?:\.\w+)+|[\w/<>]*/[\w/<>]*)`", FENCED.sub("", CONTRIBUTING))
+    assert len(named) > 20
+    patterns = {re.sub(r"<\w+>", "*", name).rstrip("/") for name in named}
+    assert [p for p in patterns if not any(any(root.glob(p)) for root in (ROOT, ROOT / "src/intents"))] == []

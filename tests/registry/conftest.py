@@ -1,4 +1,4 @@
-"""Toy versions and stores that hold some, see bench/publishers.py; and two real versions, with the real command."""
+"""Toy versions and stores that hold some (bench/promotion/publishers.py), and two real ones with the real command."""
 
 import functools
 import json
@@ -16,8 +16,8 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from bench import publishers
-from bench.promoter import smoke_in_this_process
+from bench.promotion import publishers
+from bench.promotion.promoter import smoke_in_this_process
 from intents.models.file_names import MANIFEST
 from registry import commands, promote, record
 from registry.target import Target
@@ -45,7 +45,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def patient_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test here pulls the plug: that a sync is asked for is seen, that it is done would cost minutes on a busy disk.
 
-    bench/promotion.py, in processes of its own, syncs for real.
+    bench/promotion/promotion.py, in processes of its own, syncs for real.
     """
     monkeypatch.setattr(os, "fsync", lambda _: None)
 

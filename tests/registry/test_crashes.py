@@ -1,7 +1,7 @@
 """A process that dies at any operation on the disk leaves the old version or the new one, and the next run repairs.
 
 Here a process dies by doing nothing more to the disk, which leaves what SIGKILL leaves and takes no process.
-bench/promotion.py does the same with SIGKILL, and a test runs it.
+bench/promotion/promotion.py does the same with SIGKILL, and a test runs it.
 """
 
 import functools
@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import publishers
-from bench.filesystem import Operation, watched
-from bench.publishers import MISSING, TORN, version_in
+from bench.promotion import publishers
+from bench.promotion.filesystem import Operation, watched
+from bench.promotion.publishers import MISSING, TORN, version_in
 from registry import disk, transaction, upkeep
 from registry.target import Target
 from tests.registry.conftest import age, assert_sound

@@ -16,8 +16,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from bench.promoter import smoke_in_this_process
-from bench.publishers import version_in
+from bench.promotion.promoter import smoke_in_this_process
+from bench.promotion.publishers import version_in
 from intents.errors import IntentsError, PromotionError
 from intents.models.file_names import (
     CONFIG,

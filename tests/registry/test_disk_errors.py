@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import publishers
-from bench.filesystem import Operation, watched
-from bench.publishers import version_in
+from bench.promotion import publishers
+from bench.promotion.filesystem import Operation, watched
+from bench.promotion.publishers import version_in
 from intents.errors import IntentsError
 from registry.target import Target
 from tests.registry.conftest import assert_sound

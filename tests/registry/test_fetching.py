@@ -18,7 +18,7 @@ import mlflow
 import pytest
 from mlflow.tracking import MlflowClient
 
-from bench.publishers import version_in
+from bench.promotion.publishers import version_in
 from intents.models.file_names import WEIGHTS
 from registry import fetching, promote, record
 from registry.target import Target

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import publishers, scenes
-from bench.filesystem import Operation, PowerCut, empty, watched
-from bench.publishers import MISSING, version_in
+from bench.promotion import publishers, scenes
+from bench.promotion.filesystem import Operation, PowerCut, empty, watched
+from bench.promotion.publishers import MISSING, version_in
 from intents.errors import PromotionError
 from intents.system import disk
 from registry import record, transaction

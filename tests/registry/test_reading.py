@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import consuming
-from bench.promoter import smoke_in_this_process
+from bench.promotion import consuming
+from bench.promotion.promoter import smoke_in_this_process
 from intents.serving.pyfunc import IntentModel
 from registry import commands, record, transaction
 from registry.checks import smoke_child
@@ -117,7 +117,16 @@ def test_a_bert_is_published_without_that_sentence(run: Promote):
 @pytest.mark.parametrize("only", ["kills", "random_kills", "readers,rivals"])
 def test_the_bench_finds_every_promise_kept_and_fault_with_naive_publishers(only: str, tmp_path: Path):
     """With processes of its own, really killed. `make prove-promotion` runs it with its full numbers."""
-    command = [sys.executable, "bench/promotion.py", "--quick", "--only", only, "--folder", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "bench.promotion.promotion",
+        "--quick",
+        "--only",
+        only,
+        "--folder",
+        str(tmp_path),
+    ]
     environment = {"PYTHONPATH": f"src:{ROOT}", "PATH": "/usr/bin:/bin"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -140,6 +149,6 @@ def test_the_bench_itself_can_fail(
 
 @pytest.fixture
 def broken_promises() -> Callable[..., list[str]]:
-    from bench import promotion
+    from bench.promotion import promotion
 
     return promotion.broken_promises

@@ -15,8 +15,8 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from bench import publishers
-from bench.publishers import version_in
+from bench.promotion import publishers
+from bench.promotion.publishers import version_in
 from intents.errors import PromotionError
 from intents.system import lock
 from registry import promote, record, transaction, upkeep

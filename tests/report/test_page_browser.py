@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench import browser
-from bench.browser import Browser
+from bench.report import browser
+from bench.report.browser import Browser
 from intents.report.page.content import DataNote, ReportContent
 from intents.report.page.page import page
 from tests.report.test_page import HOSTILE, content_of, many_rows

@@ -9,7 +9,7 @@ import mlflow
 import pytest
 from mlflow.artifacts import download_artifacts
 
-from bench import load
+from bench.serving import load
 from tests.conftest import Logged
 
 BIN = Path(sys.executable).parent

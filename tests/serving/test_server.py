@@ -20,8 +20,8 @@ import mlflow
 import pandas as pd
 import pytest
 
-from bench import load, mutations
-from bench.load import Client, Reply
+from bench.serving import load, mutations
+from bench.serving.load import Client, Reply
 from tests.serving.conftest import MOST_ROWS
 from tests.serving.test_pyfunc import UTTERANCES
 

@@ -33,8 +33,7 @@ COMMANDS: dict[str, tuple[type, ...]] = {**ENTRY_POINTS, "ask": (AskConfig,)}
 """Beside the entry points what asks a person, and so is nothing for `mlflow run`."""
 
 ENTRY_POINT_MEANINGS: dict[str, str] = {
-    "train_bert": "fine-tune a transformer encoder, evaluate it, log and register it",
-    "train_cnn": "train a TextCNN with energy-based open-set recognition, evaluate it, log and register it",
+    **{hyperparams.ENTRY_POINT: hyperparams.MEANING for hyperparams in FAMILIES.values()},
     "check_data": "tell what is wrong with a corpus, ranked by what would help most, and write the rows to look at",
     "tune": "search a family's hyperparameters by many trainings, measured on validation rows",
     "evaluate_open_set": "leave intents out, train on the others, and measure how well the left out are refused",

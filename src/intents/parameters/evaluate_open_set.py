@@ -2,17 +2,16 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 from intents.parameters.declaration import require
-from intents.parameters.training.families import by_name, check_overrides
+from intents.parameters.training.families import Family, by_name, check_overrides
 
 
 @dataclass(frozen=True, kw_only=True)
 class OpenSetConfig:
     """Leaving intents out: which shares stay known, how often, with which family."""
 
-    family: Literal["bert", "textcnn"] = "textcnn"
+    family: Family = "textcnn"
     """Model family."""
     known_shares: str = "0.25,0.5,0.75"
     """Shares of the intents that are trained on; the others are out-of-scope."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from intents.parameters.declaration import require
-from intents.parameters.training.families import by_name, check_overrides
+from intents.parameters.training.families import Family, by_name, check_overrides
 
 STUDY_NAME = r"[\w.-]{1,100}"
 
@@ -14,7 +14,7 @@ STUDY_NAME = r"[\w.-]{1,100}"
 class TuneConfig:
     """A study: which family's hyperparameters are searched, for what, how long, and where its trials are kept."""
 
-    family: Literal["bert", "textcnn"] = "textcnn"
+    family: Family = "textcnn"
     """Model family."""
     n_trials: int = 50
     """Trials the study shall have in the end; those it has already count."""

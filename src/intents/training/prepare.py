@@ -13,8 +13,6 @@ from intents.parameters.training.train import TrainConfig
 from intents.training.batches import Labelled, TokenDataset, Tokens, tokens_of
 
 UNKNOWN_SHARE_WARNING = 0.02
-PREPARED_FROM = ("recipe", "model_name", "max_length", "special_tokens", "extend_vocabulary")
-"""The hyperparameters that `Prepared` depends on."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A few hundred damaged files of every form; `python bench/fuzz_readers.py` damages tens of thousands."""
+"""A few hundred damaged files of every form; `python -m bench.data.fuzz_readers` damages tens of thousands."""
 
 import os
 import time
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import fuzz_readers
-from bench.fuzz_readers import MEMORY_BYTES, SEEDS, damaged, fuzz, outcome_of
+from bench.data import fuzz_readers
+from bench.data.fuzz_readers import MEMORY_BYTES, SEEDS, damaged, fuzz, outcome_of
 
 FILES = 36 * len(SEEDS)
 

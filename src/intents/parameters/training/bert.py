@@ -14,6 +14,7 @@ class BertHyperparams(Hyperparams):
 
     FAMILY: ClassVar[str] = "bert"
     ENTRY_POINT: ClassVar[str] = "train_bert"
+    MEANING: ClassVar[str] = "fine-tune a transformer encoder, evaluate it, log and register it"
     RECIPES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         # The fine-tune this project began as, to the letter; it chose its epoch on the test part.
         "notebook": {

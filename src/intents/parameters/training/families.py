@@ -1,14 +1,16 @@
 """Every family's hyperparameters: their types, defaults and meanings, and what tuning may choose them from."""
 
 import dataclasses
+from typing import Literal
 
 from intents.parameters.declaration import did_you_mean, require
 from intents.parameters.training.bert import BertHyperparams
 from intents.parameters.training.hyperparams import NOTEBOOK_LOOP, Hyperparams
 from intents.parameters.training.textcnn import TextCNNHyperparams
 
-__all__ = ["FAMILIES", "NOTEBOOK_LOOP", "BertHyperparams", "Hyperparams", "TextCNNHyperparams"]
+__all__ = ["FAMILIES", "NOTEBOOK_LOOP", "BertHyperparams", "Family", "Hyperparams", "TextCNNHyperparams"]
 
+Family = Literal["bert", "textcnn"]
 FAMILIES: dict[str, type[Hyperparams]] = {
     hyperparams.FAMILY: hyperparams for hyperparams in (BertHyperparams, TextCNNHyperparams)
 }

@@ -30,6 +30,8 @@ class Hyperparams:
 
     FAMILY: ClassVar[str]
     ENTRY_POINT: ClassVar[str]
+    MEANING: ClassVar[str]
+    """What the entry point does."""
     RECIPES: ClassVar[Mapping[str, Mapping[str, Any]]]
     SEARCH_SPACE: ClassVar[Mapping[str, Range]]
 

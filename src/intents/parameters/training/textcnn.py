@@ -15,6 +15,9 @@ class TextCNNHyperparams(Hyperparams):
 
     FAMILY: ClassVar[str] = "textcnn"
     ENTRY_POINT: ClassVar[str] = "train_cnn"
+    MEANING: ClassVar[str] = (
+        "train a TextCNN with energy-based open-set recognition, evaluate it, log and register it"
+    )
     RECIPES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         # The energy-CNN notebook this project began as, its loss and its loop.
         "notebook": {

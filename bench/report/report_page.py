@@ -1,6 +1,6 @@
 """report.html of 150 intents and 5,500 rows: how large it is, and how soon a browser has it on the screen.
 
-    PYTHONPATH=src:. python bench/report_page.py        # CLINC150's texts and intents where they are, else made-up ones
+    PYTHONPATH=src python -m bench.report.report_page    # CLINC150's texts and intents where they are, or made-up ones
 
 The predictions are simulated by a seeded generator: about 95 % right, mistakes mostly on a few likely intents. A load
 ends when everything is drawn once and the first frame is painted; seconds of processor time are those of all processes
@@ -15,14 +15,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-import benchmark
 import numpy as np
 import pandas as pd
 import psutil
 from scipy.special import softmax
 
-from bench import browser
-from bench.browser import Browser
+from bench import benchmark
+from bench.report import browser
+from bench.report.browser import Browser
 from intents.axes import Floats, Integers
 from intents.evaluation.evaluate import evaluate
 from intents.evaluation.open_set import by_kind

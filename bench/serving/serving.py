@@ -1,7 +1,7 @@
 """The server beside MLflow's own transformers flavour with the same weights; spoiled requests; memory.
 
-    PYTHONPATH=src:. python bench/serving.py            # ten minutes, and five more to train the first time
-    PYTHONPATH=src:. python bench/serving.py --quick    # two minutes
+    PYTHONPATH=src python -m bench.serving.serving            # ten minutes, and five more to train the first time
+    PYTHONPATH=src python -m bench.serving.serving --quick    # two minutes
 
 Trains a MiniLM and a TextCNN for an epoch or two, which is all that speed asks for, keeps them in .intents/, and serves
 each by `mlflow models serve`. Clients keep their connections and ask again as soon as they are answered, one utterance
@@ -21,17 +21,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import benchmark
 import mlflow
 import numpy as np
 import psutil
 import transformers
 
-from bench import load, mutations
-from bench.load import Client, Reply
+from bench import benchmark
+from bench.serving import load, mutations
+from bench.serving.load import Client, Reply
 from intents.models import directory as model_directory
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CLIENTS = (1, 16)
 FLAVOUR, BERT, TEXTCNN = "mlflow.transformers, MiniLM", "intents, MiniLM", "intents, TextCNN"
 TRAININGS = {

@@ -1,6 +1,6 @@
 """How the default encoder was chosen: candidates trained alike on the Chinese corpora's training part.
 
-    python bench/character_encoder.py
+    PYTHONPATH=src python -m bench.training.character_encoder
 
 A fifth of the training part is held out and measured on; the test part is never touched. Prints a table and
 writes bench/results/character_encoder.json. A character TF-IDF with logistic regression is the mark to beat.
@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import benchmark
 import transformers
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -21,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 from transformers import AutoConfig, AutoModelForSequenceClassification
 from transformers.utils import logging as transformers_logging
 
+from bench import benchmark
 from intents.data import corpus as corpora
 from intents.data.parts import TRAIN, VALIDATION
 from intents.models.bert import CHARACTER_ENCODER, WIDE, look_at_neighbours

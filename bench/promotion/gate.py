@@ -1,6 +1,6 @@
 """The gate on real runs: what it refuses, what it passes.
 
-    PYTHONPATH=src:. python bench/gate.py        # five trainings on CLINC150, three at once, then eight promotions
+    PYTHONPATH=src python -m bench.promotion.gate    # five trainings on CLINC150, three at once, then eight promotions
 
 A TextCNN is trained and published; then each of four others asks to take its place: one of another seed (must pass),
 one whose training labels of three intents were shuffled, one trained without any energy term, and one of eight members,
@@ -18,9 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import benchmark
+from bench import benchmark
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RECIPE = {
     "model_name": "minilm",
     "embeddings": "reduced",

@@ -1,6 +1,6 @@
 """The TextCNN against the notebook it grew out of: speed, accuracy and open-set recognition, in one run.
 
-    python bench/textcnn.py            # sparkastml, five re-split seeds, minilm's tokens
+    PYTHONPATH=src python -m bench.training.textcnn            # sparkastml, five re-split seeds, minilm's tokens
 
 Each seed splits both files about 80/20 anew; negatives that are measured are never trained on. `notebook` is the
 notebook's loop (24 utterances a step padded to 64 tokens, three passes, Adam, no validation) in plain PyTorch
@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import benchmark
 import numpy as np
 import pandas as pd
 import torch
@@ -24,6 +23,7 @@ import transformers
 from sklearn.metrics import roc_auc_score
 from transformers.utils import logging as transformers_logging
 
+from bench import benchmark
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
 from intents.data.parts import TRAIN

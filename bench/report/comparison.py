@@ -4,7 +4,7 @@
         PYTHONPATH=src python -m intents.cli train_cnn --data ../shared/data/clinc150 --model_name minilm \
             --embeddings reduced --train_embeddings false --channels 256 --label_smoothing 0 --register "" --seed $seed
     done
-    PYTHONPATH=src python bench/comparison.py --runs <run id>,<run id>
+    PYTHONPATH=src python -m bench.report.comparison --runs <run id>,<run id>
 
 False alarms: a coin for each test row decides which of the two models gets which of its two answers (intent,
 confidence, energy), so that neither can be better; any verdict but "no real difference" is false.
@@ -27,10 +27,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import benchmark
 import numpy as np
 import pandas as pd
 
+from bench import benchmark
 from intents.evaluation.comparison.paired import BETTER, DECISIVE, NO_DIFFERENCE, WORSE, Comparison, compare
 from intents.evaluation.comparison.sides import Side
 from intents.report import comparison

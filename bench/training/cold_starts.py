@@ -1,6 +1,6 @@
 """Processes that open one fresh tracking database at the same moment: how many fail.
 
-    python bench/cold_starts.py                # 20 databases, 8 processes each
+    PYTHONPATH=src python -m bench.training.cold_starts                # 20 databases, 8 processes each
 
 Each process connects as every command does, begins a run, logs to it and ends it. Prints the failures and writes
 bench/results/cold_starts.json.
@@ -16,16 +16,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-import benchmark
+from bench import benchmark
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 STARTING = """
 import sys, time
 import mlflow
 from intents.tracking import runs, store as stores
 time.sleep(max(0.0, float(sys.argv[1]) - time.time()))
 stores.connect()
-with runs.started_with({"number": sys.argv[2]}):
+with runs.started_with({"number": sys.argv[2]}, name=f"cold start {sys.argv[2]}"):
     mlflow.log_metric("value", 1.0)
 """
 WARM_UP_SECONDS = 12.0

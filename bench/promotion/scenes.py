@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import publishers
-from bench.filesystem import Operation, watched
-from bench.publishers import FILES, KILLED, MISSING, TORN, in_child, version_in
+from bench.promotion import publishers
+from bench.promotion.filesystem import Operation, watched
+from bench.promotion.publishers import FILES, KILLED, MISSING, TORN, in_child, version_in
 from intents.errors import IntentsError
 from intents.models.file_names import PROMOTION
 from registry import record, transaction

@@ -1,6 +1,6 @@
 """Trainings killed at random moments, and gone on with: how many get to the end, what they lose, where they end.
 
-    python bench/interruptions.py              # 20 trainings of the bundled sample, SIGKILL
+    PYTHONPATH=src python -m bench.training.interruptions              # 20 trainings of the bundled sample, SIGKILL
 
 One training runs to its end. Each of the others is killed at a moment drawn at random between its first complete
 checkpoint and its end, then gone on with by `resume`; what of it was done is read from its MLflow history. Prints a
@@ -18,13 +18,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import benchmark
 from mlflow.tracking import MlflowClient
 
+from bench import benchmark
 from intents.tracking.training.resume import CHECKPOINTS
 from intents.training import checkpoints
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "assets" / "samples" / "chat_zh"
 METRIC = "test_f1_weighted"
 

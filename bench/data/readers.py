@@ -1,7 +1,7 @@
 """Reading speed: raw .jsonl rows read, cleaned and split, at three sizes, each in a process of its own.
 
-    python bench/readers.py                    # 10,000, 100,000 and 1,000,000 rows
-    python bench/readers.py --rows 10000,50000
+    PYTHONPATH=src python -m bench.data.readers                    # 10,000, 100,000 and 1,000,000 rows
+    PYTHONPATH=src python -m bench.data.readers --rows 10000,50000
 
 The rows are Chinese-like: characters drawn by Zipf's law, 4 to 30 to an utterance, 70 intents of uneven size, some
 of them blacklisted or rare, one row in ten a repeat of an earlier one. Nothing is cached: each process has an empty
@@ -20,9 +20,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from machine import machine
+from bench import benchmark
 
-RESULTS = Path(__file__).parent / "results" / "readers.json"
 INTENTS, BLACKLISTED, CHARACTERS, PHRASES = 70, 3, 3000, 20_000
 REPEATED = 0.1
 
@@ -37,7 +36,7 @@ def main() -> int:
     for rows in [int(part) for part in arguments.rows.split(",")]:
         with tempfile.TemporaryDirectory() as folder:
             write_corpus(Path(folder), rows)
-            command = [sys.executable, __file__, "--measure", folder]
+            command = [sys.executable, "-m", "bench.data.readers", "--measure", folder]
             result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         measured.append({"rows": rows, "rows_per_second": rows / result["seconds"], **result})
         print(
@@ -45,10 +44,7 @@ def main() -> int:
             f"{result['kept']:7,} {result['out_of_scope']:12,}",
             flush=True,
         )
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(
-        json.dumps({"benchmark": "readers", "measured": measured, "machine": machine()}, indent=2) + "\n"
-    )
+    benchmark.write("readers", {"measured": measured})
     return 0
 
 

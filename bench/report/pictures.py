@@ -1,6 +1,6 @@
 """The pictures of docs/pictures, taken of the real pages: both families trained on the bundled sample, then looked at.
 
-    PYTHONPATH=src:. python bench/pictures.py        # two trainings, an MLflow server, a browser: a few minutes
+    PYTHONPATH=src python -m bench.report.pictures        # two trainings, an MLflow server, a browser: a few minutes
 
 Needs Chromium. Nothing is left but the pictures.
 """
@@ -16,11 +16,12 @@ from pathlib import Path
 
 from mlflow.tracking import MlflowClient
 
-from bench import browser, server
-from bench.browser import Browser
+from bench.promotion import server
+from bench.report import browser
+from bench.report.browser import Browser
 from intents.report.pictures.canvas import CJK_FONT_FILE
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "docs" / "pictures"
 TRAININGS = {"train_bert": ["--epochs", "8"], "train_cnn": ["--epochs", "20"]}
 WIDTH, HEIGHT = 1400, 1000

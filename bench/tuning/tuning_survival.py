@@ -1,7 +1,7 @@
 """Studies under hardship: cold starts of many workers, and workers killed at random.
 
-    python bench/tuning_survival.py --only cold_starts      # 20 fresh storages and databases, 8 workers each
-    python bench/tuning_survival.py --only kills            # 100 SIGKILLs of workers
+    PYTHONPATH=src python -m bench.tuning.tuning_survival --only cold_starts    # 20 fresh storages, 8 workers each
+    PYTHONPATH=src python -m bench.tuning.tuning_survival --only kills          # 100 SIGKILLs of workers
 
 A cold start is one `tune` of 8 workers in an empty folder: its study must have every trial, each number once, and
 MLflow a finished run for each. Kills hit a worker drawn at random, at random moments, until there were so many; every
@@ -20,15 +20,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-import benchmark
 import optuna
 import psutil
 from mlflow.tracking import MlflowClient
 from optuna.trial import TrialState
 
+from bench import benchmark
 from intents.tuning import storage, trials
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "assets" / "samples" / "chat_zh"
 FIXED = "min_steps=0,channels=8,embedding_size=16,kernel_sizes=2,batch_size=64,patience=0"
 STUDY, LOG = "hardship", "log"

@@ -1,7 +1,7 @@
 """Training speed: the default recipe against the notebook's, same weights, interleaved slices in one run.
 
-    python bench/training_speed.py            # CLINC150 with minilm, 60-second slices
-    python bench/training_speed.py --seconds 10 --rounds 1
+    PYTHONPATH=src python -m bench.training.training_speed            # CLINC150 with minilm, 60-second slices
+    PYTHONPATH=src python -m bench.training.training_speed --seconds 10 --rounds 1
 
 Each slice is a real `fit` of one epoch over as many rows as that recipe trains in the slice's time: loading,
 steps, one small validation and the checkpoint included. Slices alternate, so that what else the machine does
@@ -17,11 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import benchmark
 import numpy as np
 import transformers
 from transformers.utils import logging as transformers_logging
 
+from bench import benchmark
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
 from intents.data.parts import TRAIN, VALIDATION

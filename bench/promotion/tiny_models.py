@@ -1,10 +1,10 @@
 """Real versions to promote: two small models, trained by the project's own command, registered many times over.
 
-    python -m bench.tiny_models FOLDER COUNT
+    PYTHONPATH=src python -m bench.promotion.tiny_models FOLDER COUNT
 
 Versions 1, 3, 5, … are a model of the one bundled sample, 2, 4, 6, … of the other, so that nothing of theirs is alike:
-neither intents nor vocabulary nor weights. The last line printed is what each says of bench.consuming.UTTERANCE, read
-by MLflow's own loader. The registry is the one that MLFLOW_TRACKING_URI names.
+neither intents nor vocabulary nor weights. The last line printed is what each says of consuming.UTTERANCE, read by
+MLflow's own loader. The registry is the one that MLFLOW_TRACKING_URI names.
 """
 
 import json
@@ -16,11 +16,11 @@ import torch
 import transformers
 from mlflow.tracking import MlflowClient
 
-from bench.consuming import UTTERANCE
-from bench.server import NAME
+from bench.promotion.consuming import UTTERANCE
+from bench.promotion.server import NAME
 from intents import cli
 
-ASSETS = Path(__file__).parents[1] / "assets"
+ASSETS = Path(__file__).parents[2] / "assets"
 SAMPLES = ("chat_zh", "assistant_bilingual")
 SETTINGS = {
     "blacklist": str(ASSETS / "blacklist.txt"),

@@ -2,7 +2,7 @@
 
 Nothing here stands for anything else: a server with its database and its artifacts, which are fetched through it; two
 models that were trained; a registered version for each promotion; promoters and a consumer that are processes of their
-own. Only the gate is left out: the two models take turns. bench/promotion.py runs it. Neither torch nor MLflow is
+own. Only the gate is left out: the two models take turns. promotion.py runs it. Neither torch nor MLflow is
 imported here.
 """
 
@@ -20,13 +20,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import consuming
-from bench.consuming import Answer
+from bench.promotion import consuming
+from bench.promotion.consuming import Answer
 from intents.errors import IntentsError
 from registry import record
 from registry.target import Target
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NAME, ERRORS = "tiny", "errors"
 SHOWN_CHARACTERS = 3000
 START_SECONDS = 120
@@ -109,7 +109,7 @@ def _is_healthy(address: str) -> bool:
 
 def _registered(folder: Path, count: int, environment: Mapping[str, str]) -> list[list[Any]]:
     """Registers so many versions; what odd and even ones say of the consumer's utterance."""
-    command = [sys.executable, "-m", "bench.tiny_models", str(folder), str(count)]
+    command = [sys.executable, "-m", "bench.promotion.tiny_models", str(folder), str(count)]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     odd, even = json.loads(done.stdout.splitlines()[-1])
@@ -120,7 +120,7 @@ def _registered(folder: Path, count: int, environment: Mapping[str, str]) -> lis
 def _promoter(
     target: Path, versions: Sequence[str], folder: Path, environment: Mapping[str, str]
 ) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "bench.promoter", str(target), NAME, *versions]
+    command = [sys.executable, "-m", "bench.promotion.promoter", str(target), NAME, *versions]
     with (folder / ERRORS).open("a") as errors:
         return subprocess.Popen(
             command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True

@@ -1,7 +1,7 @@
 """What tuning finds, what pruning saves, and what a study costs beside its trainings.
 
-    PYTHONPATH=src python bench/tuning.py                                # 30 trials, and the same without pruning
-    PYTHONPATH=src python bench/tuning.py --n_trials 50 --only pruned    # the cost of a study of 50 trials
+    PYTHONPATH=src python -m bench.tuning.tuning                               # 30 trials, and the same without pruning
+    PYTHONPATH=src python -m bench.tuning.tuning --n_trials 50 --only pruned   # the cost of a study of 50 trials
 
 The second study tries the values of the first again, in the same order and by as many processes, and prunes none: the
 ratio of the two walls is what pruning saves. Overhead is the share of the processes' time, from the command's start to
@@ -17,11 +17,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import benchmark
 import mlflow
 from mlflow.tracking import MlflowClient
 from optuna.trial import TrialState
 
+from bench import benchmark
 from intents.parameters.data import DataConfig
 from intents.parameters.tune import TuneConfig
 from intents.system.console import quieten

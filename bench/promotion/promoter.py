@@ -1,6 +1,6 @@
 """One promoter that stays: its imports are done once, then it publishes one version after the other.
 
-    python -m bench.promoter TARGET NAME VERSION…
+    PYTHONPATH=src python -m bench.promotion.promoter TARGET NAME VERSION…
 
 Each promotion is what `python -m registry.promote --version N --json` does, command line and exit code included, and
 prints its line of JSON. The check that loads the model and lets it predict runs in a child process for the first of

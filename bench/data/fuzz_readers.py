@@ -1,7 +1,7 @@
 """A fuzzer of the readers: damaged files of every form must give a corpus or an error that the user can mend.
 
-    python bench/fuzz_readers.py                          # 20,000 files, a few minutes
-    python bench/fuzz_readers.py --files 2000 --seed 7
+    PYTHONPATH=src python -m bench.data.fuzz_readers                          # 20,000 files, a few minutes
+    PYTHONPATH=src python -m bench.data.fuzz_readers --files 2000 --seed 7
 
 Good files of each form are damaged at random (bits flipped, cut short, spliced, odd bytes put in, pieces repeated),
 then read, cleaned, split and described. That happens in child processes: one that hangs, dies, or raises anything but

@@ -1,6 +1,6 @@
 """How well check_data finds wrong labels: some are made wrong on purpose, in real corpora, and looked for.
 
-    PYTHONPATH=src python bench/diagnosis.py
+    PYTHONPATH=src python -m bench.data.diagnosis
 
 Of one intent, 3 % of the rows (at least one) get the label of another intent, drawn at random from all, or from the
 three it is most confused with; that is done for several intents, one at a time, then for all at once.
@@ -16,9 +16,9 @@ import tempfile
 import time
 from typing import Any
 
-import benchmark
 import numpy as np
 
+from bench import benchmark
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
 from intents.diagnosis import confusions, examination

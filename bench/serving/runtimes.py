@@ -1,6 +1,6 @@
 """A model's forward pass by PyTorch, by the recording that the server runs, and by what could take its place.
 
-    PYTHONPATH=src:. python bench/runtimes.py <model directory> <texts.jsonl> --threads 1
+    PYTHONPATH=src python -m bench.serving.runtimes <model directory> <texts.jsonl> --threads 1
 
 torch.export's program, torch.compile with and without its compiler, and ONNX Runtime where it is installed
 (pip install onnx onnxscript onnxruntime; nothing else needs it). They take turns, batch by batch, on the file's own

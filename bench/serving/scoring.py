@@ -1,6 +1,6 @@
 """How fast `score` answers a file, by how many rows it has, and with how much memory.
 
-    PYTHONPATH=src python bench/scoring.py
+    PYTHONPATH=src python -m bench.serving.scoring
 
 trains the default TextCNN on CLINC150 (or takes the one that --model names), makes files of distinct texts of 30 to 40
 characters by recombining the words of its utterances, and scores them with the command a user types. Memory is the peak
@@ -24,7 +24,8 @@ import psutil
 import pyarrow
 import pyarrow.csv
 import pyarrow.parquet
-from benchmark import flags, write
+
+from bench.benchmark import flags, write
 
 SHORTEST, LONGEST = 30, 40
 LAST_LINE = re.compile(r"([\d.]+) s, ([\d,]+) texts/s, after ([\d.]+) s to start")
@@ -88,7 +89,7 @@ def trained(options: Any, folder: Path) -> str:
 
 def command(name: str, words: Sequence[str], folder: Path) -> str:
     """What a command of ours prints."""
-    source = str(Path(__file__).parents[1] / "src")
+    source = str(Path(__file__).parents[2] / "src")
     done = subprocess.run(
         [sys.executable, "-m", "intents.cli", name, *words],
         cwd=folder,

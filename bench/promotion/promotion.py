@@ -1,12 +1,12 @@
 """How publishing stands up to kills, readers, rivals, a full disk and a clock.
 
-    PYTHONPATH=src:. python bench/promotion.py            # all of it, about a quarter of an hour
-    PYTHONPATH=src:. python bench/promotion.py --quick    # the same with small numbers, a minute or two
-    PYTHONPATH=src:. python bench/promotion.py --only kills,readers
+    PYTHONPATH=src python -m bench.promotion.promotion            # all of it, about a quarter of an hour
+    PYTHONPATH=src python -m bench.promotion.promotion --quick    # the same with small numbers, a minute or two
+    PYTHONPATH=src python -m bench.promotion.promotion --only kills,readers
 
 Prints one line a figure and writes bench/results/promotion.json; exit code 1 when any promise was broken, or when the
-harness found no fault with the publishers that have one. Versions are toys (bench/publishers.py) except where it is
-about time, and in `mlflow_server` (bench/server.py), where all is real. Kills are SIGKILLs of a process of its own.
+harness found no fault with the publishers that have one. Versions are toys (publishers.py) except where it is about
+time, and in `mlflow_server` (server.py), where all is real. Kills are SIGKILLs of a process of its own.
 """
 
 import argparse
@@ -24,14 +24,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import publishers, scenes, server
-from bench.publishers import MISSING, TORN, in_child, version_in
+from bench.promotion import publishers, scenes, server
+from bench.promotion.publishers import MISSING, TORN, in_child, version_in
 from intents.errors import IntentsError
 from registry import record, transaction
 from registry.target import Target
 
 Figures = dict[str, Any]
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 READERS, PROMOTERS = 4, 8
 MOST_NAIVE_KILLS = 5000
 FULL_DISK_BYTES = 24 << 20
@@ -52,7 +52,7 @@ def main() -> int:
     broken = [f"{name}: {what}" for name, figures in results.items() for what in broken_promises(figures)]
     print("\n".join(["broken:", *broken] if broken else ["every promise was kept"]))
     if not arguments.quick:
-        from benchmark import write  # imports torch, which nothing above may wait for
+        from bench.benchmark import write  # imports torch, which nothing above may wait for
 
         write("promotion", results)
     return 1 if broken else 0
