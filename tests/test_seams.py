@@ -32,6 +32,7 @@ MAY_NAME_A_FAMILY = {
     "intents.parameters.tune": "the default",
     "intents.parameters.evaluate_open_set": "the default",
     "registry.source": "a command to begin with",
+    "intents.tracking.training.logged": "the code that a logged model carries",
 }
 # Where a parameter of training is named by a string beside its declaration.
 MAY_NAME_A_PARAMETER = {
