@@ -60,7 +60,7 @@ class Corpus:
         ids = {intent: i for i, intent in enumerate(self.intents)}
         return np.array([ids[label] for label in self.part(name)["label"]], dtype=np.int64)
 
-    def negatives(self) -> list[str]:
+    def trainable_out_of_scope(self) -> list[str]:
         """The out-of-scope utterances that may be trained on."""
         rows = self.out_of_scope_part(TRAIN)
         return list(rows.loc[rows["may_train"], "text"])
