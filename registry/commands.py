@@ -14,8 +14,7 @@ from intents.errors import PromotionError
 from intents.parameters.promote import PromoteConfig
 from intents.system import signals
 from registry import transaction
-from registry.checks import gate
-from registry.checks import smoke as checks
+from registry.checks import gate, smoke
 from registry.outcome import Outcome
 from registry.queries import (
     checked,
@@ -35,7 +34,7 @@ from registry.transaction import Candidate, Check
 
 def publish(
     config: PromoteConfig,
-    smoke: Callable[[], AbstractContextManager[Check]] = checks.smoke,
+    smoke: Callable[[], AbstractContextManager[Check]] = smoke.smoke,
     *,
     gate: Callable[..., Check] = gate.gate,
 ) -> Outcome:
@@ -71,7 +70,7 @@ def publish(
 
 def dry_run(
     config: PromoteConfig,
-    smoke: Callable[[], AbstractContextManager[Check]] = checks.smoke,
+    smoke: Callable[[], AbstractContextManager[Check]] = smoke.smoke,
     *,
     gate: Callable[..., Check] = gate.gate,
 ) -> Outcome:

@@ -115,7 +115,9 @@ def notebook(config: TrainConfig, corpus: Corpus) -> Trained:
         return_tensors="pt",
     )
     steps = hyperparams.epochs * (len(texts) // hyperparams.batch_size + 1)
-    negatives = tokens_of(encoder.tokenizer, corpus.negatives(), max_length=hyperparams.max_length)
+    negatives = tokens_of(
+        encoder.tokenizer, corpus.trainable_out_of_scope(), max_length=hyperparams.max_length
+    )
     loss_of = objectives.build(hyperparams, encoder.tokenizer, negatives=negatives, steps=steps)
     module.train()
     started = time.perf_counter()

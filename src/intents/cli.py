@@ -20,8 +20,8 @@ from intents.parameters.declaration import build, did_you_mean
 from intents.parameters.evaluate_open_set import OpenSetConfig
 from intents.parameters.reduce_embeddings import ReductionConfig
 from intents.parameters.score import ScoreConfig
-from intents.parameters.training import train as declarations
 from intents.parameters.training.families import FAMILIES
+from intents.parameters.training.train import train_config
 from intents.parameters.tune import TuneConfig
 from intents.system.console import quieten
 from intents.system.lock import BusyError
@@ -159,7 +159,7 @@ def _complain(line: str) -> None:
 
 
 def _train(family: str, texts: Mapping[str, str]) -> Any:
-    config = declarations.train_config(family, texts)
+    config = train_config(family, texts)
     quieten()
     from intents.tracking import train
 

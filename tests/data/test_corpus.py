@@ -372,7 +372,7 @@ def test_an_empty_noise_list_gives_a_corpus_without_out_of_scope_rows(
     write_json("noise.json", [])
     corpus = load(data)
     assert corpus.out_of_scope.empty
-    assert corpus.negatives() == []
+    assert corpus.trainable_out_of_scope() == []
     assert not any("out-of-scope" in note for note in corpus.notes)
 
 
@@ -420,15 +420,15 @@ def test_negatives_are_training_rows_alone_and_no_set_aside_row_near_a_supported
     assert set(out_of_scope.loc[is_near_aside, "kind"]) == {"near"}
     assert set(out_of_scope.loc[is_near_aside, "part"]) == set(PARTS)
     expected = out_of_scope[(out_of_scope["part"] == "train") & ~is_near_aside]
-    assert corpus.negatives() == expected["text"].tolist()
-    assert {text[:3] for text in corpus.negatives()} == {
+    assert corpus.trainable_out_of_scope() == expected["text"].tolist()
+    assert {text[:3] for text in corpus.trainable_out_of_scope()} == {
         "moo",
         "wea",
     }  # what a file gives may train, near or not
     measured = out_of_scope[out_of_scope["part"] != "train"]["text"]
     assert len(measured) > 20
-    assert not set(corpus.negatives()) & set(measured)
-    assert not set(corpus.negatives()) & set(corpus.rows["text"])
+    assert not set(corpus.trainable_out_of_scope()) & set(measured)
+    assert not set(corpus.trainable_out_of_scope()) & set(corpus.rows["text"])
 
 
 def test_label_ids_are_places_in_the_sorted_intents(write_rows: Write, load: Load) -> None:
@@ -448,7 +448,7 @@ def test_noise_beside_a_split_corpus_trains_on_no_row_that_is_tested_on(
     corpus = load(split_directory)
     tested = set(corpus.out_of_scope_part("test")["text"].map(normal_form))
     assert len(tested) == 56
-    assert not tested & set(map(normal_form, corpus.negatives()))
+    assert not tested & set(map(normal_form, corpus.trainable_out_of_scope()))
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_the_fixture_has_rows_of_every_intent_in_every_part_and_noise(corpus: Co
     counts = pd.crosstab(corpus.rows["label"], corpus.rows["part"])
     assert counts.shape == (8, 3)
     assert (counts > 0).all(axis=None)
-    assert len(corpus.negatives()) > 10
+    assert len(corpus.trainable_out_of_scope()) > 10
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -34,7 +34,7 @@ def test_the_fixture_has_rows_of_every_intent_in_every_part_and_noise(corpus: Co
 def test_nothing_of_a_left_out_intent_is_in_an_in_scope_part(
     corpus: Corpus, seed: int, share: float, count: int
 ) -> None:
-    partial = leave_intents_out(corpus, known_share=share, seed=seed)
+    partial = leave_intents_out(corpus, in_scope_share=share, seed=seed)
     assert len(partial.intents) == count
     assert list(partial.intents) == sorted(set(partial.intents)) == sorted(partial.rows["label"].unique())
     for part in PARTS:
@@ -50,7 +50,7 @@ def test_an_intent_whose_name_looks_like_a_known_one_is_not_out_of_scope(
 ) -> None:
     names = ("a", "A", "b", "B\u200b", "c", "d")
     texts = {name: [f"{place} {number}" for number in range(40)] for place, name in enumerate(names)}
-    partial = leave_intents_out(load(write_json("alike/data.json", texts)), known_share=0.5, seed=seed)
+    partial = leave_intents_out(load(write_json("alike/data.json", texts)), in_scope_share=0.5, seed=seed)
     left_out = {names[int(text.split()[0])] for text in partial.out_of_scope["text"]}
     assert not {plain(name) for name in left_out} & {plain(name) for name in partial.intents}
 
@@ -63,7 +63,7 @@ def plain(name: str) -> str:
 def test_the_out_of_scope_rows_are_the_test_rows_of_the_left_out_intents_and_none_trains(
     corpus: Corpus, seed: int
 ) -> None:
-    partial = leave_intents_out(corpus, known_share=0.5, seed=seed)
+    partial = leave_intents_out(corpus, in_scope_share=0.5, seed=seed)
     tested = corpus.part("test")
     expected = tested[~tested["label"].isin(partial.intents)]
     assert len(expected) > 0
@@ -71,12 +71,12 @@ def test_the_out_of_scope_rows_are_the_test_rows_of_the_left_out_intents_and_non
     assert set(partial.out_of_scope["part"]) == {"test"}
     assert set(partial.out_of_scope["kind"]) == {"left_out"}
     assert "label" not in partial.out_of_scope
-    assert partial.negatives() == []
+    assert partial.trainable_out_of_scope() == []
 
 
 def test_the_known_intents_are_drawn_by_the_seed(corpus: Corpus) -> None:
-    drawn = [leave_intents_out(corpus, known_share=0.5, seed=seed) for seed in range(10)]
-    again = leave_intents_out(corpus, known_share=0.5, seed=3)
+    drawn = [leave_intents_out(corpus, in_scope_share=0.5, seed=seed) for seed in range(10)]
+    again = leave_intents_out(corpus, in_scope_share=0.5, seed=3)
     assert (again.intents, again.digest) == (drawn[3].intents, drawn[3].digest)
     assert len({partial.intents for partial in drawn}) > 5
     # Any intent may be known and any may be left out: 10 draws of half miss one with a chance of 2 in 1024.
@@ -85,7 +85,7 @@ def test_the_known_intents_are_drawn_by_the_seed(corpus: Corpus) -> None:
 
 
 def test_a_partial_corpus_has_a_name_and_a_digest_of_its_own(corpus: Corpus) -> None:
-    partial = leave_intents_out(corpus, known_share=0.25, seed=0)
+    partial = leave_intents_out(corpus, in_scope_share=0.25, seed=0)
     assert partial.name == "mine, 25% known"
     assert partial.digest != corpus.digest
     assert len(corpus.rows) == 320  # the whole one is left as it was
@@ -96,4 +96,4 @@ def test_a_share_that_keeps_fewer_than_two_intents_or_leaves_none_out_is_refused
     corpus: Corpus, share: float, count: int
 ) -> None:
     with pytest.raises(DataError, match=rf"known_shares: {share:g} of the 8 intents of mine is {count};"):
-        leave_intents_out(corpus, known_share=share, seed=0)
+        leave_intents_out(corpus, in_scope_share=share, seed=0)

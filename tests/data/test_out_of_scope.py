@@ -35,7 +35,7 @@ def test_a_training_row_near_a_measured_one_keeps_its_part_but_is_not_trained_on
     rows = corpus.out_of_scope
     assert rows.loc[rows["part"] == "train", "text"].tolist() == [*near, "who won the cup"]
     assert rows.loc[rows["text"].isin(near), "may_train"].tolist() == [False] * 3
-    assert corpus.negatives() == ["who won the cup"]
+    assert corpus.trainable_out_of_scope() == ["who won the cup"]
     assert len(corpus.out_of_scope_part({"val": "validation"}.get(measured, measured))) == 2
 
 
@@ -55,7 +55,7 @@ def test_a_training_row_that_a_chain_links_to_a_measured_one_is_not_trained_on(
 ) -> None:
     # abcdefghijkl shares 12 of 16 bigrams with the measured row, less than 0.8; the row between links them.
     write_noise(write_rows, train=["abcdefghijkl", "abcdefghijklm"], test=["abcdefghijklmn"])
-    assert load(folder).negatives() == []
+    assert load(folder).trainable_out_of_scope() == []
 
 
 def test_training_rows_that_resemble_only_each_other_are_trained_on_and_nothing_is_noted(
@@ -65,7 +65,7 @@ def test_training_rows_that_resemble_only_each_other_are_trained_on_and_nothing_
         write_rows, train=[QUESTION, f"{QUESTION} now"], val=["sing a song"], test=["who won the cup"]
     )
     corpus = load(folder)
-    assert corpus.negatives() == [QUESTION, f"{QUESTION} now"]
+    assert corpus.trainable_out_of_scope() == [QUESTION, f"{QUESTION} now"]
     assert not any("near-duplicates" in note for note in corpus.notes)
 
 
@@ -76,4 +76,4 @@ def test_noise_that_resembles_rows_in_train_and_in_test_is_measured(
     write_rows("mine/noise.jsonl", [(f"{QUESTION}!", "-")])
     corpus = load(folder)
     assert corpus.out_of_scope["part"].tolist() == ["train", "test", "test"]
-    assert corpus.negatives() == []
+    assert corpus.trainable_out_of_scope() == []

@@ -104,7 +104,7 @@ def test_what_looks_like_a_supported_intent_is_named_and_never_out_of_scope(
     corpus = load(write_rows("c.jsonl", pairs), min_per_intent=20)
     assert corpus.intents == ("道别", "问候")
     assert {text.split()[0] for text in corpus.out_of_scope["text"]} == {"天气"}
-    assert set(corpus.negatives()) <= {f"天气 {i}" for i in range(5)}
+    assert set(corpus.trainable_out_of_scope()) <= {f"天气 {i}" for i in range(5)}
     assert corpus.ledger.groupby("reason").size().to_dict() == {cleaning.RARE: 5, cleaning.RARE_LOOKALIKE: 14}
     assert "'问候\\u200b' 12 (looks like '问候'), '天气' 5, '道  别' 2 (looks like '道别')" in corpus.notes[0]
     assert (
@@ -129,4 +129,4 @@ def test_a_near_intent_is_known_by_its_stem_however_it_is_written(write_rows: Wr
     pairs += [(f"没问题 {i}", "肯定 （没问题）") for i in range(3)]
     corpus = load(write_rows("c.jsonl", pairs), min_per_intent=20)
     assert set(corpus.out_of_scope["kind"]) == {cleaning.NEAR}
-    assert corpus.negatives() == []
+    assert corpus.trainable_out_of_scope() == []

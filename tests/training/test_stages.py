@@ -223,7 +223,7 @@ def test_the_textcnn_notebook_recipe_reports_its_loss_terms_and_keeps_its_fixed_
     changes = {"recipe": "notebook", "model_name": str(tiny_bert), "batch_size": "24", "epochs": "19"}
     made, steps = train_textcnn(tiny_settings, tmp_path, **changes)
     assert made.corpus.part("validation").empty
-    assert len(made.corpus.negatives()) > 0
+    assert len(made.corpus.trainable_out_of_scope()) > 0
     assert (made.result.rejection.energy_threshold, made.result.rejection.target) == (-3.0, "fixed")
     assert made.result.rejection.fitted_temperature == 1.0
     assert list(steps) == [0, 50]  # 19 epochs of 4 or 5 batches; one in 50 is reported

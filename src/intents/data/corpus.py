@@ -61,7 +61,7 @@ class Corpus:
         rows = self.part(part) if part else self.rows
         return np.array([ids[label] for label in rows["label"]], dtype=np.int64)
 
-    def negatives(self) -> list[str]:
+    def trainable_out_of_scope(self) -> list[str]:
         """The out-of-scope utterances that may be trained on."""
         rows = self.out_of_scope_part(TRAIN)
         return list(rows.loc[rows["may_train"], "text"])

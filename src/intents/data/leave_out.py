@@ -12,27 +12,27 @@ from intents.errors import DataError
 LEFT_OUT = "left_out"
 
 
-def leave_intents_out(corpus: Corpus, *, known_share: float, seed: int) -> Corpus:
-    """The corpus with `known_share` of its intents, drawn at random; the test rows of the others are out-of-scope.
+def leave_intents_out(corpus: Corpus, *, in_scope_share: float, seed: int) -> Corpus:
+    """The corpus with `in_scope_share` of its intents, drawn at random; the test rows of the others are out-of-scope.
 
     Nothing of an intent that is left out is trained on, nor does it choose the epoch or the threshold; the corpus's
     own out-of-scope rows are left aside. Raises DataError when fewer than 2 intents would stay, or none would go.
     """
-    count = round(known_share * len(corpus.intents))
+    count = round(in_scope_share * len(corpus.intents))
     if not 2 <= count < len(corpus.intents):
         raise DataError(
-            f"known_shares: {known_share:g} of the {len(corpus.intents)} intents of {corpus.name} is {count}; "
+            f"known_shares: {in_scope_share:g} of the {len(corpus.intents)} intents of {corpus.name} is {count}; "
             "expected at least 2, and fewer than all. Name other shares."
         )
     drawn = np.random.default_rng(seed).permutation(len(corpus.intents))[:count]
-    known = tuple(corpus.intents[i] for i in sorted(drawn))
-    is_known = corpus.rows["label"].isin(known)
-    rows = corpus.rows[is_known]
-    left_out = corpus.rows[~is_known & (corpus.rows["part"] == TEST)]
-    # An utterance that stands under a known intent too is not out-of-scope, and may have been trained on.
+    in_scope = tuple(corpus.intents[i] for i in sorted(drawn))
+    is_in_scope = corpus.rows["label"].isin(in_scope)
+    rows = corpus.rows[is_in_scope]
+    left_out = corpus.rows[~is_in_scope & (corpus.rows["part"] == TEST)]
+    # An utterance that stands under an intent in scope too is not out-of-scope, and may have been trained on.
     left_out = left_out[~left_out["text"].map(normal_form).isin(rows["text"].map(normal_form))]
-    # Nor is one of an intent whose name looks like a known one's: it may well be of that.
-    left_out = left_out[~left_out["label"].map(name_form).isin(set(map(name_form, known)))]
+    # Nor is one of an intent whose name looks like that of one in scope: it may well be of that.
+    left_out = left_out[~left_out["label"].map(name_form).isin(set(map(name_form, in_scope)))]
     if left_out.empty:
         raise DataError(
             f"{corpus.name}: none of the {len(corpus.intents) - count} intents left out (seed {seed}) has a test row. "
@@ -41,9 +41,9 @@ def leave_intents_out(corpus: Corpus, *, known_share: float, seed: int) -> Corpu
     out_of_scope = left_out.drop(columns="label").assign(kind=LEFT_OUT, may_train=False)
     return dataclasses.replace(
         corpus,
-        name=f"{corpus.name}, {known_share:.0%} known",
+        name=f"{corpus.name}, {in_scope_share:.0%} known",
         rows=rows,
         out_of_scope=out_of_scope,
-        intents=known,
+        intents=in_scope,
         digest=digest(rows, out_of_scope),
     )

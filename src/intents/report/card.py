@@ -49,8 +49,8 @@ def card(config: TrainConfig, corpus: Corpus, *, result: TrainingResult, run_id:
 def _data(corpus: Corpus) -> str:
     sizes = ", ".join(f"{len(corpus.part(part)):,} {part}" for part in (TRAIN, VALIDATION, TEST))
     return (
-        f"{corpus.name} (digest {corpus.digest}): {sizes} rows; {len(corpus.negatives()):,} out-of-scope utterances "
-        f"trained against, {len(corpus.out_of_scope_part(TEST)):,} measured."
+        f"{corpus.name} (digest {corpus.digest}): {sizes} rows; {len(corpus.trainable_out_of_scope()):,} "
+        f"out-of-scope utterances trained against, {len(corpus.out_of_scope_part(TEST)):,} measured."
     )
 
 

@@ -11,7 +11,7 @@ from scipy.special import softmax
 from intents.axes import Floats
 from intents.data.utterances import check_string
 from intents.errors import ArtifactError
-from intents.models import energy as scoring
+from intents.models import energy
 from intents.models.directory import Artifact
 
 MOST_CHARACTERS = 10_000
@@ -98,8 +98,8 @@ def answer(logits_BC: Floats, loaded: Artifact, *, top_k: int = 0, threshold: fl
             f"row {is_finite_B.argmin()}: the model's logits are not finite numbers. Train the model again."
         )
     probabilities_BC = softmax(logits_BC.astype(np.float64), axis=-1)
-    energies_B = scoring.energy(logits_BC)
-    accepted_B = scoring.is_in_scope(
+    energies_B = energy.energy(logits_BC)
+    accepted_B = energy.is_in_scope(
         energies_B, loaded.rejection.energy_threshold if threshold is None else threshold
     )
     ranked_BK = _ranked(probabilities_BC, top_k)

@@ -82,7 +82,7 @@ def _leave_out_once(config: TrainConfig, corpus: Any, *, share: float, seed: int
             mlflow.log_params({"known_share": share})
         result = stages.train(
             seeded,
-            leave_intents_out(corpus, known_share=share, seed=seed),
+            leave_intents_out(corpus, in_scope_share=share, seed=seed),
             checkpoints=Path(folder),
             callbacks=Callbacks(training_run.log_metrics, training_run.log_metrics),
         )

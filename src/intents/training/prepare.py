@@ -33,7 +33,9 @@ def prepare(config: TrainConfig, corpus: Corpus, *, on_note: Callable[[str], Non
         TokenDataset.of(encoder.tokenizer, labelled(corpus, part), max_length=hyperparams.max_length)
         for part in (TRAIN, selecting_part(hyperparams))
     )
-    negatives = tokens_of(encoder.tokenizer, corpus.negatives(), max_length=hyperparams.max_length)
+    negatives = tokens_of(
+        encoder.tokenizer, corpus.trainable_out_of_scope(), max_length=hyperparams.max_length
+    )
     return Prepared(encoder, train, validation, negatives)
 
 
