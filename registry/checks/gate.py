@@ -83,7 +83,9 @@ def _refusal(judgement: "Judgement", found: "Comparison | None", *, config: Prom
     from intents.report import comparison
 
     standing = judgement.against(config.accepted)
-    lines = ["the gate compared it with what is published:", comparison.text(found)] if found else []
+    lines = (
+        ["the gate compared it with what is published:", *comparison.account_lines(found)] if found else []
+    )
     lines += [judgement.line, "refused because", *(f"  - {reason.text}" for reason in standing)]
     if any(reason.code == WORSE for reason in standing):
         advice = 'Train a better one, or publish it all the same with --force "<reason>".'
@@ -160,7 +162,7 @@ def _first(candidate: Candidate) -> dict[str, Any]:
     from intents.tracking import replacement
 
     run = replacement.run_of(candidate.identity.run_id)
-    notes = [reason.text for reason in beside_baseline(run.data.metrics if run else {})]
+    notes = [reason.text for reason in beside_baseline(run.data.metrics if run else {}, {})]
     return {"reasons": [], "notes": notes}
 
 

@@ -59,7 +59,10 @@ class Parser(argparse.ArgumentParser):
         texts = {name: text for name, text in vars(parsed).items() if text is not None}
         if strange:
             meant = did_you_mean(strange[0].partition("=")[0].lstrip("-"), known(texts))
-            self.error(f"unrecognized arguments: {' '.join(strange)}{meant}")
+            self.error(
+                f"unrecognized arguments: {' '.join(strange)}{meant}. Under mlflow run they are passed as "
+                "-P <name>=<value>; MLproject lists every parameter"
+            )
         return texts
 
 

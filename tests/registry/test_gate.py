@@ -157,15 +157,14 @@ def test_a_directory_of_another_hand_is_judged_by_its_intents(
     assert evidence(gated.target)["accepted"] == ["lost_intents"]
 
 
-def test_a_version_below_the_linear_model_is_refused_as_worse(
-    gated: Promote, versions: tuple[Logged, Logged]
-):
+def test_a_version_below_the_linear_model_is_asked_about(gated: Promote, versions: tuple[Logged, Logged]):
     assert gated("--version", "1")[0] == 0
     MlflowClient().log_metric(versions[1].run_id, "baseline_f1_weighted", 1.0)
     code, said = gated("--version", "2", *UNCLEAR, "--max_latency_ratio", "1000")
     assert code == 2
     assert "is below the linear baseline, TF-IDF and logistic regression (1.0000)" in said
-    assert "--accept" not in said
+    assert "add --accept unclear,below_baseline" in said
+    assert "can't tell: weighted F1" in said
 
 
 def test_a_damaged_version_is_not_called_as_good_and_what_it_is_still_counts(

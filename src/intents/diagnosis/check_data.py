@@ -28,8 +28,10 @@ def check(data: DataConfig, config: CheckConfig, *, say: Say) -> str:
     if config.findings:
         table = sheet.sheet(found, corpus.corrections)
         sheet.write(table, file)
-        lines.append(
-            f"{file}: {len(table) - len(corpus.corrections):,} rows to look at; fill in action (keep, drop or relabel "
-            f"with a new_label), then pass -P corrections={file}"
+        rows = len(table) - len(corpus.corrections)
+        action = (
+            f"{rows:,} rows to look at; fill in action (keep, drop or relabel with a new_label), then pass "
+            f"-P corrections={file}"
         )
+        lines.append(f"{file}: {action if rows else 'no rows to look at'}")
     return "\n".join(lines)

@@ -10,7 +10,16 @@ from intents.parameters.training.train import REGISTERED_MODEL
 PUBLISHED_MODELS_DIR = "assets/models"
 UNCLEAR, LOST_INTENTS, OTHER_MODEL = "unclear", "lost_intents", "other_model"
 OTHER_CORPUS, OTHER_FAMILY, READER_IMPORTS_INTENTS = "other_corpus", "other_family", "reader_imports_intents"
-ACCEPTABLE = (UNCLEAR, LOST_INTENTS, OTHER_MODEL, OTHER_CORPUS, OTHER_FAMILY, READER_IMPORTS_INTENTS)
+BELOW_BASELINE = "below_baseline"
+ACCEPTABLE = (
+    UNCLEAR,
+    BELOW_BASELINE,
+    LOST_INTENTS,
+    OTHER_MODEL,
+    OTHER_CORPUS,
+    OTHER_FAMILY,
+    READER_IMPORTS_INTENTS,
+)
 """What the gate asks about, and a person may accept; what is worse is not among it."""
 NOT_FORCED = "none"
 

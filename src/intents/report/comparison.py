@@ -62,7 +62,12 @@ def in_words(found: Comparison) -> dict[str, Change]:
 
 def text(found: Comparison) -> str:
     """What a person needs to decide, for the console, the verdict last."""
-    lines = [
+    return "\n".join([*account_lines(found), verdict_line(found)])
+
+
+def account_lines(found: Comparison) -> list[str]:
+    """What was compared, and what came of it, without a verdict."""
+    return [
         f"{found.candidate} against {found.reference}",
         account(found),
         *(f"note: {note}" for note in notes(found)),
@@ -72,9 +77,7 @@ def text(found: Comparison) -> str:
         *_intents(found),
         *_utterances("newly broken", found.broken),
         *_utterances("newly fixed", found.fixed),
-        verdict_line(found),
     ]
-    return "\n".join(lines)
 
 
 def account(found: Comparison) -> str:
@@ -127,6 +130,8 @@ def _costs(found: Comparison) -> Iterator[str]:
 def _intents(found: Comparison) -> Iterator[str]:
     changed = found.changed_intents
     tested = int(found.per_intent["f1_p"].notna().sum())
+    if not tested:
+        return
     yield (
         f"intents: {len(changed)} of {tested} with at least {LEAST_ROWS_OF_AN_INTENT} rows changed by more than chance "
         f"(corrected for their number)"

@@ -19,6 +19,7 @@ from intents.evaluation.comparison.judgement import (
 from intents.evaluation.comparison.paired import BETTER, Change, Comparison, compare
 from intents.evaluation.comparison.sides import Latency, Side
 from intents.parameters.promote import (
+    BELOW_BASELINE,
     LOST_INTENTS,
     OTHER_CORPUS,
     OTHER_FAMILY,
@@ -234,11 +235,16 @@ def test_a_reader_that_imports_the_project_already_needs_nothing_new():
     assert codes(judged(compared(answers(1), answers(2)), before=before, needs_import=True)) == set()
 
 
-def test_below_the_linear_model_is_worse_where_it_is_certain_and_unclear_where_it_is_not():
+def test_below_the_linear_model_is_asked_about_where_it_is_certain_and_unclear_where_it_is_not():
     equal = compared(answers(1), answers(2))
     metrics = {"test_f1_weighted": 0.80, "test_f1_weighted_ci_high": 0.84, "baseline_f1_weighted": 0.82}
     assert codes(judged(equal, metrics=metrics)) == {UNCLEAR}
-    assert codes(judged(equal, metrics=metrics | {"test_f1_weighted_ci_high": 0.81})) == {WORSE}
+    certain = judged(equal, metrics=metrics | {"test_f1_weighted_ci_high": 0.81})
+    assert codes(certain) == {BELOW_BASELINE}
+    assert certain.verdict == AS_GOOD  # beside what is published, which is what the verdict is about
+    live = dataclasses.replace(LIVE, metrics=metrics)
+    (reason,) = judged(equal, before=live, metrics=metrics).reasons
+    assert reason.text.endswith("(0.8200); so is what is published, 0.8000")
     assert codes(judged(equal, metrics=metrics | {"test_f1_weighted": 0.83})) == set()
 
 

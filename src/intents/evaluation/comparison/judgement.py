@@ -1,7 +1,8 @@
 """May one model take the place of another? One judgement, said alike when a training ends and at registry.promote.
 
 Whatever stands against it is a `Reason` with a code. What is *worse* is refused. What a person may decide otherwise
-(these rows can't tell; intents are given up; another model, corpus or family; a reader that needs more) is asked for
+(these rows can't tell; it is below a linear model; intents are given up; another model, corpus or family; a reader
+that needs more) is asked for
 by its code (`promote.ACCEPTABLE`). Pure; knows no MLflow.
 """
 
@@ -13,6 +14,7 @@ from intents.evaluation.baseline import LINEAR_MODEL
 from intents.evaluation.comparison.paired import BETTER, DECISIVE, LEAST_ROWS, Change, Comparison
 from intents.evaluation.names import METRICS
 from intents.parameters.promote import (
+    BELOW_BASELINE,
     LOST_INTENTS,
     OTHER_CORPUS,
     OTHER_FAMILY,
@@ -122,7 +124,7 @@ def judge(
     `found` compares them on the candidate's test rows, or says why that can't be done; `pooled` on all rows of the
     corpus, each answered by a model of the same recipe that was not trained on it.
     """
-    reasons = [*_differences(before, after), *beside_baseline(after.metrics)]
+    reasons = [*_differences(before, after), *beside_baseline(after.metrics, before.metrics)]
     if isinstance(found, str):
         reasons.append(Reason(UNCLEAR, f"it can't be compared: {found}", is_for_want_of_rows=True))
         return Judgement(tuple(reasons), "no answers were compared", is_measured=False)
@@ -136,7 +138,7 @@ def judge(
 
 def unmeasured(before: Described, after: Described, *, why: str) -> Judgement:
     """What stands against `after` where `before` can't be asked anything: what the two are, not what they answer."""
-    reasons = (*_differences(before, after), *beside_baseline(after.metrics))
+    reasons = (*_differences(before, after), *beside_baseline(after.metrics, before.metrics))
     return Judgement(reasons, why, is_measured=False)
 
 
@@ -179,15 +181,25 @@ def _is_another_corpus(before: Described, after: Described) -> bool:
     return bool(before.corpus and after.corpus) and before.corpus != after.corpus
 
 
-def beside_baseline(metrics: Mapping[str, float]) -> Iterator[Reason]:
-    """That the candidate is below the linear model by more than chance, or that its test rows can't tell."""
-    if "baseline_f1_weighted" not in metrics:
+def beside_baseline(metrics: Mapping[str, float], published: Mapping[str, float]) -> Iterator[Reason]:
+    """That the candidate is below the linear model by more than chance, or that its test rows can't tell.
+
+    `published`: the metrics of what it would replace, which may be below its own linear model too.
+    """
+    ours, theirs = _beside_linear_model(metrics)
+    if ours > theirs:
         return
-    ours, theirs = metrics["test_f1_weighted"], metrics["baseline_f1_weighted"]
-    if ours <= theirs:
-        is_certain = metrics.get("test_f1_weighted_ci_high", ours) < theirs
-        code, word = (WORSE, "is below") if is_certain else (UNCLEAR, "is not told from")
-        yield Reason(code, f"{F1} {ours:.4f} {word} {LINEAR_MODEL} ({theirs:.4f})")
+    was, its = _beside_linear_model(published)
+    too = f"; so is what is published, {was:.4f}" if was < its else ""
+    is_certain = metrics.get("test_f1_weighted_ci_high", ours) < theirs
+    code, word = (BELOW_BASELINE, "is below") if is_certain else (UNCLEAR, "is not told from")
+    yield Reason(code, f"{F1} {ours:.4f} {word} {LINEAR_MODEL} ({theirs:.4f}){too}")
+
+
+def _beside_linear_model(metrics: Mapping[str, float]) -> tuple[float, float]:
+    """Weighted F1 of a model and of the linear one beside it; of a run without them 1 and 0, which says nothing."""
+    names = ("test_f1_weighted", "baseline_f1_weighted")
+    return (metrics[names[0]], metrics[names[1]]) if metrics.keys() >= set(names) else (1.0, 0.0)
 
 
 def _answers(found: Comparison, pooled: Comparison | None, *, config: PromoteConfig) -> Iterator[Reason]:

@@ -171,7 +171,7 @@ def _headline(result: TrainingResult) -> str:
     beaten = measured["f1_weighted"] > baseline_f1
     line += (
         f"\nlinear baseline (TF-IDF and logistic regression): {METRICS['f1_weighted'].words} {baseline_f1:.4f}, "
-        f"{'beaten' if beaten else 'not beaten: more rows, or another encoder, would help'}"
+        f"{'beaten' if beaten else 'not beaten: more rows, more epochs or another encoder may help'}"
     )
     fit = result.fit
     return (
