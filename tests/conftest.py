@@ -83,6 +83,14 @@ def write_jsonl(path: Path, rows: list[dict[str, str]]) -> None:
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
+@pytest.fixture(autouse=True)
+def own_path() -> Iterator[None]:
+    """MLflow puts the code of each model that it loads first; processes that a later test starts must not take it."""
+    before = list(sys.path)
+    yield
+    sys.path[:] = before
+
+
 @pytest.fixture(scope="session")
 def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four intents of 32 rows, one rare and one blacklisted intent, 48 out-of-scope rows, and a blacklist."""
