@@ -106,10 +106,7 @@ def _live(target: Target) -> Path | None:
 
 def _weighed(case: _Case, live: Path, *, config: PromoteConfig) -> "tuple[Judgement, Comparison | None]":
     """The judgement, and the comparison where what is live is whole and can be asked."""
-    from intents.evaluation.comparison.answering import Loaded
     from intents.evaluation.comparison.judgement import judge, unmeasured
-    from intents.models import directory as model_directory
-    from intents.models.file_names import OUT_OF_FOLD
     from intents.tracking import compare, replacement
     from intents.tracking.models import Named
 
@@ -121,12 +118,12 @@ def _weighed(case: _Case, live: Path, *, config: PromoteConfig) -> "tuple[Judgem
     if promotion is None:
         return unmeasured(before, after, why="what is published is damaged, or not by this command"), None
     with tempfile.TemporaryDirectory() as name:
-        more = compare.predictions(promotion.identity.run_id, OUT_OF_FOLD, folder=Path(name))
         ours = compare.loaded(
             Named(after.name, identity.run_id, identity.model_id), case.directory, folder=Path(name)
         )
+        its = promotion.identity
         try:
-            theirs = Loaded(before.name, live, model_directory.load(live), None, more)
+            theirs = compare.loaded(Named(before.name, its.run_id, its.model_id), live, folder=Path(name))
         except ArtifactError as error:
             return judge(before, after, found=str(error), pooled=None, config=config), None
         weighed = replacement.weigh(theirs, ours, described=(before, after), config=config)
