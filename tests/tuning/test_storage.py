@@ -111,6 +111,7 @@ def test_a_lock_whose_holder_was_killed_is_free_at_once(tmp_path: Path):
     holder = multiprocessing.get_context("spawn").Process(target=_hold, args=(str(journal),))
     holder.start()
     while not Path(f"{journal}.held").exists():
+        assert holder.is_alive()
         time.sleep(0.05)
     os.kill(holder.pid, signal.SIGKILL)
     holder.join()
