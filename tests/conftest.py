@@ -83,12 +83,6 @@ def write_jsonl(path: Path, rows: list[dict[str, str]]) -> None:
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
-@pytest.fixture(autouse=True)
-def own_path() -> None:
-    """MLflow puts the code of each model that it loads first; processes that a later test starts must not take it."""
-    sys.path[:] = [folder for folder in sys.path if Path(folder).name != "code"]
-
-
 @pytest.fixture(scope="session")
 def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four intents of 32 rows, one rare and one blacklisted intent, 48 out-of-scope rows, and a blacklist."""
