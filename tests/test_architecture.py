@@ -48,6 +48,7 @@ MOST_POSITIONAL = 2
 MOST_LINES = 40
 MOST_MODULES = 12
 CALLED_BY_A_LIBRARY = {
+    "intents.serving.bodies:_invocations": "mlflow's server calls it in place of its own",
     "intents:find_spec": "importlib asks a finder",
     "intents.serving.pyfunc:predict": "mlflow asks a model",
     "intents.models.textcnn.network:forward": "torch runs a module, with the arguments of transformers' models",

@@ -35,7 +35,7 @@ def serve() -> None:
     scoring_server.invocations = _invocations
 
 
-def _invocations(body: bytes, content_type: str | None, *, model: Any, _: object) -> InvocationsResponse:
+def _invocations(body: bytes, content_type: str | None, model: Any, _: object) -> InvocationsResponse:
     texts, params = read(body, content_type)
     answer = io.StringIO()
     scoring_server.predictions_to_json(model.predict(texts, params=params), answer)
