@@ -29,6 +29,7 @@ from intents.data.corpus import Corpus
 from intents.parameters.training import train as declarations
 from intents.parameters.training.train import TrainConfig
 from intents.report import saved_model
+from intents.system import processes
 from intents.tracking import store as stores
 from intents.tracking.training import training_run
 from intents.training import stages
@@ -220,6 +221,12 @@ def run_tracked(uri: str, settings: Mapping[str, str]) -> Logged:
         patch.setenv("MLFLOW_TRACKING_URI", uri)
         outcome = training_run.train(config, say=said.append)
     return Logged(uri, config, outcome.run_id, outcome.version, outcome.verdict, tuple(said))
+
+
+def as_served(uri: str) -> Any:
+    """The logged model, as MLflow loads it; where modules are sought stays as it was."""
+    with processes.own_path():
+        return mlflow.pyfunc.load_model(uri)
 
 
 @pytest.fixture(scope="session")

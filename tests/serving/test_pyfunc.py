@@ -21,7 +21,7 @@ from tokenizers import normalizers
 from intents.models import directory as model_directory
 from intents.models.network import predict_logits
 from intents.serving.pyfunc import IntentModel
-from tests.conftest import INTENTS, Logged
+from tests.conftest import INTENTS, Logged, as_served
 
 FIELDS = ["intent", "confidence", "energy", "in_scope", "best_intent", "alternatives"]
 UTTERANCES = ["你好呀", "几点钟", "我还钱", "别打来，谢谢", "龘龘龘", "播放音乐的，今天"]
@@ -51,7 +51,7 @@ def downloaded(store: str, logged: Logged, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="module")
 def model(downloaded: Path) -> Any:
-    return mlflow.pyfunc.load_model(str(downloaded))
+    return as_served(str(downloaded))
 
 
 @pytest.fixture(scope="module")

@@ -16,12 +16,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import pandas as pd
 import pytest
 
 from bench.serving import load, mutations
 from bench.serving.load import Client, Reply
+from tests.conftest import as_served
 from tests.serving.conftest import MOST_ROWS
 from tests.serving.test_pyfunc import UTTERANCES
 
@@ -39,7 +39,7 @@ def post(port: int, content: Any) -> Reply:
 def test_a_server_says_what_predict_says_in_process(port: int, downloaded: Path):
     params = {"top_k": 2, "threshold": 0.0}
     reply = post(port, {"inputs": UTTERANCES, "params": params})
-    expected = mlflow.pyfunc.load_model(str(downloaded)).predict(UTTERANCES, params=params)
+    expected = as_served(str(downloaded)).predict(UTTERANCES, params=params)
     assert reply.status == 200
     for found, row in zip(json.loads(reply.body)["predictions"], expected, strict=True):
         assert found["intent"] == row.intent

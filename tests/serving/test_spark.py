@@ -18,7 +18,7 @@ import mlflow
 import pytest
 
 from intents import cli
-from tests.conftest import Logged
+from tests.conftest import Logged, as_served
 from tests.serving.files.conftest import TEXTS, read
 from tests.serving.files.test_score import ODD, lines
 
@@ -68,7 +68,7 @@ def test_a_hundred_thousand_rows_have_an_answer_each(spark: Any, logged: Logged)
     found = answered_by_spark(spark, logged.model_uri, texts)
     assert [row["id"] for row in found] == list(range(ROWS))
     sample = range(0, ROWS, 997)
-    expected = mlflow.pyfunc.load_model(logged.model_uri).predict([texts[number] for number in sample])
+    expected = as_served(logged.model_uri).predict([texts[number] for number in sample])
     assert_same([found[number] for number in sample], [row.model_dump() for row in expected])
 
 
@@ -78,7 +78,7 @@ def test_of_a_struct_the_column_text_is_answered(spark: Any, logged: Logged):
     table = spark.createDataFrame(rows, "id string, text string")
     struct = pytest.importorskip("pyspark.sql.functions").struct
     found = table.withColumn("answer", answer(struct("id", "text"))).select("answer.*").collect()
-    expected = mlflow.pyfunc.load_model(logged.model_uri).predict(list(TEXTS))
+    expected = as_served(logged.model_uri).predict(list(TEXTS))
     assert_same(found, [row.model_dump() for row in expected])
 
     for wrong, reason in (
@@ -95,7 +95,7 @@ def test_of_a_struct_the_column_text_is_answered(spark: Any, logged: Logged):
 def test_a_server_a_batch_spark_and_this_process_give_the_same_answers(
     spark: Any, logged: Logged, tmp_path: Path
 ):
-    in_process = [row.model_dump() for row in mlflow.pyfunc.load_model(logged.model_uri).predict(CASES)]
+    in_process = [row.model_dump() for row in as_served(logged.model_uri).predict(CASES)]
     assert len(in_process) == 1000
     assert_same(answered_by_spark(spark, logged.model_uri, CASES), in_process)
     assert_same(answered_by_batch(logged, tmp_path), in_process)

@@ -13,12 +13,11 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import mlflow
 import pytest
 from mlflow.tracking import MlflowClient
 
 from intents import cli
-from tests.conftest import INTENTS, Logged, Trained
+from tests.conftest import INTENTS, Logged, Trained, as_served
 from tests.serving.test_pyfunc import UTTERANCES
 
 Said = pytest.CaptureFixture[str]
@@ -34,7 +33,7 @@ def test_each_line_is_answered_as_the_served_model_does_and_no_run_is_made(
     logged: Logged, monkeypatch: pytest.MonkeyPatch, capsys: Said
 ):
     runs = len(MlflowClient().search_runs(["0"]))
-    rows = mlflow.pyfunc.load_model(logged.model_uri).predict(UTTERANCES, params={"top_k": 2})
+    rows = as_served(logged.model_uri).predict(UTTERANCES, params={"top_k": 2})
     assert {row.in_scope for row in rows} == {True, False}  # both kinds are here
     capsys.readouterr()
     pipe("".join(f"{text}\r\n" for text in UTTERANCES).encode(), monkeypatch)

@@ -3,6 +3,7 @@
 import html
 import json
 import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -63,6 +64,11 @@ def test_a_run_logs_every_parameter_defaults_included_as_it_took_effect(run: Run
     assert run.data.params == {name: str(value) for name, value in effective.items()}
     assert float(run.data.params["learning_rate"]) == 5e-4
     assert run.data.params["patience"] == "10"  # nobody typed this one
+
+
+@pytest.mark.usefixtures("logged")
+def test_a_logged_models_own_code_is_not_what_later_processes_take():
+    assert [folder for folder in sys.path if Path(folder).name == "code"] == []
 
 
 def test_a_run_that_went_well_is_finished_and_has_no_failure(run: Run):

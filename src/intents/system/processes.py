@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -48,6 +49,20 @@ def cores() -> int:
     stated = os.environ.get("OMP_NUM_THREADS", "")
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return int(stated) if stated.isdecimal() and int(stated) else available
+
+
+@contextlib.contextmanager
+def own_path() -> Iterator[None]:
+    """A block after which modules are sought where they were before.
+
+    MLflow puts the code that a model carries first, and leaves it there: processes started later would take the copy,
+    which holds no more than answering needs, for the whole package.
+    """
+    before = sys.path
+    try:
+        yield
+    finally:
+        sys.path = before
 
 
 @contextlib.contextmanager

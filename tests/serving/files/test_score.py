@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import pytest
 
 from intents import cli
@@ -15,7 +14,7 @@ from intents.errors import ScoringError
 from intents.serving import answers
 from intents.serving.files import shards
 from intents.serving.files.crew import Crew
-from tests.conftest import Logged, start_command
+from tests.conftest import Logged, as_served, start_command
 from tests.serving.files.conftest import TEXTS, read
 
 ODD = (
@@ -50,7 +49,7 @@ def test_the_answers_are_those_of_the_served_model_also_to_odd_texts(
     assert cli.main(["score", *words]) == 0
     asked = [*ODD, *TEXTS]
     assert [text for text in [*asked, *NEVER] if answers.problem(text) is None] == asked
-    served = mlflow.pyfunc.load_model(logged.model_uri).predict(asked)
+    served = as_served(logged.model_uri).predict(asked)
     found = read(output)
     assert [row["text"] for row in found] == asked
     for row, prediction in zip(found, served, strict=True):

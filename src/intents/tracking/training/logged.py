@@ -22,6 +22,7 @@ from intents.models.file_names import MODEL_ARTIFACT, PREDICTIONS
 from intents.parameters.declaration import shortened
 from intents.report import saved_model
 from intents.serving import pyfunc
+from intents.system import processes
 from intents.tracking.tags import CORPUS_DIGEST_TAG, TEST_DIGEST_TAG
 from intents.training.stages import TrainingResult
 
@@ -102,7 +103,7 @@ def environment() -> dict[str, Any]:
 
 def log_model(directory: Path, threshold: float) -> Any:
     """Logs the directory as a pyfunc model that carries its own code."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, processes.own_path():
         package = Path(folder) / "intents"
         for place, modules in CARRIED.items():
             (package / place).mkdir()
