@@ -162,6 +162,14 @@ def test_23_shared_rows_are_never_better():
     assert any(reason.text.startswith("23 rows can't tell") for reason in found.reasons)
 
 
+def test_so_few_rows_are_never_called_worse_either():
+    few = {"rows": 40, "out_of_scope": 0}
+    rows = compared(answers(1, **few), answers(2, accuracy=0.3, overconfidence=0.5, **few))
+    assert rows.changes["f1_weighted"].high < 0 < rows.changes["ece"].low
+    assert codes(judged(rows)) == {UNCLEAR}
+    assert codes(judged(rows, pooled=compared(answers(1), answers(2)))) == set()
+
+
 def test_pooled_rows_tell_what_the_test_rows_cannot():
     few = {"rows": 200, "out_of_scope": 0}
     test_rows = compared(answers(1, **few), answers(2, **few))

@@ -2,8 +2,7 @@
 
 Whatever stands against it is a `Reason` with a code. What is *worse* is refused. What a person may decide otherwise
 (these rows can't tell; it is below a linear model; intents are given up; another model, corpus or family; a reader
-that needs more) is asked for
-by its code (`promote.ACCEPTABLE`). Pure; knows no MLflow.
+that needs more) is asked for by its code (`promote.ACCEPTABLE`). Pure; knows no MLflow.
 """
 
 import math
@@ -204,12 +203,13 @@ def _beside_linear_model(metrics: Mapping[str, float]) -> tuple[float, float]:
 
 def _answers(found: Comparison, pooled: Comparison | None, *, config: PromoteConfig) -> Iterator[Reason]:
     """What the answers of both to the same rows say against the candidate."""
-    most = pooled or found
-    if most.rows < LEAST_ROWS:
-        few = f"{most.rows} rows can't tell: at least {LEAST_ROWS} in-scope rows are needed"
-        yield Reason(UNCLEAR, few, is_for_want_of_rows=True)
+    told = [each for each in (found, pooled) if each is not None and each.rows >= LEAST_ROWS]
+    if told:
+        yield from _f1(told, config)
+        yield from _calibration(told, config)
     else:
-        yield from _f1(found, pooled, config=config)
+        few = f"{found.rows} rows can't tell: at least {LEAST_ROWS} in-scope rows are needed"
+        yield Reason(UNCLEAR, few, is_for_want_of_rows=True)
     auroc = found.changes.get("auroc")
     if auroc is not None and auroc.low < config.min_auroc_change:
         yield _may_have_fallen(
@@ -219,7 +219,6 @@ def _answers(found: Comparison, pooled: Comparison | None, *, config: PromoteCon
             rows=found.out_of_scope_rows,
             kind="out-of-scope ",
         )
-    yield from _calibration(found, pooled, config=config)
     ratio = found.latency_ratio
     if ratio is not None and ratio > config.max_latency_ratio:
         tolerated = f"tolerated are {config.max_latency_ratio:.2f}"
@@ -227,26 +226,31 @@ def _answers(found: Comparison, pooled: Comparison | None, *, config: PromoteCon
     yield from _intents(found)
 
 
-def _f1(found: Comparison, pooled: Comparison | None, *, config: PromoteConfig) -> Iterator[Reason]:
-    """Lost weighted F1: told by either; where the test rows can't tell, by the pooled ones, which are more."""
-    told = [each for each in (found, pooled) if each is not None]
+def _f1(told: list[Comparison], config: PromoteConfig) -> Iterator[Reason]:
+    """Lost weighted F1."""
     failing = [each for each in told if each.changes[DECISIVE].low < config.min_f1_change]
     worse = [each for each in failing if each.changes[DECISIVE].high < 0]
-    decisive = worse[:1] or [each for each in failing if each is told[-1]]
-    for each in decisive:
+    for each in _decisive(told, failing=failing, worse=worse):
         change = each.changes[DECISIVE]
         yield _may_have_fallen(DECISIVE, change, tolerated=config.min_f1_change, rows=each.rows)
 
 
-def _calibration(found: Comparison, pooled: Comparison | None, *, config: PromoteConfig) -> Iterator[Reason]:
-    """A risen calibration error, told as lost weighted F1 is. Its estimate counts: its interval is too wide."""
-    told = [each.changes["ece"] for each in (found, pooled) if each is not None]
-    risen = [change for change in told if change.change > config.max_ece_change]
-    worse = [change for change in risen if change.low > 0]
-    for change in worse[:1] or [each for each in risen if each is told[-1]]:
+def _calibration(told: list[Comparison], config: PromoteConfig) -> Iterator[Reason]:
+    """A risen calibration error. Its estimate counts: its interval is too wide."""
+    failing = [each for each in told if each.changes["ece"].change > config.max_ece_change]
+    worse = [each for each in failing if each.changes["ece"].low > 0]
+    for each in _decisive(told, failing=failing, worse=worse):
         code, word = (WORSE, "has changed") if worse else (UNCLEAR, "may have changed")
         bound = f"tolerated are {config.max_ece_change:+.4f}"
-        yield Reason(code, f"the {METRICS['ece'].words} {word} by {change.change:+.4f}, {bound}")
+        text = f"the {METRICS['ece'].words} {word} by {each.changes['ece'].change:+.4f}, {bound}"
+        yield Reason(code, text, is_for_want_of_rows=code == UNCLEAR)
+
+
+def _decisive(
+    told: list[Comparison], *, failing: list[Comparison], worse: list[Comparison]
+) -> list[Comparison]:
+    """The comparison that counts: any that tells a loss; where none does, the last, which has the most rows."""
+    return worse[:1] or [each for each in failing if each is told[-1]]
 
 
 def _may_have_fallen(metric: str, change: Change, *, tolerated: float, rows: int, kind: str = "") -> Reason:
