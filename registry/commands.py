@@ -178,11 +178,11 @@ def _without_publishing(target: Target, candidate: Candidate, *, is_asked_for: b
 def _is_newer(candidate: Candidate, refused: Identity, *, target: Target) -> bool:
     """By its number, or because it was registered after the refused one had been published.
 
-    A registered model that is made anew counts from 1 again. Versions of another model can't be compared: they aren't
-    newer.
+    A registered model that is made anew counts from 1 again. What was itself taken away is not newer, nor are versions
+    of another model: they can't be compared.
     """
     identity = candidate.identity
-    if identity.name != refused.name or identity == refused:
+    if identity.name != refused.name or identity == refused or identity in target.taken_away():
         return False
     if int(identity.version) > int(refused.version):
         return True

@@ -170,6 +170,12 @@ class Target:
         if is_new:
             sync(self.folder)
 
+    def taken_away(self) -> set[Identity]:
+        """The kept versions that were published after the live one: while a hold is in force, what was taken away."""
+        versions, live = self.versions(), self.live()
+        since = versions[live].sequence if live in versions else 0
+        return {promotion.identity for promotion in versions.values() if promotion.sequence > since}
+
     def refused(self) -> Identity | None:
         """The newest version that a rollback took away, as long as what it brought back is live."""
         return self._holds().get(self._live_name())

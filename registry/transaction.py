@@ -132,8 +132,7 @@ def roll_back(target: Target) -> tuple[Promotion, Identity | None]:
     previous = target.previous(live)
     promotion = record.check(previous)
     taken = target.versions().get(live)
-    # What an earlier rollback took away was published later, whatever the versions' numbers say.
-    refused = target.refused() or (taken.identity if taken else None)
+    refused = _newest(taken.identity if taken else None, target.refused())
     with signals.whole():
         if refused:
             target.hold(previous, refused)
@@ -294,6 +293,10 @@ def _adopt(target: Target, destination: Path, *, container: Path) -> None:
         os.rename(target.target, adopted)
         os.replace(target.link, target.target)
     sync(target.folder)
+
+
+def _newest(*identities: Identity | None) -> Identity | None:
+    return max(filter(None, identities), key=lambda identity: int(identity.version), default=None)
 
 
 def _megabytes(size: int) -> str:

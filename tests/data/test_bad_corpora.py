@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from intents.data.corpus import CLEAN_FILE, LEDGER_FILE, SET_ASIDE_FILE, Corpus
+from intents.data.cleaning import CLEAN_FILE, LEDGER_FILE, SET_ASIDE_FILE
+from intents.data.corpus import Corpus
 from intents.errors import DataError
 from tests.data.formats.test_bad_inputs import JSONL, column
 

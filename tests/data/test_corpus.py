@@ -13,8 +13,8 @@ import pytest
 from pandas.testing import assert_frame_equal
 from sklearn.model_selection import train_test_split
 
+from intents.data import cleaning, corrections, sources
 from intents.data import corpus as corpora
-from intents.data import corrections, sources
 from intents.data.cleaning import Blacklist
 from intents.data.corpus import Corpus
 from intents.data.splitting import grouped_parts
@@ -300,9 +300,9 @@ def test_a_cleaning_parameter_that_is_added_reads_no_cache_from_before_it_nor_of
     data = str(write_rows("c.jsonl", TWO_INTENTS))
     configs = [DataConfig(data=data), *(OneMore(data=data, least_characters=least) for least in (1, 2))]
     corrected = corrections.correct(sources.read(configs[0]), "")
-    keys = {corpora._cache_key(corrected, Blacklist("none"), config) for config in configs}
+    keys = {cleaning._cache_key(corrected, Blacklist("none"), config=config) for config in configs}
     assert len(keys) == 3
-    blue_or_red = corpora._cache_key(corrected, Blacklist("none"), OneMore(data=data, colour="red"))
+    blue_or_red = cleaning._cache_key(corrected, Blacklist("none"), config=OneMore(data=data, colour="red"))
     assert blue_or_red in keys
 
 

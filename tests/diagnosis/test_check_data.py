@@ -195,7 +195,7 @@ def test_check_data_finds_the_spoiled_row_and_after_the_correction_finds_it_no_m
     said = capsys.readouterr().out
     assert "note: corrections (findings.csv): 0 row(s) dropped, 1 relabelled" in said
     assert "doubtful" not in said
-    assert "findings.csv: 0 rows to look at" in said
+    assert "findings.csv: no rows to look at" in said
     (row,) = written(Path("findings.csv"))
     assert (row["text"], row["label"], row["action"], row["new_label"]) == (
         "apple number 5",

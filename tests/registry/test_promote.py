@@ -21,7 +21,7 @@ from transformers import AutoModelForSequenceClassification
 
 from intents.errors import ArtifactError, PromotionError
 from intents.models import directory as model_directory
-from intents.models.file_names import MODEL_ARTIFACT, PROMOTION, SANITY_PREDICTIONS, WEIGHTS
+from intents.models.file_names import PROMOTION, SANITY_PREDICTIONS, WEIGHTS
 from intents.parameters.promote import PromoteConfig
 from registry import disk, record, source, transaction
 from registry.target import Target
@@ -425,10 +425,6 @@ def test_mlflow_run_publishes_tells_and_rolls_back_as_the_command_does(
     assert f"is live in {run.target}, as v2_" in mlflow_run(action="status")
     assert "rolled back to shop version 1 (published " in mlflow_run(action="rollback")
     assert manifest(run.target) == manifest(stored(versions[0]))
-
-
-def test_where_the_model_lies_is_where_it_is_logged():
-    assert f"artifacts/{MODEL_ARTIFACT}" == source.MODEL_PATH
 
 
 @pytest.mark.parametrize("flag", ["rollback", "release", "verify", "status", "history"])

@@ -1,15 +1,20 @@
-"""Cleaning: what is dropped from a raw corpus, why, and what becomes of it."""
+"""Cleaning: what is dropped from a raw corpus, why, and what becomes of it; kept for the next time."""
 
+import hashlib
+import json
+import os
+import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from intents.data.sources import RAW_CORPORA
+from intents.data.corrections import Corrected
+from intents.data.sources import RAW_CORPORA, RawCorpus
 from intents.data.utterances import name_form
 from intents.errors import DataError
-from intents.parameters.data import AUTO, NONE
+from intents.parameters.data import AUTO, NONE, DataConfig
 from intents.parameters.training.train import BUNDLED_BLACKLIST
 
 BLACKLISTED = "intent is blacklisted"
@@ -19,6 +24,10 @@ SOURCES = frozenset(Path(name).stem for name in RAW_CORPORA)
 """The datasets that the bundled blacklist belongs to."""
 NEAR, FAR = "near", "far"
 OVER_CAP = "intent has enough rows without it"
+CLEAN_FILE = "clean_wechat_intents.parquet"
+LEDGER_FILE = "cleaning_ledger.parquet"
+SET_ASIDE_FILE = "set_aside.parquet"
+CACHE_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -146,3 +155,67 @@ def _set_aside(aside: pd.DataFrame, *, supported_intents: set[str]) -> pd.DataFr
     stems = {_stem(intent) for intent in supported_intents}
     kinds = aside["label"].map(lambda intent: NEAR if _stem(intent) in stems else FAR)
     return aside.assign(kind=kinds.astype(object)).drop(columns=["label", "reason"]).reset_index(drop=True)
+
+
+def cleaned(
+    corrected: Corrected, named: Blacklist, *, config: DataConfig, as_read: pd.DataFrame
+) -> CleanCorpus:
+    """`clean`, or its earlier result for the same bytes, corrections and settings; or nothing to clean."""
+    if not corrected.raw.needs_cleaning:
+        return _as_it_is(corrected.raw)
+    folder = Path(config.workspace) / "clean" / _cache_key(corrected, named, config=config)
+    cached = _read_cache(folder)
+    if cached:
+        return cached
+    made = clean(corrected.raw.rows, named, as_read=as_read, **config.cleaning())
+    _write_cache(made, folder)
+    return made
+
+
+def _as_it_is(raw: RawCorpus) -> CleanCorpus:
+    """What cleaning returns, where there is nothing to clean."""
+    rows = raw.rows.reset_index(drop=True)
+    rows["text_length"] = rows["text"].str.len()
+    empty_ledger = raw.rows.iloc[:0].assign(reason=pd.Series(dtype=object))
+    return CleanCorpus(rows, empty_ledger, raw.out_of_scope.iloc[:0])
+
+
+def _cache_key(corrected: Corrected, named: Blacklist, *, config: DataConfig) -> str:
+    """Changes with every byte that is cleaned, and with whatever cleaning is told."""
+    raw = corrected.raw
+    listed = [sorted(named.intents), sorted(named.datasets or ())]
+    decided = [asdict(correction) for correction in corrected.decided]
+    key = hashlib.sha256(json.dumps([CACHE_FORMAT, config.cleaning(), listed, decided]).encode())
+    for file, read in zip(raw.files, raw.digests, strict=True):
+        key.update(os.fsencode(file.stem) + read)
+    return key.hexdigest()[:32]
+
+
+def _read_cache(folder: Path) -> CleanCorpus | None:
+    """What `_write_cache` wrote, or None where nothing is or it is damaged: then it is put out of the way."""
+    if not folder.is_dir():
+        return None
+    try:
+        tables = [pd.read_parquet(folder / name) for name in (CLEAN_FILE, LEDGER_FILE, SET_ASIDE_FILE)]
+        return CleanCorpus(*tables)
+    except (OSError, ValueError):
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
+
+
+def _write_cache(cleaned: CleanCorpus, folder: Path) -> None:
+    """All three files or none: they are written aside and put in place by one rename."""
+    aside = folder.with_name(f"{folder.name}.{os.getpid()}")
+    try:
+        aside.mkdir(parents=True, exist_ok=True)
+        cleaned.rows.to_parquet(aside / CLEAN_FILE)
+        cleaned.ledger.to_parquet(aside / LEDGER_FILE)
+        cleaned.set_aside.to_parquet(aside / SET_ASIDE_FILE)
+        aside.rename(folder)
+    except OSError as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        if not (folder / CLEAN_FILE).is_file():
+            raise DataError(
+                f"{folder}: the cleaned corpus can't be written ({error.strerror}). "
+                "Free some space, or name another folder with -P workspace=<path>."
+            ) from error

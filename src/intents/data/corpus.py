@@ -1,10 +1,7 @@
 """A corpus ready for training: read, cleaned, split, with its ledger and its leaks counted."""
 
 import hashlib
-import json
-import os
-import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +10,13 @@ import pandas as pd
 from intents.axes import Integers
 from intents.data import cleaning, corrections, out_of_scope, sources, splitting
 from intents.data import notes as findings
-from intents.data.corrections import Corrected, Correction
+from intents.data.corrections import Correction
 from intents.data.parts import TEST, TRAIN, VALIDATION
 from intents.data.problems import quoted
 from intents.data.sources import RawCorpus
 from intents.data.utterances import normal_form
 from intents.errors import DataError
 from intents.parameters.data import NONE, DataConfig
-
-CLEAN_FILE = "clean_wechat_intents.parquet"
-LEDGER_FILE = "cleaning_ledger.parquet"
-SET_ASIDE_FILE = "set_aside.parquet"
-CACHE_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -106,7 +98,7 @@ def load(config: DataConfig, *, selects_on_test: bool = False) -> Corpus:
     blacklist = cleaning.blacklist(
         config.blacklist if raw.needs_cleaning else NONE, raw.rows["dataset"].unique()
     )
-    cleaned = _clean_cached(corrected, blacklist, config=config, as_read=read.rows)
+    cleaned = cleaning.cleaned(corrected, blacklist, config=config, as_read=read.rows)
     _check_intents(cleaned.rows, raw)
     validation_size = 0.0 if selects_on_test else config.validation_size
     rows = cleaned.rows.assign(part=_parts(raw, cleaned.rows, config=config, validation_size=validation_size))
@@ -135,13 +127,6 @@ def load(config: DataConfig, *, selects_on_test: bool = False) -> Corpus:
     )
     _check_trainable(corpus, raw, config=config, measured=(TEST,) if selects_on_test else (VALIDATION, TEST))
     return corpus
-
-
-def _as_it_is(raw: RawCorpus) -> cleaning.CleanCorpus:
-    """What cleaning returns, where there is nothing to clean."""
-    rows = raw.rows.reset_index(drop=True)
-    rows["text_length"] = rows["text"].str.len()
-    return cleaning.CleanCorpus(rows, _empty_ledger(raw.rows), raw.out_of_scope.iloc[:0])
 
 
 def _ignored_parts(raw: RawCorpus, config: DataConfig) -> tuple[str, ...]:
@@ -244,10 +229,6 @@ def _how_to_train(rows: pd.DataFrame, raw: RawCorpus, *, config: DataConfig) -> 
     return "Add rows of these intents, or raise min_per_intent so that they are set aside."
 
 
-def _empty_ledger(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.iloc[:0].assign(reason=pd.Series(dtype=object))
-
-
 def _joined(*ledgers: pd.DataFrame) -> pd.DataFrame:
     """The ledgers as one; concatenating an empty one would change the types of the others' columns."""
     filled = [ledger for ledger in ledgers if not ledger.empty]
@@ -261,59 +242,3 @@ def digest(*tables: pd.DataFrame) -> str:
         columns = [name for name in ("text", "label", "kind", "part") if name in table]
         hasher.update(table[columns].to_csv(index=False).encode("utf-8"))
     return hasher.hexdigest()[:16]
-
-
-def _clean_cached(
-    corrected: Corrected, blacklist: cleaning.Blacklist, *, config: DataConfig, as_read: pd.DataFrame
-) -> cleaning.CleanCorpus:
-    """`cleaning.clean`, or its earlier result for the same bytes, corrections and settings; or nothing to clean."""
-    if not corrected.raw.needs_cleaning:
-        return _as_it_is(corrected.raw)
-    folder = Path(config.workspace) / "clean" / _cache_key(corrected, blacklist, config=config)
-    cached = _read_cache(folder)
-    if cached:
-        return cached
-    cleaned = cleaning.clean(corrected.raw.rows, blacklist, as_read=as_read, **config.cleaning())
-    _write_cache(cleaned, folder)
-    return cleaned
-
-
-def _cache_key(corrected: Corrected, blacklist: cleaning.Blacklist, *, config: DataConfig) -> str:
-    """Changes with every byte that is cleaned, and with whatever cleaning is told."""
-    raw = corrected.raw
-    listed = [sorted(blacklist.intents), sorted(blacklist.datasets or ())]
-    decided = [asdict(correction) for correction in corrected.decided]
-    key = hashlib.sha256(json.dumps([CACHE_FORMAT, config.cleaning(), listed, decided]).encode())
-    for file, read in zip(raw.files, raw.digests, strict=True):
-        key.update(os.fsencode(file.stem) + read)
-    return key.hexdigest()[:32]
-
-
-def _read_cache(folder: Path) -> cleaning.CleanCorpus | None:
-    """What `_write_cache` wrote, or None where nothing is or it is damaged: then it is put out of the way."""
-    if not folder.is_dir():
-        return None
-    try:
-        tables = [pd.read_parquet(folder / name) for name in (CLEAN_FILE, LEDGER_FILE, SET_ASIDE_FILE)]
-        return cleaning.CleanCorpus(*tables)
-    except (OSError, ValueError):
-        shutil.rmtree(folder, ignore_errors=True)
-        return None
-
-
-def _write_cache(cleaned: cleaning.CleanCorpus, folder: Path) -> None:
-    """All three files or none: they are written aside and put in place by one rename."""
-    aside = folder.with_name(f"{folder.name}.{os.getpid()}")
-    try:
-        aside.mkdir(parents=True, exist_ok=True)
-        cleaned.rows.to_parquet(aside / CLEAN_FILE)
-        cleaned.ledger.to_parquet(aside / LEDGER_FILE)
-        cleaned.set_aside.to_parquet(aside / SET_ASIDE_FILE)
-        aside.rename(folder)
-    except OSError as error:
-        shutil.rmtree(aside, ignore_errors=True)
-        if not (folder / CLEAN_FILE).is_file():
-            raise DataError(
-                f"{folder}: the cleaned corpus can't be written ({error.strerror}). "
-                "Free some space, or name another folder with -P workspace=<path>."
-            ) from error

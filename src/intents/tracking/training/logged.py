@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 from mlflow.data.sources import LocalArtifactDatasetSource
 
+from intents.data import cleaning
 from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
 from intents.data.formats import spreadsheets
@@ -84,7 +85,7 @@ def log_corpus(corpus: Corpus) -> None:
         spreadsheets.write(corpus.ledger, Path(folder) / "cleaning_ledger.csv")
         snapshot = corpus.rows[corpus.rows["part"].isin([TRAIN, TEST])]
         snapshot.to_parquet(Path(folder) / "training_dataset_snapshot.parquet")
-        corpus.rows.to_parquet(Path(folder) / corpora.CLEAN_FILE)
+        corpus.rows.to_parquet(Path(folder) / cleaning.CLEAN_FILE)
         mlflow.log_artifacts(folder, "data")
 
 
