@@ -75,14 +75,13 @@ def test_no_two_out_of_scope_utterances_of_a_kind_are_near_copies(kind: str) -> 
     assert near_copies([row["text"] for row in NOISE if row["kind"] == kind]) == []
 
 
-def test_the_sample_loads_whole_with_its_kinds_and_no_finding_but_its_own_split(tmp_path: Path) -> None:
+def test_the_sample_loads_whole_with_its_kinds_and_no_finding(tmp_path: Path) -> None:
     blacklist = str(ROOT / "assets" / "blacklist.txt")
     corpus = corpora.load(DataConfig(data=str(SAMPLE), blacklist=blacklist, workspace=str(tmp_path)))
     assert Counter(corpus.rows["label"]) == Counter(row["label"] for row in IN_SCOPE)
     assert Counter(corpus.out_of_scope["kind"]) == Counter(row["kind"] for row in NOISE)
     assert corpus.ledger.empty
-    (note,) = corpus.notes
-    assert note.startswith("1,500 of 1,500 rows name a part in `split`, which split=grouped does not follow")
+    assert not corpus.notes
 
 
 def test_the_bilingual_sample_has_12_intents_of_48_utterances_and_320_out_of_scope() -> None:
