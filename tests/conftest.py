@@ -127,6 +127,12 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def e5_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the encoder e5 is unpacked, once a session."""
+    return tmp_path_factory.mktemp("e5")
+
+
+@pytest.fixture(scope="session")
 def tiny_settings(
     tiny_corpus: Path, tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:

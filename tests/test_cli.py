@@ -353,7 +353,7 @@ def test_help_names_every_parameter_with_its_default(capsys: pytest.CaptureFixtu
         cli.main(["train_bert", "--help"])
     assert ended.value.code == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "--learning_rate float Peak learning rate of pretrained weights. (default: 5e-05)" in said
+    assert "--learning_rate float Peak learning rate of pretrained weights. (default: 'auto')" in said
     assert "--split grouped|stratified|random|given" in said
 
 

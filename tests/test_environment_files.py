@@ -27,12 +27,17 @@ def pins(lines: list[str]) -> dict[str, Version]:
 
 CONSTRAINTS = pins((ROOT / "constraints.txt").read_text().split())
 RUNTIME = [Requirement(line) for line in PROJECT["dependencies"]]
+DEFAULT_ENCODER = [Requirement(line) for line in PROJECT["optional-dependencies"]["e5"]]
 OPTIONAL = [Requirement(line) for lines in PROJECT["optional-dependencies"].values() for line in lines]
 
 
-def test_conda_yaml_pins_exactly_the_runtime_dependencies_at_the_constrained_versions() -> None:
+def test_conda_yaml_pins_exactly_what_the_default_commands_need_at_the_constrained_versions() -> None:
     (pip,) = (entry["pip"] for entry in CONDA if isinstance(entry, dict))
-    assert pins(pip) == {name: CONSTRAINTS[name] for name in (canonicalize_name(r.name) for r in RUNTIME)}
+    needed = [canonicalize_name(requirement.name) for requirement in RUNTIME + DEFAULT_ENCODER]
+    assert pins(pip) == {name: CONSTRAINTS[name] for name in needed}
+    assert {str(r.marker) for r in map(Requirement, pip) if r.marker} == {
+        str(r.marker) for r in DEFAULT_ENCODER
+    }
 
 
 @pytest.mark.parametrize("requirement", RUNTIME + OPTIONAL, ids=str)

@@ -28,6 +28,8 @@ LISTS_OF_FAMILIES = {families.__name__, builders.__name__}
 # What a family may have beside that, and what takes one of them by default.
 MAY_NAME_A_FAMILY = {
     "intents": "its own configuration and network are found by transformers",
+    "intents.models.encoders.e5": "the architecture of that name",
+    "intents.models.pooling": "the architecture of that name",
     "intents.models.inference": "it has a faster network for answers",
     "intents.parameters.tune": "the default",
     "intents.parameters.evaluate_open_set": "the default",
@@ -40,6 +42,7 @@ MAY_NAME_A_PARAMETER = {
     "intents.data.corpus": "the key of the cache; the split's arguments",
     "intents.data.notes": "advice to lower min_per_intent",
     "intents.models.bert": "transformers' own name of a dropout",
+    "intents.models.encoders.vocabulary": "the tokenizer file's own word",
     "intents.models.encoders.reduce_embeddings": "the file says which encoder it is of",
     "intents.training.batches": "transformers' word for padding",
     "intents.training.fit": "torch's name of an optimiser's setting",

@@ -12,6 +12,7 @@ from intents.parameters.ask import AskConfig
 from intents.parameters.check_data import CheckConfig
 from intents.parameters.compare import CompareConfig
 from intents.parameters.data import DataConfig
+from intents.parameters.declaration import AUTO
 from intents.parameters.evaluate_open_set import OpenSetConfig
 from intents.parameters.promote import PromoteConfig
 from intents.parameters.reduce_embeddings import ReductionConfig
@@ -60,6 +61,7 @@ EVERY_FAMILYS = {
     "label_smoothing": ONE_EXCLUDED,
     "patience": ("-1", "10001"),
     "padding": ("shortest",),
+    "vocabulary": ("small", ""),
     "batching": ("sorted",),
     "precision": ("float16",),
     "special_tokens": NO_BOOLEAN,
@@ -78,6 +80,8 @@ EVERY_FAMILYS = {
 }
 IMPOSSIBLE = {
     **{(family, name): EVERY_FAMILYS[name] for family in FAMILIES.values() for name in EVERY_FAMILYS},
+    (BertHyperparams, "pooling"): ("first", ""),
+    (BertHyperparams, "head"): ("zero", ""),
     (DataConfig, "blacklist"): ("", " "),
     (DataConfig, "min_per_intent"): ("0", "-1", "301"),
     (DataConfig, "max_per_intent"): ("19", "0"),
@@ -201,7 +205,9 @@ def test_values_at_the_edge_of_their_range_are_accepted(declaration: type, texts
 
 @pytest.mark.parametrize("text", ["", "many", "3.5", "1e3", "9" * 5000])
 def test_a_text_that_is_no_whole_number_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"epochs=.*: expected a whole number\. Pass --epochs <value>"):
+    with pytest.raises(
+        ConfigError, match=r"epochs=.*: expected a whole number or auto\. Pass --epochs <value>"
+    ):
         parameters.build(BertHyperparams, {"epochs": text})
 
 
@@ -315,7 +321,7 @@ def test_a_commands_parameters_are_distinct_have_defaults_and_say_what_they_mean
     names = [parameter.name for parameter in parameters]
     assert len(names) == len(set(names))
     for parameter in parameters:
-        assert type(parameter.default) is parameter.type
+        assert type(parameter.default) is (str if parameter.default == AUTO else parameter.type)
         assert parameter.meaning.endswith("."), parameter.name
         assert parameter.parse(str(parameter.default)) == parameter.default
 

@@ -1,7 +1,5 @@
 """The search spaces: what a study may choose from, beside each family's hyperparameters."""
 
-import dataclasses
-
 import optuna
 import pytest
 
@@ -10,14 +8,14 @@ from intents.parameters.training.hyperparams import Hyperparams
 from intents.parameters.training.space import Between, OneOf
 from intents.tuning import worker
 
-PREPARED_FROM = {"recipe", "model_name", "max_length", "special_tokens", "extend_vocabulary"}
+PREPARED_FROM = {"recipe", "model_name", "max_length", "special_tokens", "extend_vocabulary", "vocabulary"}
 """What `training.prepare.Prepared` depends on, which all trials share."""
 BY_FAMILY = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
 
 
 @BY_FAMILY
 def test_every_range_is_of_a_hyperparameter_and_holds_its_default(family: type[Hyperparams]):
-    defaults = {field.name: field.default for field in dataclasses.fields(family)}
+    defaults = vars(family())
     assert family.SEARCH_SPACE
     for name, choice in family.SEARCH_SPACE.items():
         assert defaults[name] in choice, name

@@ -181,7 +181,7 @@ def test_strictly_the_best_epoch_is_kept_when_asked_for():
 
 @pytest.mark.parametrize("wanted", ["bfloat16", "float32"])
 def test_a_precision_that_is_asked_for_is_the_one_used(wanted: str):
-    assert fit._precision(wanted) == wanted
+    assert fit.precision_of(wanted) == wanted
 
 
 @pytest.mark.parametrize("family", families.FAMILIES)

@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 from transformers.utils import logging as transformers_logging
 
 from intents.errors import EncoderError
+from intents.models import pooling
 from intents.models.encoders.encoder import Encoder
 from intents.models.network import Network, label_names
 from intents.parameters.training.bert import BertHyperparams
@@ -52,14 +53,31 @@ def build(hyperparams: BertHyperparams, intent2id: dict[str, int], *, encoder: E
         module = AutoModelForSequenceClassification.from_config(_character_config(encoder.tokenizer, labels))
         look_at_neighbours(module)
         return Network(module, new_weights=frozenset(name for name, _ in module.named_parameters()))
+    module, missing = _pretrained(hyperparams, encoder.weights, labels=labels)
+    _check_usable(module, missing, hyperparams=hyperparams)
+    if encoder.kept_tokens:
+        keep_tokens(module, encoder.kept_tokens)
+    if encoder.added_tokens:
+        module.resize_token_embeddings(len(encoder.tokenizer), mean_resizing=False)
+    if hyperparams.pooling == "mean":
+        missing = pooling.classify_mean(module, hyperparams.model_name)
+    return Network(module, new_weights=frozenset(missing), head_is_fitted=hyperparams.head == "fitted")
+
+
+def _pretrained(
+    hyperparams: BertHyperparams, weights: str, *, labels: dict[str, Any]
+) -> tuple[Any, set[str]]:
+    """The encoder's weights in a network for classification, and the names of those that it lacks."""
     with _quiet():
         try:
             module, loading = AutoModelForSequenceClassification.from_pretrained(
-                encoder.weights,
+                weights,
                 use_safetensors=True,
                 trust_remote_code=False,
                 output_loading_info=True,
                 dtype=torch.float32,
+                # On a processor fused attention is slower than none in training: batches are short and wide.
+                attn_implementation=None if torch.cuda.is_available() else "eager",
                 **labels,
             )
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
@@ -68,20 +86,37 @@ def build(hyperparams: BertHyperparams, intent2id: dict[str, int], *, encoder: E
                 f"model_name={hyperparams.model_name!r}: its weights can't be loaded: {reason} "
                 "Only safetensors are read, never pickled weights, and no code of the encoder's is run."
             ) from error
-        positions = getattr(module.config, "max_position_embeddings", hyperparams.max_length)
-        if hyperparams.max_length > positions:
-            raise EncoderError(
-                f"max_length={hyperparams.max_length}: {hyperparams.model_name!r} reads at most {positions} tokens. "
-                f"Pass -P max_length={positions} or less."
-            )
-        if len(loading["missing_keys"]) == len(module.state_dict()):
-            raise EncoderError(
-                f"model_name={hyperparams.model_name!r}: none of its weights is one that a {module.config.model_type} "
-                "has, as config.json says it is; all would begin at random. Take its directory from its source again."
-            )
-        if encoder.added_tokens:
-            module.resize_token_embeddings(len(encoder.tokenizer), mean_resizing=False)
-    return Network(module, new_weights=frozenset(loading["missing_keys"]))
+    return module, set(loading["missing_keys"])
+
+
+def _check_usable(module: Any, missing: set[str], *, hyperparams: BertHyperparams) -> None:
+    positions = getattr(module.config, "max_position_embeddings", hyperparams.max_length)
+    if hyperparams.max_length > positions:
+        raise EncoderError(
+            f"max_length={hyperparams.max_length}: {hyperparams.model_name!r} reads at most {positions} tokens. "
+            f"Pass -P max_length={positions} or less."
+        )
+    if len(missing) == len(module.state_dict()):
+        raise EncoderError(
+            f"model_name={hyperparams.model_name!r}: none of its weights is one that a {module.config.model_type} "
+            "has, as config.json says it is; all would begin at random. Take its directory from its source again."
+        )
+
+
+def keep_tokens(module: Any, tokens: Sequence[int]) -> None:
+    """Leaves these rows of the token table, in this order; the first is no padding unless it was."""
+    old = module.get_input_embeddings()
+    table_VE = old.weight.detach()[torch.tensor(tokens)].clone()
+    padding = module.config.pad_token_id
+    place = tokens.index(padding) if padding in tokens else None
+    table = torch.nn.Embedding(len(tokens), table_VE.shape[1], padding_idx=place)
+    table.weight = torch.nn.Parameter(table_VE)
+    module.set_input_embeddings(table)
+    module.config.vocab_size = len(tokens)
+    for role in ("pad_token_id", "bos_token_id", "eos_token_id"):
+        old_id = getattr(module.config, role, None)
+        if old_id in tokens:
+            setattr(module.config, role, tokens.index(old_id))
 
 
 def _character_config(tokenizer: Any, labels: dict[str, Any]) -> Any:

@@ -12,11 +12,13 @@ from intents.axes import Floats
 
 @dataclass(frozen=True)
 class Network:
-    """A network, the names of its parameters that were not pretrained, and numbers worth logging."""
+    """A network, the names of its parameters that were not pretrained, numbers worth logging, how its head begins."""
 
     module: Any
     new_weights: frozenset[str]
     facts: Mapping[str, float] = field(default_factory=dict)
+    head_is_fitted: bool = False
+    """Whether the head is to begin as a logistic regression on the features."""
 
 
 def label_names(intent2id: Mapping[str, int]) -> dict[str, dict[Any, Any]]:
@@ -40,10 +42,17 @@ def predict(
 ) -> Outputs:
     """The outputs in the order of `texts`. Batches hold utterances of like length."""
     encoded = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"] if texts else []
-    order = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
-    head = _head(module)
-    logits_BC = np.empty((len(encoded), head.out_features), dtype=np.float32)
-    features_BF = np.empty((len(encoded), head.in_features), dtype=np.float32)
+    return predict_tokens(module, tokenizer, input_ids=encoded, batch_size=batch_size)
+
+
+def predict_tokens(
+    module: Any, tokenizer: Any, *, input_ids: Sequence[Sequence[int]], batch_size: int = 256
+) -> Outputs:
+    """The same of utterances that are token ids already."""
+    order = sorted(range(len(input_ids)), key=lambda i: len(input_ids[i]))
+    head = head_of(module)
+    logits_BC = np.empty((len(input_ids), head.out_features), dtype=np.float32)
+    features_BF = np.empty((len(input_ids), head.in_features), dtype=np.float32)
     read: list[torch.Tensor] = []
     hook = head.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
     module.eval()
@@ -51,7 +60,7 @@ def predict(
         with torch.inference_mode():
             for start in range(0, len(order), batch_size):
                 places = order[start : start + batch_size]
-                batch = tokenizer.pad({"input_ids": [encoded[i] for i in places]}, return_tensors="pt")
+                batch = tokenizer.pad({"input_ids": [input_ids[i] for i in places]}, return_tensors="pt")
                 batch = {name: tensor.to(module.device) for name, tensor in batch.items()}
                 logits_BC[places] = module(**batch).logits.float().cpu().numpy()
                 features_BF[places] = read.pop().float().cpu().numpy()
@@ -86,14 +95,14 @@ def predict_gaussian(module: Any, *, rows: int, tokens: int, seed: int, batch_si
 
 def fold_temperature(module: Any, temperature: float) -> None:
     """Divides the head's weight and bias by `temperature`, so that the plain softmax is calibrated."""
-    head = _head(module)
+    head = head_of(module)
     with torch.no_grad():
         head.weight.div_(temperature)
         if head.bias is not None:
             head.bias.div_(temperature)
 
 
-def _head(module: Any) -> torch.nn.Linear:
+def head_of(module: Any) -> torch.nn.Linear:
     """The last linear layer with one output an intent."""
     heads = [
         layer

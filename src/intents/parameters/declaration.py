@@ -17,6 +17,8 @@ from typing import Any, Literal
 from intents.errors import ConfigError
 
 BOOLEANS = {"true": True, "false": False}
+AUTO: Any = "auto"
+"""The default of a parameter whose value others decide."""
 
 
 def _how_to_pass(name: str) -> str:
@@ -59,6 +61,8 @@ class Parameter:
         """The typed value of `text`. Raises ConfigError when it can't be one."""
         is_utf_8 = text.encode("utf-8", "ignore").decode() == text  # a name from the disk may not be
         require(is_utf_8, "text in UTF-8; rename a file whose name is not", **{self.name: text})
+        if text == self.default == AUTO:
+            return AUTO
         if self.choices:
             expected = f"one of {', '.join(self.choices)}{did_you_mean(text, self.choices)}"
             require(text in self.choices, expected, **{self.name: text})
@@ -69,7 +73,7 @@ class Parameter:
         try:
             return self.type(text)
         except ValueError as error:
-            kind = {int: "a whole number", float: "a number"}[self.type]
+            kind = {int: "a whole number", float: "a number"}[self.type] + " or auto" * (self.default == AUTO)
             raise ConfigError(f"{self.name}={text!r}: expected {kind}. {_how_to_pass(self.name)}") from error
 
 

@@ -14,7 +14,7 @@ from mlflow.tracking import MlflowClient
 from intents.errors import TrackingError
 from intents.parameters import declaration as parameters
 from intents.parameters.commands import run_name
-from intents.parameters.declaration import shortened
+from intents.parameters.declaration import AUTO, shortened
 from intents.parameters.training.train import TrainConfig
 from intents.system import liveness, signals
 from intents.system.redaction import without_secrets
@@ -26,6 +26,8 @@ REGISTERED_BY_TAG = "registered_by"
 STAGE_TAG = "stage"
 NOT_STARTED, STARTED, DONE = "not started", "started", "done"
 """How far a run's work came. What never started has no result, and only its reason is worth reading."""
+AUTO_PREFIX = "auto/"
+"""Before the name of a parameter that was logged as `auto`: what that came to."""
 LONGEST_PARAMETER, LONGEST_FAILURE = 5000, 5000
 """Characters. MLflow cuts a parameter at 6,000 without a word."""
 PATIENCE_SECONDS = 40
@@ -124,10 +126,15 @@ def _tags_of(config: TrainConfig) -> dict[str, str]:
 
 def _log_missing(run_id: str, parameters: Mapping[str, Any]) -> None:
     logged = MlflowClient().get_run(run_id).data.params
+    missing = {name: as_logged(value) for name, value in parameters.items() if name not in logged}
+    # What is logged can't be changed: beside an `auto` that `mlflow run` logged stands what it came to.
+    decided = {
+        AUTO_PREFIX + name: as_logged(value)
+        for name, value in parameters.items()
+        if logged.get(name) == AUTO != value
+    }
     with signals.whole():
-        mlflow.log_params(
-            {name: as_logged(value) for name, value in parameters.items() if name not in logged}
-        )
+        mlflow.log_params(missing | decided)
 
 
 def as_logged(value: Any) -> str:
@@ -248,7 +255,7 @@ def _disagreeing(run_id: str, config: TrainConfig) -> list[str]:
     return [
         name
         for name, text in logged.items()
-        if name in declared and declared[name].parse(unquoted(text)) != effective[name]
+        if name in declared and declared[name].parse(unquoted(text)) not in (effective[name], AUTO)
     ]
 
 

@@ -114,7 +114,7 @@ def fit(
     holds the checkpoints: from a complete one training goes on, and reports again what was reported before. Without a
     folder nothing is kept, and the last epoch's weights stay: for who wants the metrics alone.
     """
-    precision = _precision(hyperparams.precision)
+    precision = precision_of(hyperparams.precision)
     training_set = _passes(train, hyperparams, on_note=callbacks.on_note)
     steps = math.ceil(len(training_set) / hyperparams.batch_size) * hyperparams.epochs
     objective = objectives.build(hyperparams, tokenizer, negatives=negatives, steps=steps)
@@ -212,7 +212,7 @@ def _arguments(hyperparams: Hyperparams, folder: Path | None, *, precision: str)
     )
 
 
-def _precision(wanted: str) -> str:
+def precision_of(wanted: str) -> str:
     """`wanted`, or what "auto" means on this machine."""
     if wanted != "auto":
         return wanted

@@ -28,7 +28,8 @@ from intents.parameters.training.train import TrainConfig
 from intents.system import processes
 from intents.training.calibrate import calibrate
 from intents.training.callbacks import Callbacks
-from intents.training.fit import Fit, fit
+from intents.training.fit import Fit, fit, precision_of
+from intents.training.head import fit_head
 from intents.training.prepare import Prepared, prepare, selecting_part
 
 MEGABYTE = 2**20
@@ -122,6 +123,13 @@ def fitted(
     transformers.set_seed(hyperparams.seed)
     intent2id = {intent: i for i, intent in enumerate(corpus.intents)}
     network = families.build(hyperparams, intent2id, encoder=ready.encoder)
+    if network.head_is_fitted:
+        fit_head(
+            network.module,
+            ready.encoder.tokenizer,
+            train=ready.train,
+            precision=precision_of(hyperparams.precision),
+        )
     outcome = fit(
         network,
         ready.encoder.tokenizer,

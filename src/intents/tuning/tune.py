@@ -60,7 +60,7 @@ def tune(
             f"tune was started in {processes.count()} processes; it starts its own (n_jobs). Leave torchrun out."
         )
     base = _base(data, config)
-    encoder.locate(base.hyperparams.model_name)
+    encoder.locate(base.hyperparams.model_name, workspace=Path(data.workspace))
     store.connect()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     name = run_name("tune", config.study or data.data)

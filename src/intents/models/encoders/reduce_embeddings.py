@@ -39,7 +39,7 @@ class ReducedTable:
 
 def reduced_table(model_name: str, *, size: int, workspace: Path) -> ReducedTable:
     """The encoder's input embeddings in their `size` principal dimensions, made or cached. Raises EncoderError."""
-    weights = encoder.locate(model_name)
+    weights = encoder.locate(model_name, workspace=workspace)
     if not weights:
         raise EncoderError(
             f"embeddings=reduced: model_name={model_name!r} has no pretrained embeddings to reduce. "

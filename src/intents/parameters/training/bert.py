@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
+from intents.parameters.declaration import AUTO
+from intents.parameters.training import recipes
 from intents.parameters.training.hyperparams import NOTEBOOK_LOOP, Hyperparams
+from intents.parameters.training.recipes import Recipe
 from intents.parameters.training.space import Between, OneOf, Range
 
 
@@ -27,6 +30,8 @@ class BertHyperparams(Hyperparams):
             "epochs": 4,
             "learning_rate": 2e-5,
             "weight_decay": 0.01,
+            "pooling": "own",
+            "head": "random",
         },
     }
     SEARCH_SPACE: ClassVar[Mapping[str, Range]] = {
@@ -38,12 +43,59 @@ class BertHyperparams(Hyperparams):
         "label_smoothing": Between(0.0, 0.2),
     }
 
-    model_name: str = "char"
+    ENCODERS: ClassVar[Mapping[str, Recipe]] = {
+        "e5": {
+            "batch_size": 32,
+            "epochs": 8,
+            "min_steps": 250,
+            "learning_rate": 1e-4,
+            "new_weights_factor": 10.0,
+            "vocabulary": "trimmed",
+            "pooling": "mean",
+            "head": "fitted",
+        },
+        "char": {
+            "batch_size": 64,
+            "epochs": 20,
+            "min_steps": 400,
+            "learning_rate": 5e-5,
+            "new_weights_factor": 10.0,
+            "vocabulary": "full",
+            "pooling": "own",
+            "head": "random",
+        },
+        "minilm": {
+            "batch_size": 32,
+            "epochs": 8,
+            "min_steps": 250,
+            "learning_rate": 2e-4,
+            "new_weights_factor": 5.0,
+            "vocabulary": "full",
+            "pooling": "own",
+            "head": "random",
+        },
+        recipes.OTHER: {
+            "batch_size": 32,
+            "epochs": 6,
+            "min_steps": 400,
+            "learning_rate": 5e-5,
+            "new_weights_factor": 10.0,
+            "vocabulary": "full",
+            "pooling": "own",
+            "head": "random",
+        },
+    }
+
+    model_name: str = "e5"
     max_length: int = 128
-    batch_size: int = 64
-    epochs: int = 20
-    min_steps: int = 400
-    learning_rate: float = 5e-5
-    new_weights_factor: float = 10.0
+    batch_size: int = AUTO
+    epochs: int = AUTO
+    min_steps: int = AUTO
+    learning_rate: float = AUTO
+    new_weights_factor: float = AUTO
     special_tokens: bool = True
     energy_weight: float = 0.0
+    pooling: Literal["auto", "mean", "own"] = "auto"
+    """What the head reads: the mean of the last layer's tokens, or what the encoder's own class does."""
+    head: Literal["auto", "fitted", "random"] = "auto"
+    """The head begins as a logistic regression on the encoder's features as they are, or at random."""

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from intents.parameters.declaration import require
+from intents.parameters.declaration import AUTO, require
+from intents.parameters.training.recipes import Recipe, recipe
 from intents.parameters.training.space import Range
 
 ThresholdRule = Literal["acceptance", "best_f1", "fixed"]
@@ -20,6 +21,7 @@ NOTEBOOK_LOOP: Mapping[str, Any] = {
     "batching": "random",
     "precision": "float32",
     "extend_vocabulary": "never",
+    "vocabulary": "full",
 }
 """What both source notebooks did, by leaving everything else out."""
 
@@ -34,15 +36,17 @@ class Hyperparams:
     """What the entry point does."""
     RECIPES: ClassVar[Mapping[str, Mapping[str, Any]]]
     SEARCH_SPACE: ClassVar[Mapping[str, Range]]
+    ENCODERS: ClassVar[Mapping[str, Recipe]]
+    """What `auto` means for each encoder."""
 
     recipe: Literal["default", "notebook"] = "default"
     """`notebook` trains as the source notebook did, split included, wherever a parameter has its default value."""
     model_name: str
-    """Encoder: char (small, from scratch), minilm, a local path, or a hub id such as hfl/chinese-bert-wwm-ext."""
+    """Encoder: e5 (94 languages), char (small, from scratch), minilm (English), a local path, or a hub id."""
     max_length: int
     """Longest utterance, in tokens; the rest is cut off."""
     batch_size: int
-    """Utterances a training step."""
+    """Utterances a training step; auto: as suits the encoder."""
     evaluation_batch_size: int = 256
     """Utterances a forward pass when predicting."""
     epochs: int
@@ -75,6 +79,8 @@ class Hyperparams:
     """Whether the encoder's marks of beginning and end are set around an utterance."""
     extend_vocabulary: Literal["auto", "never"] = "auto"
     """auto: add the training part's characters that the encoder can't spell."""
+    vocabulary: Literal["auto", "trimmed", "full"] = "auto"
+    """trimmed: the corpus's tokens, single characters, frequent pieces of its scripts; auto: as suits the encoder."""
     seed: int = 42
     """Seed of weights, dropout and batch order. The split has its own (`split_seed`)."""
     unknown_intent: str = "Unknown"
@@ -99,6 +105,9 @@ class Hyperparams:
     """threshold_rule=fixed: utterances are accepted up to this energy."""
 
     def __post_init__(self) -> None:
+        for name, value in recipe(self.ENCODERS, self.model_name).items():
+            if getattr(self, name) == AUTO:
+                object.__setattr__(self, name, value)
         require(
             bool(self.model_name.strip()), "an encoder's name, path or hub id", model_name=self.model_name
         )

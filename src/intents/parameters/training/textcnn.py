@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from intents.parameters.declaration import require
+from intents.parameters.training import recipes
 from intents.parameters.training.hyperparams import NOTEBOOK_LOOP, Hyperparams, ThresholdRule
+from intents.parameters.training.recipes import Recipe
 from intents.parameters.training.space import Between, OneOf, Range
 
 
@@ -55,6 +57,11 @@ class TextCNNHyperparams(Hyperparams):
         "channels": OneOf((64, 128, 256)),
         "embedding_dropout": Between(0.0, 0.5),
         "dropout": Between(0.2, 0.8),
+    }
+
+    ENCODERS: ClassVar[Mapping[str, Recipe]] = {
+        "e5": {"vocabulary": "trimmed"},
+        recipes.OTHER: {"vocabulary": "full"},
     }
 
     model_name: str = "char"

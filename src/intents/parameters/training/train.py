@@ -77,9 +77,16 @@ def train_config(family: str, texts: Mapping[str, str]) -> TrainConfig:
 
 def where_default(declared: Any, values: Mapping[str, Any]) -> Any:
     """`declared` with these values for its own fields, wherever those have their default value."""
+    defaults = defaults_beside(declared)
     changes = {
-        field.name: values[field.name]
-        for field in dataclasses.fields(declared)
-        if field.name in values and getattr(declared, field.name) == field.default
+        name: values[name]
+        for name, value in vars(declared).items()
+        if name in values and value == defaults[name]
     }
     return dataclasses.replace(declared, **changes)
+
+
+def defaults_beside(declared: Any) -> dict[str, Any]:
+    """What every field would be if nothing but the encoder had been named."""
+    named = {name: value for name, value in vars(declared).items() if name == "model_name"}
+    return {**vars(type(declared)(**named))} | {name: type(declared)().model_name for name in named}

@@ -13,9 +13,7 @@ from mlflow.tracking import MlflowClient
 
 from intents.data.corpus import Corpus
 from intents.errors import ResumeError
-from intents.parameters import declaration as parameters
-from intents.parameters.data import DataConfig
-from intents.parameters.training.train import RunConfig, TrainConfig, train_config
+from intents.parameters.training.train import RunConfig, TrainConfig, defaults_beside, train_config
 from intents.system import lock
 from intents.system.console import Say
 from intents.tracking import runs
@@ -61,6 +59,8 @@ def _texts_of(past: Any, config: TrainConfig) -> dict[str, str]:
     """What the run was given; of a value too long to be logged whole, what `config` has, where that is the same."""
     ours = config.as_parameters()
     logged = {name: runs.unquoted(text) for name, text in past.data.params.items() if name != "resume"}
+    decided = {name for name in logged if runs.AUTO_PREFIX + name in logged}
+    logged |= {name: logged[runs.AUTO_PREFIX + name] for name in decided}
     return {
         name: str(ours[name]) if name in ours and runs.as_logged(ours[name]) == text else text
         for name, text in logged.items()
@@ -157,10 +157,10 @@ def _run(run_id: str) -> Any:
 
 def _check_agrees(ours: TrainConfig, theirs: TrainConfig) -> None:
     """What was asked for beside `resume` must be what the run already does."""
-    defaults: dict[str, Any] = {
-        parameter.name: parameter.default
-        for declaration in (DataConfig, type(ours.hyperparams), RunConfig)
-        for parameter in parameters.parameters(declaration)
+    defaults = {
+        name: value
+        for declared in (ours.data, ours.hyperparams, ours.run)
+        for name, value in defaults_beside(declared).items()
     }
     effective = theirs.as_parameters()
     for name, value in ours.as_parameters().items():

@@ -57,10 +57,10 @@ def train(config: TrainConfig, *, say: Say, is_nested: bool = False) -> RunOutco
     """
     if encoder.is_hub_id(config.hyperparams.model_name):
         say(f"fetching {config.hyperparams.model_name}, or what is new of it")
-    encoder.locate(config.hyperparams.model_name)
+    encoder.locate(config.hyperparams.model_name, workspace=Path(config.data.workspace))
     store.connect()
     config = resume.restored(config)
-    encoder.locate(config.hyperparams.model_name)
+    encoder.locate(config.hyperparams.model_name, workspace=Path(config.data.workspace))
     with (
         signals.stop_the_run(),
         runs.started(config, name=runs.name_of(config, is_nested=is_nested), is_nested=is_nested) as run_id,

@@ -1,0 +1,97 @@
+"""A vocabulary cut to a corpus: what is spelled alike stays alike, what is not falls back on smaller pieces."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tokenizers import Tokenizer, pre_tokenizers
+from tokenizers.models import BPE, Unigram, WordPiece
+from tokenizers.processors import TemplateProcessing
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from intents.models.encoders import vocabulary
+
+WORDS = ["你好", "多少钱", "hello", "world", "hell", "price"]
+CHARACTERS = sorted(set("你好多少钱helloworldprice"))
+
+
+def unigram() -> Any:
+    pieces = [("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
+    pieces += [(f"▁{word}", -3.0) for word in WORDS] + [(word, -4.0) for word in WORDS]
+    pieces += [("▁", -5.0), *((character, -8.0) for character in CHARACTERS), ("<mask>", 0.0)]
+    tokenizer = Tokenizer(Unigram(pieces, unk_id=3))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.post_processor = TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    roles = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, mask_token="<mask>", **roles)
+
+
+def wordpiece() -> Any:
+    tokens = ["[PAD]", "unused", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokens += [*WORDS, *(f"##{word}" for word in WORDS), *CHARACTERS, *(f"##{c}" for c in CHARACTERS)]
+    tokenizer = Tokenizer(WordPiece({token: i for i, token in enumerate(tokens)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=[("[CLS]", 3), ("[SEP]", 4)]
+    )
+    roles = {"cls_token": "[CLS]", "pad_token": "[PAD]", "sep_token": "[SEP]", "unk_token": "[UNK]"}
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, mask_token="[MASK]", **roles)
+
+
+@pytest.fixture(params=[unigram, wordpiece])
+def tokenizer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(vocabulary, "LEAST_TOKENS", 0)
+    return request.param()
+
+
+def test_what_is_spelled_by_kept_tokens_is_spelled_as_before(tokenizer: Any):
+    small, kept = vocabulary.trimmed(tokenizer, ["hello 你好"])
+    assert len(small) == len(kept) < len(tokenizer)
+    for text in ("hello 你好", "你好", "hello hello"):
+        assert [kept[i] for i in small(text)["input_ids"]] == tokenizer(text)["input_ids"]
+
+
+def test_what_is_not_is_spelled_by_smaller_pieces_and_never_as_unknown(tokenizer: Any):
+    small, _ = vocabulary.trimmed(tokenizer, ["hello 你好"])
+    for text in ("world price", "多少钱"):
+        ids = small(text, add_special_tokens=False)["input_ids"]
+        assert small.unk_token_id not in ids
+        assert len(ids) > len(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def test_special_tokens_keep_their_roles(tokenizer: Any):
+    small, kept = vocabulary.trimmed(tokenizer, ["你好"])
+    for role in ("pad", "unk", "mask"):
+        assert kept[getattr(small, f"{role}_token_id")] == getattr(tokenizer, f"{role}_token_id")
+    batch = small(["你好", "hello hello"], padding=True)
+    assert batch["input_ids"][0][-1] == small.pad_token_id
+    assert batch["attention_mask"][0][-1] == 0
+
+
+def test_it_is_saved_and_read_by_plain_transformers(tokenizer: Any, tmp_path: Path):
+    small, _ = vocabulary.trimmed(tokenizer, ["hello"])
+    small.save_pretrained(tmp_path)
+    texts = ["hello world", "多少钱", "?"]
+    assert AutoTokenizer.from_pretrained(tmp_path)(texts)["input_ids"] == small(texts)["input_ids"]
+
+
+def test_frequent_pieces_are_kept_by_the_share_of_their_script(monkeypatch: pytest.MonkeyPatch):
+    tokenizer = unigram()
+    monkeypatch.setattr(vocabulary, "LEAST_TOKENS", 0)
+    _, none = vocabulary.trimmed(tokenizer, ["h"])
+    monkeypatch.setattr(vocabulary, "LEAST_TOKENS", len(none) + 4)
+    small, kept = vocabulary.trimmed(tokenizer, ["h"])
+    more = {small.convert_ids_to_tokens(kept.index(i)) for i in set(kept) - set(none)}
+    assert more == {"▁hello", "▁world", "▁hell", "▁price"}
+
+
+def test_a_tokenizer_that_merges_pairs_is_left_alone():
+    merging = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(BPE({"a": 0, "b": 1, "ab": 2}, [("a", "b")]))
+    )
+    assert not vocabulary.can_trim(merging)
+    assert vocabulary.can_trim(unigram())
+    assert json.loads(merging.backend_tokenizer.to_str())["model"]["type"] == "BPE"

@@ -1,0 +1,48 @@
+"""The head that begins as a logistic regression: scikit-learn's own answers, from the network's logits."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from intents.models import bert
+from intents.models.encoders import encoder as encoders
+from intents.models.network import predict
+from intents.parameters.training.bert import BertHyperparams
+from intents.training import head
+from intents.training.batches import Labelled, TokenDataset
+
+TEXTS = ["几点", "几点了", "几点钟", "你好", "你好呀", "您好", "多少", "多少钱", "多少个"]
+
+
+@pytest.mark.parametrize("number_of_intents", [2, 3])
+def test_the_logits_are_those_of_the_regression(tiny_bert: Path, tmp_path: Path, number_of_intents: int):
+    hyperparams = BertHyperparams(model_name=str(tiny_bert), head="fitted")
+    encoder = encoders.load(hyperparams, TEXTS, workspace=tmp_path)
+    intents = {str(i): i for i in range(number_of_intents)}
+    network = bert.build(hyperparams, intents, encoder=encoder)
+    assert network.head_is_fitted
+    texts, labels_B = TEXTS[: 3 * number_of_intents], np.repeat(np.arange(number_of_intents), 3)
+    rows = TokenDataset.of(encoder.tokenizer, Labelled(texts, labels_B), max_length=16)
+    head.fit_head(network.module, encoder.tokenizer, train=rows, precision="float32")
+    outputs = predict(network.module, encoder.tokenizer, texts=texts, max_length=16)
+    penalty = head.INVERSE_PENALTY / float(outputs.features_BF.var())
+    reference = LogisticRegression(C=penalty, max_iter=2000).fit(outputs.features_BF, labels_B)
+    probabilities_BC = np.exp(
+        outputs.logits_BC - np.logaddexp.reduce(outputs.logits_BC, axis=1, keepdims=True)
+    )
+    assert np.allclose(probabilities_BC, reference.predict_proba(outputs.features_BF), atol=1e-3)
+    assert (outputs.logits_BC.argmax(axis=1) == labels_B).mean() > 0.6
+
+
+def test_an_intent_without_a_training_row_keeps_its_random_weights(tiny_bert: Path, tmp_path: Path):
+    hyperparams = BertHyperparams(model_name=str(tiny_bert))
+    encoder = encoders.load(hyperparams, TEXTS, workspace=tmp_path)
+    network = bert.build(hyperparams, {"a": 0, "b": 1, "c": 2}, encoder=encoder)
+    before = network.module.classifier.weight.detach().clone()
+    rows = TokenDataset.of(encoder.tokenizer, Labelled(TEXTS[:6], np.repeat([0, 2], 3)), max_length=16)
+    head.fit_head(network.module, encoder.tokenizer, train=rows, precision="float32")
+    after = network.module.classifier.weight.detach()
+    assert (after[1] == before[1]).all()
+    assert not (after[0] == before[0]).any()
