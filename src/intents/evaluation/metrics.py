@@ -28,9 +28,9 @@ class Measure(Protocol):
         """Each metric by name, shape (S,)."""
 
 
-def measured(measures: Sequence[Measure], *, rows: int, out_of_scope_rows: int) -> dict[str, float]:
-    """Each metric by name, every row counting once."""
-    once = np.ones((rows, 1)), np.ones((out_of_scope_rows, 1))
+def measured(measures: Sequence[Measure], *, sizes: tuple[int, int]) -> dict[str, float]:
+    """Each metric by name, every row counting once. `sizes`: the numbers of in-scope and of out-of-scope rows."""
+    once = [np.ones((size, 1)) for size in sizes]
     return {name: float(value) for measure in measures for name, (value,) in measure.weighted(*once).items()}
 
 
@@ -94,26 +94,15 @@ def confidence_bin(confidence_B: Floats) -> Integers:
 
 
 class Means:
-    """Means over the in-scope rows of one number a row, by name."""
+    """Means over the in-scope rows of one number a row, or the shares of them of which something is true, by name."""
 
-    def __init__(self, values: Mapping[str, Floats]) -> None:
+    def __init__(self, values: Mapping[str, Floats | Booleans]) -> None:
         self.values = values
 
     def weighted(self, weights_BS: Floats, weights_NS: Floats) -> dict[str, Floats]:  # noqa: ARG002
         """See `Measure`."""
         rows_S = weights_BS.sum(axis=0)
         return {name: value_B @ weights_BS / rows_S for name, value_B in self.values.items()}
-
-
-class Acceptance:
-    """osr_recall: share of in-scope rows that is accepted."""
-
-    def __init__(self, is_accepted_B: Booleans) -> None:
-        self.is_accepted_B = is_accepted_B.astype(float)
-
-    def weighted(self, weights_BS: Floats, weights_NS: Floats) -> dict[str, Floats]:  # noqa: ARG002
-        """See `Measure`."""
-        return {"osr_recall": self.is_accepted_B @ weights_BS / weights_BS.sum(axis=0)}
 
 
 class AcceptedAccuracy:

@@ -68,8 +68,8 @@ def _metrics(title: str, changes: Mapping[str, Change]) -> Table:
     rows = [
         [
             words,
-            _share(change.reference),
-            _share(change.candidate),
+            f"{change.reference:.4f}",
+            f"{change.candidate:.4f}",
             f"{change.change:+.4f}",
             f"[{change.low:+.4f}, {change.high:+.4f}]",
             "" if change.verdict == NO_DIFFERENCE else change.verdict,
@@ -80,14 +80,10 @@ def _metrics(title: str, changes: Mapping[str, Change]) -> Table:
 
 
 def _costs(found: Comparison) -> Table:
-    rows: list[list[str]] = []
-    before, after = found.reference_latency, found.candidate_latency
-    if before is not None and after is not None:
-        for word, old, new in (("p50, ms", before.p50, after.p50), ("p95, ms", before.p95, after.p95)):
-            rows.append([word, f"{old:.2f}", f"{new:.2f}", f"{new / old:.2f}×"])
-    if found.reference_bytes and found.candidate_bytes:
-        old, new = found.reference_bytes, found.candidate_bytes
-        rows.append(["size, MB", f"{old / 1e6:.2f}", f"{new / 1e6:.2f}", f"{new / old:.2f}×"])
+    rows = [
+        [f"{word}, {unit}", f"{old:.2f}", f"{new:.2f}", f"{new / old:.2f}×"]
+        for word, unit, old, new in comparison.costs(found)
+    ]
     return Table("Latency and size", ["metric", "reference", "candidate", "ratio"], rows)
 
 
@@ -110,8 +106,8 @@ def _intents(found: Comparison) -> Table:
         [
             str(intent),
             int(row["rows"]),
-            _share(row["reference_f1"]),
-            _share(row["candidate_f1"]),
+            f"{row['reference_f1']:.4f}",
+            f"{row['candidate_f1']:.4f}",
             f"{row['f1_change']:+.4f}",
             _p(row["f1_p"]),
             f"{row['recall_change']:+.4f}",
@@ -134,10 +130,6 @@ def _intents(found: Comparison) -> Table:
         "fixed",
     )
     return Table(f"Intents ({len(found.per_intent)}), the largest loss of F1 first", head, rows)
-
-
-def _share(value: float) -> str:
-    return f"{value:.4f}"
 
 
 def _p(value: float) -> str:

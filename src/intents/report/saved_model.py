@@ -30,6 +30,7 @@ from intents.models.file_names import (
 )
 from intents.models.network import predict_logits
 from intents.parameters.training.train import TrainConfig
+from intents.report.page import counts
 from intents.report.pictures import bars, confusion, distributions
 from intents.training.stages import TrainingResult
 
@@ -82,8 +83,8 @@ def _seen(corpus: Corpus) -> "pd.Series[str]":
 
 def hardest_samples(predictions: pd.DataFrame) -> pd.DataFrame:
     """Wrong in-scope predictions, the most confident first."""
-    in_scope = predictions[predictions["true_intent"] != ""]
-    wrong = in_scope[in_scope["true_intent"] != in_scope["pred_intent"]]
+    in_scope, _ = counts.split(predictions)
+    wrong = in_scope[~counts.is_right(in_scope)]
     columns = ["text", "true_intent", "pred_intent", "confidence"]
     return wrong.sort_values("confidence", ascending=False, kind="stable")[columns]
 
@@ -119,21 +120,16 @@ def _draw(result: TrainingResult, corpus: Corpus, *, directory: Path) -> None:
     distributions.plot_length_distribution(
         directory / LENGTH_DISTRIBUTION, corpus.rows["text_length"].to_numpy()
     )
-    predictions = result.test.predictions
-    is_in_scope = predictions["true_intent"] != ""
+    in_scope, out_of_scope = counts.split(result.test.predictions)
     distributions.plot_energies(
         directory / ENERGIES,
-        predictions.loc[is_in_scope, "energy"].to_numpy(),
-        out_of_scope_N=predictions.loc[~is_in_scope, "energy"].to_numpy(),
+        in_scope["energy"].to_numpy(),
+        out_of_scope_N=out_of_scope["energy"].to_numpy(),
         threshold=result.rejection.energy_threshold,
     )
-    in_scope = predictions[is_in_scope]
     distributions.plot_reliability(
         directory / RELIABILITY,
-        reliability(
-            in_scope["confidence"].to_numpy(),
-            (in_scope["true_intent"] == in_scope["pred_intent"]).to_numpy(),
-        ),
+        reliability(in_scope["confidence"].to_numpy(), counts.is_right(in_scope).to_numpy()),
         ece=result.test.report.metrics["ece"],
     )
 
@@ -144,11 +140,6 @@ def _sanity_predictions(directory: Path) -> pd.DataFrame:
     logits_BC = predict_logits(
         loaded.module, loaded.tokenizer, texts=SANITY_UTTERANCES, max_length=loaded.max_length
     )
-    confidence_B = softmax(logits_BC, axis=-1).max(axis=-1)
-    return pd.DataFrame(
-        {
-            "text": SANITY_UTTERANCES,
-            "intent": [loaded.intents[i] for i in logits_BC.argmax(axis=-1)],
-            "confidence": [f"{confidence:.4f}" for confidence in confidence_B],
-        }
-    )
+    intents = [loaded.intents[i] for i in logits_BC.argmax(axis=-1)]
+    confidences = [f"{confidence:.4f}" for confidence in softmax(logits_BC, axis=-1).max(axis=-1)]
+    return pd.DataFrame({"text": SANITY_UTTERANCES, "intent": intents, "confidence": confidences})

@@ -192,18 +192,17 @@ def _compared(reference: Side, candidate: Side) -> tuple[Booleans, LeftOut]:
 
 def _ids(names: "pd.Series[str]", intents: list[str]) -> Integers:
     """The place of each name among the intents; their number for any other."""
-    ids = {intent: i for i, intent in enumerate(intents)}
-    return np.array([ids.get(name, len(intents)) for name in names], dtype=np.int64)
+    places = pd.Index(intents, dtype=object).get_indexer(pd.Index(names, dtype=object))
+    return np.where(places < 0, len(intents), places)
 
 
 def _answers(predictions: pd.DataFrame, is_in_scope_R: Booleans, *, intents: list[str]) -> Answers:
-    in_scope = predictions[is_in_scope_R]
-    energies_R = predictions["energy"].to_numpy(dtype=np.float64)
+    in_scope, out_of_scope = predictions[is_in_scope_R], predictions[~is_in_scope_R]
     return Answers(
         predicted_B=_ids(in_scope["pred_intent"], intents),
         confidence_B=in_scope["confidence"].to_numpy(dtype=np.float64),
-        energies_B=energies_R[is_in_scope_R],
-        energies_N=energies_R[~is_in_scope_R],
+        energies_B=in_scope["energy"].to_numpy(dtype=np.float64),
+        energies_N=out_of_scope["energy"].to_numpy(dtype=np.float64),
     )
 
 
@@ -217,9 +216,9 @@ def _changes(
     alpha: float,
 ) -> dict[str, Change]:
     before, after = (side.measures(labels_B, number_of_intents=number_of_intents) for side in answers)
-    size = {"rows": len(labels_B), "out_of_scope_rows": len(answers[0].energies_N)}
-    was, is_now = measured(before, **size), measured(after, **size)
-    changes = statistics.changes(before, after, **size, resamples=resamples, seed=seed)
+    sizes = len(labels_B), len(answers[0].energies_N)
+    was, is_now = measured(before, sizes=sizes), measured(after, sizes=sizes)
+    changes = statistics.changes(before, after, sizes=sizes, resamples=resamples, seed=seed)
     return {
         name: Change(
             was[name],

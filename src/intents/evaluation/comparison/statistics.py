@@ -35,21 +35,14 @@ class Answers:
 
 
 def changes(
-    reference: list[Measure],
-    candidate: list[Measure],
-    *,
-    rows: int,
-    out_of_scope_rows: int,
-    resamples: int,
-    seed: int,
+    reference: list[Measure], candidate: list[Measure], *, sizes: tuple[int, int], resamples: int, seed: int
 ) -> dict[str, Floats]:
     """The change of each compared metric, candidate less reference, on each resample of the rows, shape (S,).
 
     Both models answer the same resampled rows. Efron and Tibshirani 1993, chapters 6 and 13.
     """
     before, after = (
-        resampled(side, rows=rows, out_of_scope_rows=out_of_scope_rows, resamples=resamples, seed=seed)
-        for side in (reference, candidate)
+        resampled(side, sizes=sizes, resamples=resamples, seed=seed) for side in (reference, candidate)
     )
     return {name: after[name] - before[name] for name in after if name in METRICS}
 

@@ -35,7 +35,7 @@ def plot_confusion_matrix(path: Path, counts_CC: np.ndarray, *, intents: Sequenc
     cell_pt = side_in * POINTS_PER_INCH / len(intents)
     heading_size = 10 + side_in / 2.5
     shares_CC = row_shares(counts_CC)
-    with picture(path, width_in=side_in, height_in=side_in) as axes:
+    with picture(path, (side_in, side_in)) as axes:
         colours = matplotlib.colormaps["Blues"].with_extremes(bad=EMPTY_ROW_COLOUR)
         scale = PowerNorm(0.5, vmin=0, vmax=1)
         image = axes.imshow(shares_CC, cmap=colours, norm=scale, interpolation="nearest")

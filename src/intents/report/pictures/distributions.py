@@ -29,14 +29,12 @@ def plot_length_distribution(path: Path, lengths_N: np.ndarray, *, bins: int = 4
     """Draw how many utterances have which length in characters, with the median and the 95th percentile."""
     median, percentile_95 = np.percentile(lengths_N, [50, 95])
     drawn = lengths_N[lengths_N <= HISTOGRAM_END * percentile_95]
-    width_in, height_in = HISTOGRAM_IN
-    with picture(path, width_in=width_in, height_in=height_in) as axes:
-        axes.hist(
-            drawn, bins=length_bins(drawn, bins=bins), color=BAR_COLOUR, edgecolor="white", linewidth=0.5
-        )
+    edges = length_bins(drawn, bins=bins)
+    with picture(path, HISTOGRAM_IN) as axes:
+        axes.hist(drawn, bins=edges, color=BAR_COLOUR, edgecolor="white", linewidth=0.5)
         axes.axvline(median, color=CENTRE_COLOUR, label=f"median: {median:g}")
-        percentile_text = f"95th percentile: {percentile_95:g}"
-        axes.axvline(percentile_95, color=PERCENTILE_COLOUR, linestyle="--", label=percentile_text)
+        label = f"95th percentile: {percentile_95:g}"
+        axes.axvline(percentile_95, color=PERCENTILE_COLOUR, linestyle="--", label=label)
         axes.set_xlim(left=0)
         for axis in (axes.xaxis, axes.yaxis):
             count_in_whole_numbers(axis)
@@ -70,19 +68,12 @@ def plot_energies(
     missing = max(0.0, MIN_ENERGY_SPAN - np.ptp(energies)) / 2
     edges = np.linspace(energies.min() - missing, energies.max() + missing, ENERGY_BINS + 1)
     groups = [("in-scope", in_scope_B, BAR_COLOUR), ("out-of-scope", out_of_scope_N, OUT_OF_SCOPE_COLOUR)]
-    width_in, height_in = HISTOGRAM_IN
-    with picture(path, width_in=width_in, height_in=height_in) as axes:
+    with picture(path, HISTOGRAM_IN) as axes:
         for name, group, colour in groups:
             if len(group):
-                accepted = (group <= threshold).mean()
-                axes.hist(
-                    group,
-                    bins=list(edges),
-                    weights=np.full(len(group), 1 / len(group)),
-                    color=colour,
-                    alpha=0.6,
-                    label=f"{name}: {len(group):,} rows, {accepted:.1%} accepted",
-                )
+                shares = np.full(len(group), 1 / len(group))
+                label = f"{name}: {len(group):,} rows, {(group <= threshold).mean():.1%} accepted"
+                axes.hist(group, bins=list(edges), weights=shares, color=colour, alpha=0.6, label=label)
         axes.axvline(threshold, color=CENTRE_COLOUR, label=f"threshold {threshold:.2f}: accepted to its left")
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
@@ -99,7 +90,7 @@ def plot_reliability(path: Path, bins: pd.DataFrame, *, ece: float) -> None:
     """
     width, height = RELIABILITY_IN, RELIABILITY_IN + GAP_IN + ROWS_IN
     middle, widths = (bins["low"] + bins["high"]) / 2, bins["high"] - bins["low"]
-    with picture(path, width_in=width, height_in=height) as below:
+    with picture(path, (width, height)) as below:
         above = below.figure.add_axes((0, 1 - width / height, 1, width / height))
         below.set_position((0, 0, 1, ROWS_IN / height))
         above.bar(middle, bins["accuracy"], width=widths, color=BAR_COLOUR, edgecolor="white", linewidth=0.5)
