@@ -1,5 +1,6 @@
 """Which registered version is meant, whether its files may be trusted to be it, and how they are brought here."""
 
+import functools
 import re
 import sys
 import warnings
@@ -198,14 +199,11 @@ def _is_local(uri: str) -> bool:
 
 def _download(uri: str, folder: Path, *, what: str, size: int) -> Path:
     if not _is_local(uri):
-        return fetching.fetch(uri, folder, what=what, size=size, tell=_tell)
+        tell = functools.partial(print, file=sys.stderr, flush=True)
+        return fetching.fetch(uri, folder, what=what, size=size, tell=tell)
     # MLflow copies what a link leads to; a link is refused while it can still be seen to be one.
     record.refuse_irregular(Path(local_file_uri_to_path(uri)))
     return Path(_reached(lambda: models.download(uri, folder), uri, what=what))
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def _reached(call: Callable[[], Any], uri: str, *, what: str) -> Any:

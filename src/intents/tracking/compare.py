@@ -50,10 +50,7 @@ def compare_runs(config: CompareConfig, *, say: Say) -> ComparisonOutcome:
     with signals.stop_the_run(), runs.started_with(vars(config), name=name) as run_id:
         runs.work_starts(run_id)
         with tempfile.TemporaryDirectory() as folder:
-            places = [Path(folder) / str(number) for number in range(len(models))]
-            for place in places:
-                place.mkdir()
-            loaded = [load(model, place) for model, place in zip(models, places, strict=True)]
+            loaded = [load(model, Path(folder) / str(number)) for number, model in enumerate(models)]
             _say_what_is_predicted(loaded, say)
             reference, *candidates = answering.sides(loaded)
         comparisons = tuple(
@@ -110,15 +107,14 @@ def _log(comparisons: Sequence[Comparison]) -> None:
 
 def load(named: Named, folder: Path) -> Loaded:
     """The named model and its predictions, downloaded into the folder. Raises TrackingError, or ArtifactError."""
-    return loaded(named, fetch(named, folder), folder=folder)
+    folder.mkdir(exist_ok=True)
+    return loaded(named.name, fetch(named, folder), run_id=named.run_id, folder=folder)
 
 
-def loaded(named: Named, directory: Path, *, folder: Path) -> Loaded:
-    """The named model, whose directory is here already; its predictions are downloaded into `folder`."""
-    rows, out_of_fold = (
-        predictions(named.run_id, file, folder=folder) for file in (PREDICTIONS, OUT_OF_FOLD)
-    )
-    return Loaded(named.name, directory, model_directory.load(directory), rows, out_of_fold)
+def loaded(name: str, directory: Path, *, run_id: str, folder: Path) -> Loaded:
+    """The model, whose directory is here already; its run's predictions are downloaded into `folder`."""
+    rows, out_of_fold = (predictions(run_id, file, folder=folder) for file in (PREDICTIONS, OUT_OF_FOLD))
+    return Loaded(name, directory, model_directory.load(directory), rows, out_of_fold)
 
 
 def predictions(run_id: str, file: str, *, folder: Path) -> pd.DataFrame | None:

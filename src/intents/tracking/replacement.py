@@ -50,16 +50,13 @@ def _pooled(before: Loaded, after: Loaded) -> Comparison | None:
 
 def weigh_versions(before: Named, after: Named, *, registered: str, config: PromoteConfig) -> Replacement:
     """The same of two versions of one registered model, fetched for it. Raises TrackingError, or ArtifactError."""
-    with tempfile.TemporaryDirectory() as name:
-        folders = [Path(name) / side for side in ("before", "after")]
-        for folder in folders:
-            folder.mkdir()
-        models = [compare.load(model, folder) for model, folder in zip((before, after), folders, strict=True)]
-        described = tuple(
+    with tempfile.TemporaryDirectory() as folder:
+        models = [compare.load(version, Path(folder) / version.model_id) for version in (before, after)]
+        published, candidate = (
             describe(model.name, model.directory, registered=registered, run=run_of(version.run_id))
             for model, version in zip(models, (before, after), strict=True)
         )
-        return weigh(*models, described=(described[0], described[1]), config=config)
+        return weigh(*models, described=(published, candidate), config=config)
 
 
 def describe(name: str, directory: Path, *, registered: str, run: Any | None) -> Described:
