@@ -11,17 +11,17 @@ from intents.axes import Booleans, Floats, Integers
 from intents.evaluation import intervals
 from intents.evaluation.metrics import (
     CALIBRATION_BINS,
-    AcceptedAccuracy,
-    CalibrationError,
-    Classification,
-    Means,
     Measure,
-    Ranking,
-    Rejection,
+    accepted_accuracy,
+    calibration_error,
+    classification,
     confidence_bin,
     count_metrics,
     f1_score,
+    means,
     measured,
+    ranking,
+    rejection,
 )
 from intents.models.energy import energy, is_in_scope, negative_log_likelihoods
 
@@ -86,14 +86,14 @@ def _measures(
     energies_B, energies_N = energy(logits_BC), energy(rejectable_NC)
     is_accepted_B, is_accepted_N = (is_in_scope(energies, threshold) for energies in (energies_B, energies_N))
     in_scope = [
-        Classification(labels_B, predicted_B, number_of_intents=logits_BC.shape[1]),
+        classification(labels_B, predicted_B, number_of_intents=logits_BC.shape[1]),
         *_calibration_measures(logits_BC, labels_B),
-        Means({"osr_recall": is_accepted_B}),
-        AcceptedAccuracy(is_accepted_B, predicted_B == labels_B),
+        means({"osr_recall": is_accepted_B}),
+        accepted_accuracy(is_accepted_B, predicted_B == labels_B),
     ]
     if not len(energies_N):
         return in_scope
-    return [*in_scope, Rejection(is_accepted_B, is_accepted_N), Ranking(energies_B, energies_N)]
+    return [*in_scope, rejection(is_accepted_B, is_accepted_N), ranking(energies_B, energies_N)]
 
 
 def confusion(labels_B: Integers, predicted_B: Integers, *, number_of_intents: int) -> Integers:
@@ -137,8 +137,8 @@ def _calibration_measures(logits_BC: Floats, labels_B: Integers) -> list[Measure
     brier_B = ((probabilities_BC - target_BC) ** 2).sum(axis=-1)
     nll_B = negative_log_likelihoods(logits_BC, labels_B)
     return [
-        CalibrationError(probabilities_BC.max(axis=-1), is_right_B),
-        Means({"brier": brier_B, "nll": nll_B}),
+        calibration_error(probabilities_BC.max(axis=-1), is_right_B),
+        means({"brier": brier_B, "nll": nll_B}),
     ]
 
 

@@ -32,7 +32,7 @@ def resampled(
     )
     for weights in zip(*drawn, strict=True):
         for measure in measures:
-            for name, value_S in measure.weighted(*weights).items():
+            for name, value_S in measure(*weights).items():
                 values.setdefault(name, []).append(value_S)
     return {name: np.concatenate(parts) for name, parts in values.items()}
 

@@ -11,7 +11,7 @@ from scipy.stats import binom
 
 from intents.axes import Floats, Integers
 from intents.evaluation.intervals import resampled
-from intents.evaluation.metrics import CalibrationError, Classification, Measure, Ranking
+from intents.evaluation.metrics import Measure, calibration_error, classification, ranking
 from intents.evaluation.names import METRICS
 
 
@@ -26,11 +26,11 @@ class Answers:
 
     def measures(self, labels_B: Integers, *, number_of_intents: int) -> list[Measure]:
         """What is compared of them; rankings where there are out-of-scope rows."""
-        ranking = [Ranking(self.energies_B, self.energies_N)] if len(self.energies_N) else []
+        ranked = [ranking(self.energies_B, self.energies_N)] if len(self.energies_N) else []
         return [
-            Classification(labels_B, self.predicted_B, number_of_intents=number_of_intents),
-            CalibrationError(self.confidence_B, self.predicted_B == labels_B),
-            *ranking,
+            classification(labels_B, self.predicted_B, number_of_intents=number_of_intents),
+            calibration_error(self.confidence_B, self.predicted_B == labels_B),
+            *ranked,
         ]
 
 
