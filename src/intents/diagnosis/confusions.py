@@ -9,7 +9,8 @@ import pandas as pd
 
 from intents.axes import Floats, Integers
 from intents.data.parts import TRAIN
-from intents.diagnosis.finding import Evidence, Finding, plain, shown_rows
+from intents.data.problems import plain
+from intents.diagnosis.finding import Evidence, Finding, shown_rows
 
 LABEL_ERRORS, CONFUSABLE, RARE = "label_errors", "confusable", "rare"
 LEAST_ODDS = 20
@@ -26,9 +27,7 @@ SHOWN_INTENTS = 3
 
 def findings(known: Evidence) -> Iterator[Finding]:
     """What the baseline's errors out of fold tell of this corpus."""
-    for found in (_label_errors(known), _confusable(known), _rare(known)):
-        if found:
-            yield found
+    yield from filter(None, (_label_errors(known), _confusable(known), _rare(known)))
 
 
 def doubted(probabilities_BC: Floats, labels_B: Integers) -> npt.NDArray[np.bool_]:

@@ -12,7 +12,6 @@ from intents.data.cleaning import OVER_CAP, RARE, RARE_LOOKALIKE
 from intents.data.corpus import Corpus
 from intents.data.corrections import DROP
 from intents.data.parts import TEST
-from intents.data.problems import quoted
 from intents.data.utterances import normal_form
 
 COLUMNS = ["text", "label", "suggested", "reason", "confidence", "dataset", "line", "part"]
@@ -105,8 +104,3 @@ def shown_rows(
         confidence=float("nan") if confidence is None else list(confidence),
     )
     return shown[COLUMNS].reset_index(drop=True)
-
-
-def plain(intent: object) -> str:
-    """An intent's name, shortened, its line breaks escaped: safe in a line."""
-    return quoted(intent)[1:-1]
