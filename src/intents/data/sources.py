@@ -144,9 +144,7 @@ def _corpus_paths(data: str) -> list[Path]:
         require_name(path)
     if paths:
         return paths
-    present = [Path(DEFAULT_CORPUS_DIR) / name for name in RAW_CORPORA]
-    present = [path for path in present if path.is_file()]
-    if present:
+    if present := [path for name in RAW_CORPORA if (path := Path(DEFAULT_CORPUS_DIR) / name).is_file()]:
         return present
     if Path(SAMPLE_CORPUS_DIR).is_dir():
         return [Path(SAMPLE_CORPUS_DIR)]
@@ -160,10 +158,8 @@ def _noise_files(noise: str, corpus: list[Path], *, read: tuple[Path, ...]) -> l
     """The files of out-of-scope utterances: the one named, or one of the usual names beside each of the corpus."""
     if not noise:
         folders = dict.fromkeys(path if path.is_dir() else path.parent for path in corpus)
-        beside = [
-            [folder / name for name in NOISE_FILES if (folder / name).is_file()][:1] for folder in folders
-        ]
-        return [file for files in beside for file in files if file not in read]
+        usual = [[file for name in NOISE_FILES if (file := folder / name).is_file()] for folder in folders]
+        return [file for files in usual for file in files[:1] if file not in read]
     if "\0" in noise or named(noise).suffix.lower() not in READERS:
         raise DataError(f"noise={noise[:200]!r}: expected a file ending in {READABLE}.")
     return [named(noise)]
@@ -209,14 +205,10 @@ def _raw_files(directory: Path) -> list[Path]:
 
 def _read_unsplit_files(files: list[Path], reader: _Reader) -> RawCorpus:
     _refuse_repeats(files)
-    frames = []
-    for file in files:
-        table = reader.table(file, needs_label=True)
-        frames.append(table.assign(dataset=file.stem)[ROW_COLUMNS])
+    frames = [reader.table(file, needs_label=True).assign(dataset=file.stem)[ROW_COLUMNS] for file in files]
+    names = [file.resolve().parent.name if file.name == INTENTS_FILE else file.stem for file in files]
     return RawCorpus(
-        name="+".join(
-            file.resolve().parent.name if file.name == INTENTS_FILE else file.stem for file in files
-        ),
+        name="+".join(names),
         rows=pd.concat(frames, ignore_index=True),
         out_of_scope=_no_out_of_scope(),
         files=tuple(files),
@@ -275,7 +267,7 @@ def _refuse_repeats(paths: list[Path]) -> None:
 
 
 def _no_out_of_scope() -> pd.DataFrame:
-    return pd.DataFrame({column: pd.Series(dtype=object) for column in OUT_OF_SCOPE_COLUMNS})
+    return pd.DataFrame(columns=OUT_OF_SCOPE_COLUMNS, dtype=object)
 
 
 def _out_of_scope(table: pd.DataFrame, file: Path, *, split: str) -> pd.DataFrame:

@@ -15,7 +15,7 @@ import pyarrow.parquet
 from intents.data.formats import chunks, rows, spreadsheets
 from intents.data.formats.chunks import Chunk, Refusals, Source, Wanted
 from intents.data.formats.lines import lines_and_notes, numbered_lines
-from intents.data.formats.writing import JoinedLines, append_files
+from intents.data.formats.writing import JoinedLines
 from intents.data.problems import Problems
 from intents.data.utterances import MAX_CHARACTERS
 from intents.errors import DataError
@@ -241,12 +241,10 @@ class Csv(JoinedLines):
         pyarrow.csv.write_csv(rows, self.handle, pyarrow.csv.WriteOptions(include_header=False))
 
     @staticmethod
-    def join(shards: Sequence[Path], target: Path, *, schema: Any) -> None:
-        """Writes the rows of the shards, in order, into one file."""
-        with target.open("wb") as joined:
-            header = schema.empty_table().rename_columns(list(map(spreadsheets.harmless, schema.names)))
-            pyarrow.csv.write_csv(header, joined)
-            append_files(shards, joined)
+    def write_header(joined: Any, schema: Any) -> None:
+        """Writes the names of the columns."""
+        header = schema.empty_table().rename_columns(list(map(spreadsheets.harmless, schema.names)))
+        pyarrow.csv.write_csv(header, joined)
 
 
 def _harmless(column: Any) -> Any:

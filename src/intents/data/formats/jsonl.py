@@ -14,7 +14,7 @@ from intents.data.formats import chunks, rows
 from intents.data.formats.chunks import LINE, ROWS, Chunk, Refusals, Source, Taken, Wanted
 from intents.data.formats.json import parse
 from intents.data.formats.lines import lines_and_notes, numbered_lines
-from intents.data.formats.writing import JoinedLines, append_files
+from intents.data.formats.writing import JoinedLines
 from intents.data.problems import Problems, Rejected, listed, quoted
 
 
@@ -147,12 +147,6 @@ class Jsonl(JoinedLines):
                 for row in _as_objects(batch)
             )
         self.handle.writelines(line + b"\n" for line in lines)
-
-    @staticmethod
-    def join(shards: Sequence[Path], target: Path, *, schema: Any) -> None:  # noqa: ARG004
-        """Writes the rows of the shards, in order, into one file."""
-        with target.open("wb") as joined:
-            append_files(shards, joined)
 
 
 def _as_objects(batch: Any) -> list[dict[str, Any]]:

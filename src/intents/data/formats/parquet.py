@@ -129,12 +129,8 @@ def holds_strings(kind: Any) -> bool:
     kinds = pyarrow.types
     if kinds.is_dictionary(kind):
         return holds_strings(kind.value_type)
-    return bool(
-        kinds.is_string(kind)
-        or kinds.is_large_string(kind)
-        or kinds.is_string_view(kind)
-        or kinds.is_null(kind)
-    )
+    are_strings = (kinds.is_string, kinds.is_large_string, kinds.is_string_view, kinds.is_null)
+    return any(are(kind) for are in are_strings)
 
 
 def cells(column: Any) -> list[Any]:
@@ -166,8 +162,7 @@ class Parquet:
     """A row group a shard."""
 
     def __init__(self, path: Path, schema: Any) -> None:
-        self.schema = schema
-        self.path = path
+        self.path, self.schema = path, schema
         self.batches: list[Any] = []
 
     def write(self, batch: Any) -> None:
