@@ -114,8 +114,7 @@ def _weighed(
             theirs = compare.loaded(before.name, live, run_id=its.run_id, folder=Path(name))
         except ArtifactError as error:
             return judge(before, after, found=str(error), pooled=None, config=config), None
-        weighed = replacement.weigh(theirs, ours, described=(before, after), config=config)
-    return weighed.judgement, weighed.comparison
+        return replacement.weigh(theirs, ours, described=(before, after), config=config)
 
 
 def _published(live: Path) -> "Described":

@@ -61,6 +61,11 @@ def _verdict(child: "subprocess.Popen[str]", directory: Path) -> Mapping[str, An
             f"{directory}: the process that loaded the model ended with code {child.returncode}: {last}. "
             "Register another version."
         ) from error
+    return accepted(verdict)
+
+
+def accepted(verdict: dict[str, Any]) -> Mapping[str, Any]:
+    """What the child found. Raises PromotionError where it refused."""
     if "refused" in verdict:
         raise PromotionError(verdict["refused"])
-    return verdict  # type: ignore[no-any-return]
+    return verdict

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -26,18 +27,6 @@ class Table:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class Section:
-    """What the page says of a candidate. `changes`, by metric, are drawn on an axis that reaches so far either way."""
-
-    found: Comparison
-    line: str
-    remarks: Sequence[str]
-    changes: Mapping[str, Change]
-    reach: float
-    tables: Sequence[Table]
-
-
 def page(comparisons: Sequence[Comparison]) -> str:
     """One section a candidate."""
     title = f"Compared with {comparisons[0].reference}"
@@ -45,23 +34,24 @@ def page(comparisons: Sequence[Comparison]) -> str:
     return filled("comparison.html.j2", title=title, sections=sections, texts=_TEXTS)
 
 
-def _section(found: Comparison) -> Section:
+def _section(found: Comparison) -> dict[str, Any]:
+    """What the page says of a candidate. `changes`, by metric, are drawn on an axis that reaches so far either way."""
     changes = comparison.in_words(found)
     ends = [abs(end) for change in changes.values() for end in (change.low, change.high, change.change)]
-    return Section(
-        found,
-        comparison.verdict_line(found),
-        remarks=[comparison.account(found), *comparison.notes(found)],
-        changes=changes,
-        reach=max(ends, default=0) or 1,
-        tables=[
+    return {
+        "found": found,
+        "line": comparison.verdict_line(found),
+        "remarks": [comparison.account(found), *comparison.notes(found)],
+        "changes": changes,
+        "reach": max(ends, default=0) or 1,
+        "tables": [
             _metrics(f"Metrics, and the {comparison.coverage(found)} of each change", changes),
             _costs(found),
             _utterances(f"Newly broken ({len(found.broken)})", found.broken),
             _utterances(f"Newly fixed ({len(found.fixed)})", found.fixed),
             _intents(found),
         ],
-    )
+    }
 
 
 def _metrics(title: str, changes: Mapping[str, Change]) -> Table:

@@ -34,12 +34,8 @@ class ComparisonOutcome:
     comparisons: tuple[Comparison, ...]
 
     def __str__(self) -> str:
-        return "\n\n".join(
-            [
-                f"run {self.run_id}; {PAGE} there has all of it",
-                *(comparison.text(found) for found in self.comparisons),
-            ]
-        )
+        said = [comparison.text(found) for found in self.comparisons]
+        return "\n\n".join([f"run {self.run_id}; {PAGE} there has all of it", *said])
 
 
 def compare_runs(config: CompareConfig, *, say: Say) -> ComparisonOutcome:
@@ -53,15 +49,9 @@ def compare_runs(config: CompareConfig, *, say: Say) -> ComparisonOutcome:
             loaded = [load(model, Path(folder) / str(number)) for number, model in enumerate(models)]
             _say_what_is_predicted(loaded, say)
             reference, *candidates = answering.sides(loaded)
+        alpha = ALPHA / len(candidates)  # so many at once find a false difference so many times as often
         comparisons = tuple(
-            # So many candidates at once find a false difference so many times as often.
-            compare(
-                reference,
-                candidate,
-                resamples=config.resamples,
-                seed=config.seed,
-                alpha=ALPHA / len(candidates),
-            )
+            compare(reference, candidate, resamples=config.resamples, seed=config.seed, alpha=alpha)
             for candidate in candidates
         )
         with signals.whole():
@@ -79,11 +69,7 @@ def _say_what_is_predicted(loaded: Sequence[Loaded], say: Say) -> None:
 def _log(comparisons: Sequence[Comparison]) -> None:
     """The page and the numbers; metrics of the n-th candidate at step n."""
     for step, found in enumerate(comparisons, start=1):
-        metrics = {
-            "mcnemar_p": found.mcnemar_p,
-            "broken_rows": found.broken_rows,
-            "fixed_rows": found.fixed_rows,
-        }
+        metrics = {name: getattr(found, name) for name in ("mcnemar_p", "broken_rows", "fixed_rows")}
         for name, change in found.changes.items():
             metrics |= {f"change_{name}": change.change, f"change_{name}_ci_low": change.low}
             metrics |= {f"change_{name}_ci_high": change.high}

@@ -124,10 +124,9 @@ def _tags_of(config: TrainConfig) -> dict[str, str]:
 
 def _log_missing(run_id: str, parameters: Mapping[str, Any]) -> None:
     logged = MlflowClient().get_run(run_id).data.params
+    missing = {name: as_logged(value) for name, value in parameters.items() if name not in logged}
     with signals.whole():
-        mlflow.log_params(
-            {name: as_logged(value) for name, value in parameters.items() if name not in logged}
-        )
+        mlflow.log_params(missing)
 
 
 def as_logged(value: Any) -> str:
@@ -175,14 +174,9 @@ def _ended_as_it_went(
     before, run, is_finished = mlflow.active_run(), None, False
     try:
         with signals.whole():
-            run = _begun(
-                nested=is_nested,
-                parent_run_id=parent or None,
-                run_name=name or None,
-                tags=liveness.tags()
-                | {STAGE_TAG: NOT_STARTED}
-                | {tag: str(value) for tag, value in tags.items()},
-            )
+            texts = {STAGE_TAG: NOT_STARTED} | {tag: str(value) for tag, value in tags.items()}
+            texts |= liveness.tags()
+            run = _begun(nested=is_nested, parent_run_id=parent or None, run_name=name or None, tags=texts)
         yield run.info.run_id
         with signals.whole():
             mlflow.set_tag(STAGE_TAG, DONE)
@@ -190,27 +184,22 @@ def _ended_as_it_went(
             is_finished = True
     except BaseException as error:
         if not is_finished:
-            _end(run or _begun_since(before), error)
+            active = mlflow.active_run()  # where it is another than before, this is the one that was begun
+            is_older = active and before and active.info.run_id == before.info.run_id
+            _end(run or (None if is_older else active), error)
         raise
-
-
-def _begun_since(before: Any) -> Any | None:
-    """The run that is the active one, unless it was before."""
-    active = mlflow.active_run()
-    return None if active and before and active.info.run_id == before.info.run_id else active
 
 
 def _begun(**arguments: Any) -> Any:
     try:
         return mlflow.start_run(**arguments)
     except store.UNUSABLE as error:
-        is_deleted = "'active' state" in str(error)
-        remedy = (
-            "Bring it back with mlflow experiments restore --experiment-id <its number>, or name another: "
-            "MLFLOW_EXPERIMENT_NAME=<name>."
-            if is_deleted
-            else "Check that the store can be written, and MLFLOW_TRACKING_URI."
-        )
+        remedy = "Check that the store can be written, and MLFLOW_TRACKING_URI."
+        if "'active' state" in str(error):  # the experiment was deleted
+            remedy = (
+                "Bring it back with mlflow experiments restore --experiment-id <its number>, or name another: "
+                "MLFLOW_EXPERIMENT_NAME=<name>."
+            )
         raise TrackingError(f"the tracking store takes no run: {store.said_by(error)} {remedy}") from error
 
 

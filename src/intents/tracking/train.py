@@ -1,7 +1,5 @@
 """Several trainings under one MLflow run: the same one with several seeds, or with intents left out."""
 
-from typing import Any
-
 import mlflow
 import pandas as pd
 from mlflow.tracking import MlflowClient
@@ -37,20 +35,17 @@ def train(config: TrainConfig, *, say: Say) -> RunOutcome | None:
         for seed in range(config.hyperparams.seed, config.hyperparams.seed + config.run.seeds):
             say(f"seed {seed}")
             outcomes.append(training_run.train(with_seed(config, seed), say=say, is_nested=True))
-        table = _metrics_of(outcome.run_id for outcome in outcomes)
+        client = MlflowClient()
+        table = pd.DataFrame([client.get_run(outcome.run_id).data.metrics for outcome in outcomes])
         mlflow.log_metrics(mean_and_spread(table))
         say(_headline(table))
         best = outcomes[int(table[SELECTED_BY].to_numpy().argmax())].run_id
         logged = models.find(best, registered=config.run.register)
-        version = register(f"models:/{logged.model_id}", config.run.register, run_id=best)
+        name = config.run.register
+        version = register(f"models:/{logged.model_id}", name, run_id=best)
         mlflow.set_tag("best_seed_run", best)
-        name, said = config.run.register, verdict(config.run.register, version)
+        said = verdict(name, version)
         return training_run.outcome(parent, model_of=best, name=name, version=version, verdict=said)
-
-
-def _metrics_of(run_ids: Any) -> pd.DataFrame:
-    client = MlflowClient()
-    return pd.DataFrame([client.get_run(run_id).data.metrics for run_id in run_ids])
 
 
 def _headline(table: pd.DataFrame) -> str:

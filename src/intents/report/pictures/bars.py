@@ -34,9 +34,8 @@ def plot_per_intent_f1(
     notes = [f"n={support:,.0f}" for support in support_C[worst_first]]
     with _bars(path, f1_C[worst_first], labels=labels, notes=notes) as axes:
         axes.axvline(mean, color=CENTRE_COLOUR, linewidth=1.2)
-        axes.set_xlim(0, 1.1)  # room for the notes of the perfect intents
-        axes.set_xticks(np.linspace(0, 1, 6))
-        axes.set_xlabel("F1 (n: test rows of the intent)")
+        # 1.1: room for the notes of the perfect intents
+        axes.set(xlim=(0, 1.1), xticks=np.linspace(0, 1, 6), xlabel="F1 (n: test rows of the intent)")
         scope = f"{len(worst_first):,} worst of {len(intents):,} intents"
         if len(worst_first) == len(intents):
             scope = f"{len(intents):,} intents, worst first"
@@ -48,13 +47,10 @@ def plot_intent_distribution(path: Path, counts: pd.Series, *, top: int = 30) ->
     largest = counts.sort_values(ascending=False, kind="stable").head(top)
     notes = [f"{rows:,}" for rows in largest]
     with _bars(path, largest.to_numpy(), labels=list(map(str, largest.index)), notes=notes) as axes:
-        axes.set_xlim(0, 1.1 * max(1, largest.max()))
+        axes.set(xlim=(0, 1.1 * max(1, largest.max())), xlabel="rows")
         count_in_whole_numbers(axes.xaxis)
-        axes.set_xlabel("rows")
-        axes.set_title(
-            f"Rows per intent: top {len(largest):,} of {len(counts):,} intents, "
-            f"{largest.sum():,} of {counts.sum():,} rows"
-        )
+        shown = f"top {len(largest):,} of {len(counts):,} intents, {largest.sum():,} of {counts.sum():,} rows"
+        axes.set_title(f"Rows per intent: {shown}")
 
 
 @contextmanager

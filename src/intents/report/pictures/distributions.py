@@ -40,11 +40,10 @@ def plot_length_distribution(path: Path, lengths_N: np.ndarray, *, bins: int = 4
             count_in_whole_numbers(axis)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
-        axes.set_xlabel("characters")
-        axes.set_ylabel("utterances")
         hidden = len(lengths_N) - len(drawn)
         longer = f" ({hidden:,} longer ones, up to {lengths_N.max():,}, not drawn)" if hidden else ""
-        axes.set_title(f"Length of {len(lengths_N):,} utterances{longer}")
+        title = f"Length of {len(lengths_N):,} utterances{longer}"
+        axes.set(xlabel="characters", ylabel="utterances", title=title)
 
 
 def length_bins(lengths_N: np.ndarray, *, bins: int) -> list[float]:
@@ -78,9 +77,8 @@ def plot_energies(
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        axes.set_xlabel("energy (lower is more in-scope)")
-        axes.set_ylabel("share of the group")
-        axes.set_title("Energy of test utterances")
+        label, title = "energy (lower is more in-scope)", "Energy of test utterances"
+        axes.set(xlabel=label, ylabel="share of the group", title=title)
 
 
 def plot_reliability(path: Path, bins: pd.DataFrame, *, ece: float) -> None:
@@ -98,15 +96,11 @@ def plot_reliability(path: Path, bins: pd.DataFrame, *, ece: float) -> None:
         above.plot([0, 1], [0, 1], linestyle="--", color=CENTRE_COLOUR, label="as promised")
         below.bar(middle, bins["rows"], width=widths, color=BAR_COLOUR, edgecolor="white", linewidth=0.5)
         for axes in (above, below):
-            axes.set_xlim(0, 1)
+            axes.set(xlim=(0, 1), axisbelow=True)
             axes.grid(color=GRID_COLOUR)
-            axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)
-        above.set_ylim(0, 1)
-        above.set_xticklabels([])
+        title = f"Reliability on {bins['rows'].sum():,} test rows: {METRICS['ece'].words} {ece:.4f}"
+        above.set(ylim=(0, 1), xticklabels=[], ylabel="accuracy", title=title)
         above.legend(loc="upper left", edgecolor="none")
-        above.set_ylabel("accuracy")
-        above.set_title(f"Reliability on {bins['rows'].sum():,} test rows: {METRICS['ece'].words} {ece:.4f}")
         count_in_whole_numbers(below.yaxis)
-        below.set_xlabel("confidence")
-        below.set_ylabel("rows")
+        below.set(xlabel="confidence", ylabel="rows")

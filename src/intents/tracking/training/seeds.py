@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import numpy as np
 import pandas as pd
 
 from intents.parameters.training.train import TrainConfig
@@ -19,9 +18,8 @@ def with_seed(config: TrainConfig, seed: int) -> TrainConfig:
 
 def mean_and_spread(table: pd.DataFrame) -> dict[str, float]:
     """Each column's mean, and its sample standard deviation as `…_std`."""
-    means = {str(name): float(table[name].mean()) for name in table}
-    spreads = {f"{name}_std": float(np.nan_to_num(table[name].std())) for name in table}
-    return means | spreads
+    found: dict[str, float] = pd.concat([table.mean(), table.std().fillna(0.0).add_suffix("_std")]).to_dict()
+    return found
 
 
 def shown(values: "pd.Series[float]") -> str:
