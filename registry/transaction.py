@@ -101,6 +101,7 @@ def publish(
     To be called by whoever is at the head of the queue; the store's lock is taken only to commit.
     """
     before = target.live()
+    led_to = before.name if before else ""
     require_space(target, candidate)
     with _staging(target, candidate.identity) as container:
         directory = candidate.fetch(container)
@@ -116,9 +117,7 @@ def publish(
             before_commit()
             with signals.whole():
                 _point(target, folder, container=container)
-                target.tell_history(
-                    "published", promotion, before=before.name if before else "", after=folder
-                )
+                target.tell_history("published", promotion, before=led_to, after=folder)
             upkeep.prune(target)
     return promotion
 

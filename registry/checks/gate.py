@@ -73,10 +73,10 @@ def _refusal(judgement: "Judgement", found: "Comparison | None", *, config: Prom
     from intents.report import comparison
 
     standing = judgement.against(config.accepted)
-    lines = (
+    compared = (
         ["the gate compared it with what is published:", *comparison.account_lines(found)] if found else []
     )
-    lines += [judgement.line, "refused because", *(f"  - {reason.text}" for reason in standing)]
+    lines = [*compared, judgement.line, "refused because", *(f"  - {reason.text}" for reason in standing)]
     if any(reason.code == WORSE for reason in standing):
         advice = 'Train a better one, or publish it all the same with --force "<reason>".'
     else:

@@ -106,10 +106,8 @@ def _read(config: DataConfig) -> RawCorpus:
         corpus = _read_unsplit_files([file for path in paths for file in _corpus_files(path)], reader)
     for noise in _noise_files(config.noise, paths, read=corpus.files):
         table = reader.table(noise, needs_label=False)
-        out_of_scope = [corpus.out_of_scope, _out_of_scope(table, noise, split="")]
-        corpus = dataclasses.replace(
-            corpus, out_of_scope=pd.concat(out_of_scope, ignore_index=True), files=(*corpus.files, noise)
-        )
+        given = pd.concat([corpus.out_of_scope, _out_of_scope(table, noise, split="")], ignore_index=True)
+        corpus = dataclasses.replace(corpus, out_of_scope=given, files=(*corpus.files, noise))
     reader.problems.raise_if_any()
     unread = [_unread(path, read=corpus.files) for path in paths if path.is_dir()]
     return dataclasses.replace(

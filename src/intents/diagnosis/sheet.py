@@ -45,9 +45,8 @@ def _merged(rows: pd.DataFrame) -> pd.DataFrame:
         reason=("reason", lambda reasons: "; ".join(dict.fromkeys(reasons))),
         confidence=("confidence", "max"),
     )
-    return merged.assign(
-        confidence=merged["confidence"].map("{:.2f}".format, na_action="ignore"), action="", new_label=""
-    )
+    confidence = merged["confidence"].map("{:.2f}".format, na_action="ignore")
+    return merged.assign(confidence=confidence, action="", new_label="")
 
 
 def check_replaceable(path: Path, decided: Sequence[Correction]) -> None:
@@ -72,9 +71,8 @@ def write(table: pd.DataFrame, path: Path) -> None:
     """Writes the sheet as UTF-8 with a mark, by which spreadsheets know it. Raises DataError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        spreadsheets.harmless_table(table).to_csv(
-            path, index=False, encoding="utf-8-sig", lineterminator="\n"
-        )
+        harmless = spreadsheets.harmless_table(table)
+        harmless.to_csv(path, index=False, encoding="utf-8-sig", lineterminator="\n")
     except OSError as error:
         raise DataError(
             f"{path}: can't be written ({error.strerror}). Name another file with -P findings=<path>."

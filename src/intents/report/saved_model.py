@@ -47,9 +47,8 @@ def save(result: TrainingResult, config: TrainConfig, *, corpus: Corpus, directo
         intents=result.intents,
         rejection=result.rejection,
     )
-    model_directory.write_json(
-        directory / EVALUATION_METRICS, _evaluation_metrics(result, config, corpus=corpus)
-    )
+    measured = _evaluation_metrics(result, config, corpus=corpus)
+    model_directory.write_json(directory / EVALUATION_METRICS, measured)
     model_directory.write_json(
         directory / TRAINING_SUMMARY,
         {
@@ -106,20 +105,12 @@ def _evaluation_metrics(result: TrainingResult, config: TrainConfig, *, corpus: 
 
 
 def _draw(result: TrainingResult, corpus: Corpus, *, directory: Path) -> None:
-    table = result.test.report.per_intent
-    confusion.plot_confusion_matrix(
-        directory / CONFUSION_MATRIX, result.test.report.confusion_CC, intents=corpus.intents
-    )
-    bars.plot_per_intent_f1(
-        directory / PER_INTENT_F1,
-        table["f1-score"].to_numpy(),
-        intents=corpus.intents,
-        support_C=table["support"].to_numpy(),
-    )
+    report, intents, lengths_N = result.test.report, corpus.intents, corpus.rows["text_length"].to_numpy()
+    f1_C, support_C = (report.per_intent[name].to_numpy() for name in ("f1-score", "support"))
+    confusion.plot_confusion_matrix(directory / CONFUSION_MATRIX, report.confusion_CC, intents=intents)
+    bars.plot_per_intent_f1(directory / PER_INTENT_F1, f1_C, intents=intents, support_C=support_C)
     bars.plot_intent_distribution(directory / INTENT_DISTRIBUTION, corpus.rows["label"].value_counts())
-    distributions.plot_length_distribution(
-        directory / LENGTH_DISTRIBUTION, corpus.rows["text_length"].to_numpy()
-    )
+    distributions.plot_length_distribution(directory / LENGTH_DISTRIBUTION, lengths_N)
     in_scope, out_of_scope = counts.split(result.test.predictions)
     distributions.plot_energies(
         directory / ENERGIES,
@@ -130,7 +121,7 @@ def _draw(result: TrainingResult, corpus: Corpus, *, directory: Path) -> None:
     distributions.plot_reliability(
         directory / RELIABILITY,
         reliability(in_scope["confidence"].to_numpy(), counts.is_right(in_scope).to_numpy()),
-        ece=result.test.report.metrics["ece"],
+        ece=report.metrics["ece"],
     )
 
 

@@ -99,9 +99,8 @@ def answer(logits_BC: Floats, loaded: Artifact, *, top_k: int = 0, threshold: fl
         )
     probabilities_BC = softmax(logits_BC.astype(np.float64), axis=-1)
     energies_B = energy.energy(logits_BC)
-    accepted_B = energy.is_in_scope(
-        energies_B, loaded.rejection.energy_threshold if threshold is None else threshold
-    )
+    threshold = loaded.rejection.energy_threshold if threshold is None else threshold
+    accepted_B = energy.is_in_scope(energies_B, threshold)
     ranked_BK = _ranked(probabilities_BC, top_k)
     confidences_BK = np.take_along_axis(probabilities_BC, ranked_BK, axis=-1)
     names_BK = np.array(loaded.intents, dtype=object)[ranked_BK]

@@ -21,8 +21,8 @@ from intents.parameters.training.train import TrainConfig, train_config
 from intents.system import processes, signals
 from intents.system.console import Say
 from intents.tracking import runs, store
+from intents.tracking.train import mean_and_spread, shown, with_seed
 from intents.tracking.training import training_run
-from intents.tracking.training.seeds import mean_and_spread, shown, with_seed
 from intents.training import stages
 from intents.training.callbacks import Callbacks
 

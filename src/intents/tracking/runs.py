@@ -51,9 +51,7 @@ def started(config: TrainConfig, *, name: str, is_nested: bool = False) -> Itera
             # `mlflow run` logs the declared defaults before this code starts, and a logged parameter can't be
             # changed: where the recipe changed some, a run of its own, nested, says what was really trained.
             run_id = stack.enter_context(_ended_as_it_went(is_nested=True, name=name))
-        _log_missing(run_id, config.as_parameters())
-        with signals.whole():
-            mlflow.set_tags(_tags_of(config))
+        _log_training(run_id, config)
         yield run_id
 
 
@@ -61,9 +59,7 @@ def started(config: TrainConfig, *, name: str, is_nested: bool = False) -> Itera
 def of_trial(config: TrainConfig, *, parent: str, name: str, tags: Mapping[str, Any]) -> Iterator[str]:
     """The run of one of a study's trainings, a child of another process's run, ended as what became of it."""
     with _ended_as_it_went(is_nested=False, parent=parent, name=name, tags=tags) as run_id:
-        _log_missing(run_id, config.as_parameters())
-        with signals.whole():
-            mlflow.set_tags(_tags_of(config))
+        _log_training(run_id, config)
         work_starts(run_id)
         yield run_id
 
@@ -112,14 +108,18 @@ def account_for(run_id: str, *, name: str, failure: str, stage: str) -> None:
     writing.join(PATIENCE_SECONDS)
 
 
-def _tags_of(config: TrainConfig) -> dict[str, str]:
+def _log_training(run_id: str, config: TrainConfig) -> None:
+    """Logs a training's parameters, where they are not yet, and tags the active run with what it is."""
+    _log_missing(run_id, config.as_parameters())
     hyperparams = config.hyperparams
-    return {
+    tags = {
         "family": hyperparams.FAMILY,
         "encoder": hyperparams.model_name,
         "recipe": hyperparams.recipe,
         "selected_on": "test" if hyperparams.selects_on_test else "validation",
     }
+    with signals.whole():
+        mlflow.set_tags(tags)
 
 
 def _log_missing(run_id: str, parameters: Mapping[str, Any]) -> None:

@@ -1,5 +1,7 @@
 """Several trainings under one MLflow run: the same one with several seeds, or with intents left out."""
 
+import dataclasses
+
 import mlflow
 import pandas as pd
 from mlflow.tracking import MlflowClient
@@ -10,7 +12,6 @@ from intents.system import processes, signals
 from intents.system.console import Say
 from intents.tracking import best_trial, models, runs, store
 from intents.tracking.training import training_run
-from intents.tracking.training.seeds import mean_and_spread, shown, with_seed
 from intents.tracking.training.training_run import RunOutcome
 from intents.tracking.versions import register, verdict
 
@@ -55,3 +56,24 @@ def _headline(table: pd.DataFrame) -> str:
         if f"test_{name}" in table
     ]
     return f"{len(table)} seeds: {', '.join(measured)}"
+
+
+def with_seed(config: TrainConfig, seed: int) -> TrainConfig:
+    """The same training with another seed, on its own, registering nothing."""
+    return dataclasses.replace(
+        config,
+        hyperparams=dataclasses.replace(config.hyperparams, seed=seed),
+        run=dataclasses.replace(config.run, register="", seeds=1),
+    )
+
+
+def mean_and_spread(table: pd.DataFrame) -> dict[str, float]:
+    """Each column's mean, and its sample standard deviation as `…_std`."""
+    spread = table.std().fillna(0.0).add_suffix("_std")
+    return {str(name): value for name, value in pd.concat([table.mean(), spread]).items()}
+
+
+def shown(values: "pd.Series[float]") -> str:
+    """The mean, and the spread where there is one."""
+    spread = f" ± {values.std():.4f}" if len(values) > 1 else ""
+    return f"{values.mean():.4f}{spread}"

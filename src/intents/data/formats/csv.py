@@ -43,7 +43,7 @@ def _values(
     path: Path, problems: Problems, *, needed: Sequence[str]
 ) -> Iterator[tuple[int, Mapping[str, str]]]:
     """Each row by its columns."""
-    line, names, found = _under_header(path, problems)
+    line, names, found = under_header(path, problems)
     rejected = rows.check_columns(names, needed=needed) if names else None
     if rejected:
         problems.add(path, line, kind=rejected.kind, detail=rejected.detail)
@@ -57,7 +57,7 @@ def opened(path: Path, wanted: Wanted) -> Source:
     """The file, to be read in chunks, its columns checked. Raises DataError."""
     problems = Problems()
     lines, notes = lines_and_notes(path)
-    _, names, _ = _under_header(path, problems)
+    _, names, _ = under_header(path, problems)
     if not names:
         problems.raise_if_any(of=str(path), expected="Expected .csv in UTF-8, with a header.")
         raise DataError(f"{path}: the file holds no rows.")
@@ -70,7 +70,7 @@ def opened(path: Path, wanted: Wanted) -> Source:
 
 def _chunks(path: Path, column: str, *, schema: Any, after: int) -> Iterator[Chunk]:
     refusals = Refusals(after)
-    _, names, found = _under_header(path, refusals, text=column)
+    _, names, found = under_header(path, refusals, text=column)
     text, places = names.index(column), [names.index(name) for name in schema.names]
     taken = (
         (line, (fields[text], [fields[place] for place in places], sum(map(len, fields))))
@@ -82,7 +82,7 @@ def _chunks(path: Path, column: str, *, schema: Any, after: int) -> Iterator[Chu
     return chunks.gathered(taken, schema, refusals=refusals)
 
 
-def _under_header(
+def under_header(
     path: Path, problems: Problems, *, text: str = "text"
 ) -> tuple[int, list[str], Iterator[tuple[int, list[str]]]]:
     """The line of the first record that has any fields, the names there, and the records behind it."""

@@ -40,11 +40,12 @@ class Answered:
     """The places of the other texts, and why they have none."""
 
 
-def rows(chunk: chunks.Chunk, places: Sequence[int], *, answers: Any, schema: Any) -> Any:
+def rows(chunk: chunks.Chunk, answered: Answered, *, schema: Any) -> Any:
     """The rows to write of those texts of a chunk that have an answer, an Arrow batch."""
+    places = answered.places
     lines, carried = chunk.lines, [] if chunk.beside is None else chunk.beside.columns
     if len(places) < len(lines):
         lines = [lines[place] for place in places]
         carried = [column.take(pyarrow.array(places, pyarrow.int64())) for column in carried]
-    arrays = [pyarrow.array(lines, pyarrow.int64()), *carried, *answers.columns]
+    arrays = [pyarrow.array(lines, pyarrow.int64()), *carried, *answered.answers.columns]
     return pyarrow.record_batch(arrays, schema=schema)

@@ -55,9 +55,8 @@ def score(config: ScoreConfig, *, fetch: Callable[[str, Path], Path], say: Say) 
         say(f"note: {note}")
     if work.done.refused > work.done.scored:
         raise _mostly_refused(path, output, done=work.done, reasons=reasons)
-    return _summary(
-        output, work.done, before=before, starting=loaded - began, scoring=time.monotonic() - loaded
-    )
+    starting, scoring = loaded - began, time.monotonic() - loaded
+    return _summary(output, work.done, before=before, starting=starting, scoring=scoring)
 
 
 def _score(source: Source, work: Shards, *, workers: Crew, say: Say) -> "Counter[str]":
@@ -79,9 +78,7 @@ def _score(source: Source, work: Shards, *, workers: Crew, say: Say) -> "Counter
                 refused = [*chunk.refused]
                 refused += [Refused(chunk.lines[place], reason) for place, reason in answered.refused]
                 reasons.update(row.reason for row in refused)
-                rows = answer_columns.rows(
-                    chunk, answered.places, answers=answered.answers, schema=work.schema
-                )
+                rows = answer_columns.rows(chunk, answered, schema=work.schema)
                 with signals.whole():
                     work.add(rows, refused, end=chunk.end)
                 bar.update(chunk.end - bar.n)
