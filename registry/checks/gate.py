@@ -52,7 +52,7 @@ def _judged(
         "forced": config.force if state == FORCED else None,
     }
     if log:
-        _log(candidate, evidence, files=_files(found) if found else {})
+        _log(candidate, evidence, found=found)
     if state == REFUSED:
         reasons = [reason.text for reason in standing]
         raise PromotionError(_refusal(judgement, found, config=config), reasons=reasons)
@@ -143,23 +143,17 @@ def _first(candidate: Candidate) -> dict[str, Any]:
     return {"reasons": [], "notes": notes}
 
 
-def _files(found: Any) -> dict[str, str]:
-    from intents.report import comparison, comparison_page
-    from intents.tracking import compare
-
-    return {
-        compare.PAGE: comparison_page.page([found]),
-        compare.JSON: json.dumps(comparison.as_json(found), ensure_ascii=False, indent=2, allow_nan=False)
-        + "\n",
-    }
-
-
-def _log(candidate: Candidate, evidence: Mapping[str, Any], *, files: Mapping[str, str]) -> None:
+def _log(candidate: Candidate, evidence: Mapping[str, Any], *, found: "Comparison | None") -> None:
     """Puts what was found where the candidate's run shows it."""
     from mlflow.tracking import MlflowClient
+
+    from intents.report import comparison, comparison_page
+    from intents.tracking import compare
 
     client, run_id = MlflowClient(), candidate.identity.run_id
     client.set_tag(run_id, "gate", evidence["gate"])
     client.log_dict(run_id, dict(evidence), f"{FILES}/verdict.json")
-    for name, text in files.items():
-        client.log_text(run_id, text, f"{FILES}/{name}")
+    if found:
+        text = json.dumps(comparison.as_json(found), ensure_ascii=False, indent=2, allow_nan=False)
+        client.log_text(run_id, comparison_page.page([found]), f"{FILES}/{compare.PAGE}")
+        client.log_text(run_id, f"{text}\n", f"{FILES}/{compare.JSON}")

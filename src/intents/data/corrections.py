@@ -5,7 +5,7 @@
 
 import dataclasses
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -33,7 +33,7 @@ EXPECTED = (
 class Correction:
     """One decision: of the rows of `dataset` with this text and label, or of the one at `line` where that is given.
 
-    `place` is the line of the corrections' own file.
+    `place` is the line of the corrections' own file: the same decision may stand elsewhere.
     """
 
     dataset: str
@@ -42,7 +42,7 @@ class Correction:
     line: str
     action: str
     new_label: str
-    place: int
+    place: int = field(compare=False)
 
     @property
     def row(self) -> tuple[str, str, str]:

@@ -27,7 +27,8 @@ def gather(
     kept = rows[~repeats].reset_index(drop=True)
     groups = duplicates.representatives(kept["text"])
     kept["part"] = _parts(kept["split"], groups, config=config, validation_size=validation_size)
-    leaks = _leaks(kept["part"], groups)
+    is_train = kept["part"] == TRAIN
+    leaks = is_train & groups.isin(groups[~is_train])
     kept["may_train"] = kept["may_train"] & ~leaks
     repeated = findings.repeats_in_scope(rows[repeats], of=len(rows))
     return kept, list(filter(None, [repeated, findings.out_of_scope_leaks(kept, leaks, groups=groups)]))
@@ -45,9 +46,3 @@ def _parts(
     # where several parts have one, to the last of train, validation, test.
     resembled = groups.map(dict(zip(groups[arrived], split[arrived], strict=True)))
     return split.where(arrived, resembled.where(resembled.notna(), hashed))
-
-
-def _leaks(parts: "pd.Series[str]", groups: "pd.Series[str]") -> "pd.Series[bool]":
-    """True for the training rows that have a near-duplicate in a part that is measured."""
-    is_train = parts == TRAIN
-    return is_train & groups.isin(groups[~is_train])

@@ -26,6 +26,7 @@ PARTS = {
 PART_FILES = frozenset(f"{prefix}{name}.jsonl" for prefix in ("", "oos_") for name in PARTS)
 ROW_COLUMNS = ["text", "label", "dataset", "split", "line"]
 OUT_OF_SCOPE_COLUMNS = ["text", "kind", "dataset", "split", "line"]
+NO_OUT_OF_SCOPE = pd.DataFrame(columns=OUT_OF_SCOPE_COLUMNS, dtype=object)
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ def _read_unsplit_files(files: list[Path], reader: _Reader) -> RawCorpus:
     return RawCorpus(
         name="+".join(names),
         rows=pd.concat(frames, ignore_index=True),
-        out_of_scope=_no_out_of_scope(),
+        out_of_scope=NO_OUT_OF_SCOPE,
         files=tuple(files),
         needs_cleaning=any(file.suffix.lower() != ".json" for file in files),
     )
@@ -222,7 +223,7 @@ def _read_split_directories(directories: list[Path], reader: _Reader) -> RawCorp
             "Train on one of them, or add its rows to the other's train.jsonl."
         )
     _refuse_repeats(directories)
-    rows, out_of_scope, files = [], [_no_out_of_scope()], []
+    rows, out_of_scope, files = [], [NO_OUT_OF_SCOPE], []
     for directory in directories:
         for part, file in _part_files(directory):
             table = reader.table(file, needs_label=True)
@@ -262,10 +263,6 @@ def _refuse_repeats(paths: list[Path]) -> None:
                 f"{path} is named twice in data=, so that each of its rows would count twice. Name it once."
             )
         seen.add(path.resolve())
-
-
-def _no_out_of_scope() -> pd.DataFrame:
-    return pd.DataFrame(columns=OUT_OF_SCOPE_COLUMNS, dtype=object)
 
 
 def _out_of_scope(table: pd.DataFrame, file: Path, *, split: str) -> pd.DataFrame:

@@ -59,8 +59,7 @@ def check_replaceable(path: Path, decided: Sequence[Correction]) -> None:
         of=f"{path}, which check_data would write anew",
         expected="Mend it, or name another file with -P findings=<path>.",
     )
-    lost = {_decision(correction) for correction in found} - {_decision(correction) for correction in decided}
-    if lost:
+    if lost := set(found) - set(decided):
         raise DataError(
             f"{path} holds {len(lost)} decision(s) that would be lost. Pass -P corrections={path} to make them and to "
             "carry them on, or name another file with -P findings=<path>."
@@ -77,7 +76,3 @@ def write(table: pd.DataFrame, path: Path) -> None:
         raise DataError(
             f"{path}: can't be written ({error.strerror}). Name another file with -P findings=<path>."
         ) from error
-
-
-def _decision(correction: Correction) -> tuple[object, ...]:
-    return (*correction.row, correction.line, correction.action, correction.new_label)

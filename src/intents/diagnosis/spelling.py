@@ -15,11 +15,6 @@ MOSTLY = 0.5
 """Share of unknown tokens from which an utterance is taken for lost."""
 
 
-def tokenizer_for(corpus: Corpus, model_name: str, *, max_length: int) -> Any:
-    """The encoder's tokenizer for this corpus, nothing added to its vocabulary. Raises EncoderError."""
-    return encoder.tokenizer_for(model_name, list(corpus.part(TRAIN)["text"]), max_length=max_length)
-
-
 def account(corpus: Corpus, tokenizer: Any, *, model_name: str, max_length: int) -> list[str]:
     """A line each part: the share of tokens the encoder can't spell, and the utterances cut."""
     texts = {part: list(corpus.part(part)["text"]) for part in (TRAIN, VALIDATION, TEST)}

@@ -89,14 +89,10 @@ def hardest_samples(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def _evaluation_metrics(result: TrainingResult, config: TrainConfig, *, corpus: Corpus) -> dict[str, Any]:
-    hyperparams = config.hyperparams
+    told = ("model_name", "epochs", "max_length", "batch_size", "learning_rate")
     return {
         "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
-        "model_name": hyperparams.model_name,
-        "epochs": hyperparams.epochs,
-        "max_length": hyperparams.max_length,
-        "batch_size": hyperparams.batch_size,
-        "learning_rate": hyperparams.learning_rate,
+        **{name: getattr(config.hyperparams, name) for name in told},
         "train_size": len(corpus.part(TRAIN)),
         "test_size": len(corpus.part(TEST)),
         "num_labels": len(corpus.intents),

@@ -54,24 +54,14 @@ class Answers:
 
     def predictions(self) -> list[Prediction]:
         """One typed row an utterance, in order."""
-        columns = (self.intent, self.confidence, self.energy, self.in_scope, self.best_intent)
         others_B = zip(self.other_intents_BK.tolist(), self.other_confidences_BK.tolist(), strict=True)
-        return [
-            Prediction(
-                intent=intent,
-                confidence=confidence,
-                energy=energy,
-                in_scope=in_scope,
-                best_intent=best,
-                alternatives=[
-                    Alternative(intent=other, confidence=share)
-                    for other, share in zip(others, shares, strict=True)
-                ],
-            )
-            for intent, confidence, energy, in_scope, best, (others, shares) in zip(
-                *(column.tolist() for column in columns), others_B, strict=True
-            )
+        alternatives_B = [
+            [Alternative(intent=other, confidence=share) for other, share in zip(*others, strict=True)]
+            for others in others_B
         ]
+        columns = [getattr(self, name).tolist() for name in Prediction.model_fields if name != "alternatives"]
+        rows = zip(*columns, alternatives_B, strict=True)
+        return [Prediction(**dict(zip(Prediction.model_fields, row, strict=True))) for row in rows]
 
 
 def normalised(text: str) -> str:

@@ -84,12 +84,9 @@ def _leave_out_once(config: TrainConfig, corpus: Any, *, share: float, seed: int
         runs.work_starts(run_id)
         with signals.whole():
             mlflow.log_params({"known_share": share})
-        result = stages.train(
-            seeded,
-            leave_intents_out(corpus, in_scope_share=share, seed=seed),
-            checkpoints=Path(folder),
-            callbacks=Callbacks(training_run.log_metrics, training_run.log_metrics),
-        )
+        known = leave_intents_out(corpus, in_scope_share=share, seed=seed)
+        callbacks = Callbacks(training_run.log_metrics, training_run.log_metrics)
+        result = stages.train(seeded, known, checkpoints=Path(folder), callbacks=callbacks)
         metrics = open_set.open_intent_metrics(result.test.predictions, intents=result.intents)
         metrics |= {name: result.test.report.metrics[name] for name in ("auroc", "fpr95")}
         with signals.whole():

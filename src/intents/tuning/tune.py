@@ -119,16 +119,15 @@ def _begun(
 
 
 def _job(study: optuna.Study, config: TuneConfig, *, parent: str, **rest: Any) -> Job:
+    tags = {
+        "mlflow.runName": run_name("tune", study.study_name),
+        STUDY_TAG: study.study_name,
+        TUNED_TAG: ",".join(rest["space"]),
+        "family": config.family,
+        CORPUS_DIGEST_TAG: rest["corpus"].digest,
+    }
     with signals.whole():
-        mlflow.set_tags(
-            {
-                "mlflow.runName": run_name("tune", study.study_name),
-                STUDY_TAG: study.study_name,
-                TUNED_TAG: ",".join(rest["space"]),
-                "family": config.family,
-                CORPUS_DIGEST_TAG: rest["corpus"].digest,
-            }
-        )
+        mlflow.set_tags(tags)
     return Job(
         study=study.study_name,
         config=config,

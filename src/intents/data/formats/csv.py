@@ -199,7 +199,8 @@ class _StrayQuotes:
         records = [values for _, line in lines if (values := self._values(line))]
         if 2 * len(records) <= len(lines):
             return False
-        counts = self._counts([*self._neighbours(), *lines])
+        counted = dict([*self._neighbours(), *lines]).values()  # each once, by its number
+        counts = Counter(value for line in counted for value in self._values(line))
         known = [values for values in records if all(counts[value] > 1 for value in values)]
         return 2 * len(known) > len(lines)
 
@@ -209,10 +210,6 @@ class _StrayQuotes:
             start = itertools.islice(numbered_lines(self._path, Problems()), NEIGHBOURS)
             self._beginning = [(number, line.decode("utf-8", "replace")) for number, line in start]
         return [*self._beginning, *self._latest]
-
-    def _counts(self, lines: Iterable[tuple[int, str]]) -> Counter[tuple[int, str]]:
-        """In how many of the lines, each counted once, a value stands in a column."""
-        return Counter(value for line in dict(lines).values() for value in self._values(line))
 
     def _values(self, line: str) -> list[tuple[int, str]]:
         """The column and value, digits aside, of what a line says beside the text; none if it reads as no record."""

@@ -97,16 +97,13 @@ def _taken(
             yield number, None
             continue
         if may_leave_out and not row.keys() <= known:
-            notes.append(_left_out(sorted(row.keys() - known), number))
+            strange = ", ".join(map(quoted, sorted(row.keys() - known)))
+            notes.append(
+                f"not carried along: {strange}, first met in line {number}, when the columns were settled; "
+                "keep=… names columns beforehand"
+            )
             known |= row.keys()
         yield number, (row[wanted.column], beside, len(written)) if row else None
-
-
-def _left_out(keys: list[str], line: int) -> str:
-    return (
-        f"not carried along: {', '.join(map(quoted, keys))}, first met in line {line}, when the columns were settled; "
-        "keep=… names columns beforehand"
-    )
 
 
 def _beside(

@@ -56,13 +56,11 @@ def opened(path: Path, wanted: Wanted) -> Source:
         raise DataError(
             f"{path}: column {wanted.column} holds {str(kind)[:60]}, expected strings. Pass column=<another>."
         )
-    beside = pyarrow.schema([_taken_from(schema.field(name)) for name in wanted.carried(schema.names)])
+    is_view = pyarrow.types.is_string_view  # of a view of strings rows can't be taken (pyarrow 25)
+    fields = [schema.field(name) for name in wanted.carried(schema.names)]
+    taken = [field.with_type(pyarrow.string()) if is_view(field.type) else field for field in fields]
+    beside = pyarrow.schema(taken)
     return Source(number, beside, lambda after: _chunks(path, wanted.column, schema=beside, after=after))
-
-
-def _taken_from(field: Any) -> Any:
-    """The column as rows can be taken from it: of views of strings they can't (pyarrow 25)."""
-    return field.with_type(pyarrow.string()) if pyarrow.types.is_string_view(field.type) else field
 
 
 def _chunks(path: Path, column: str, *, schema: Any, after: int) -> Iterator[Chunk]:

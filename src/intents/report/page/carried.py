@@ -143,11 +143,10 @@ def _cell(value: Any) -> float | str | None:
 
 
 def _finding(finding: DataNote) -> dict[str, Any]:
-    examples = pd.DataFrame() if finding.examples is None else finding.examples
-    shown = examples.head(FINDING_EXAMPLES)
+    shown = finding.examples.head(FINDING_EXAMPLES)
     return {
         "severity": finding.severity,
         "text": finding.text,
         "examples": _table(shown),
-        "hidden": len(examples) - len(shown),
+        "hidden": len(finding.examples) - len(shown),
     }
