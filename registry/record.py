@@ -124,7 +124,7 @@ def check(folder: Path) -> Promotion:
 
 
 def checked(folder: Path) -> Promotion | None:
-    """The same; None where it is damaged, or not published by this command."""
+    """The folder's record, every file found as it says; None where it is damaged, or not published by this command."""
     with contextlib.suppress(PromotionError, OSError):
         return check(folder)
     return None

@@ -49,8 +49,9 @@ def set_aside(
     """A line each, by name and rows: the intents on the blacklist, those with fewer than `least` rows."""
     blacklisted = ledger.loc[ledger["reason"] == cleaning.BLACKLISTED, "label"]
     rare = ledger.loc[ledger["reason"].isin([cleaning.RARE, cleaning.RARE_LOOKALIKE]), "label"]
-    why = f"on the blacklist ({blacklist}); blacklist=none keeps them"
-    found = [(blacklisted, why), (rare, f"fewer than {least} rows; gather more, or lower min_per_intent")]
+    named = f"on the blacklist ({blacklist}); blacklist=none keeps them"
+    few = f"fewer than {least} rows; gather more, or lower min_per_intent"
+    found = [(blacklisted, named), (rare, few)]
     return tuple(f"set aside, {_rows_by_intent(of, supported)}: {why}" for of, why in found if len(of))
 
 
@@ -173,6 +174,5 @@ def _examples(rows: pd.DataFrame) -> str:
 
 
 def _named(intents: list[str], separator: str) -> str:
-    return separator.join(map(plain, intents[:NAMED_INTENTS])) + (
-        " …" if len(intents) > NAMED_INTENTS else ""
-    )
+    more = " …" if len(intents) > NAMED_INTENTS else ""
+    return separator.join(map(plain, intents[:NAMED_INTENTS])) + more

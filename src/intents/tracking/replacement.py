@@ -43,7 +43,7 @@ def weigh_versions(before: Named, after: Named, *, registered: str, config: Prom
     """May one version of a registered model take another's place? Both are fetched. Raises TrackingError, or
     ArtifactError."""
     with tempfile.TemporaryDirectory() as folder:
-        models = [compare.load(version, Path(folder) / version.model_id) for version in (before, after)]
+        models = [compare.load(each, Path(folder) / str(n)) for n, each in enumerate((before, after))]
         published, candidate = (
             describe(model.name, model.directory, registered=registered, run=run_of(version.run_id))
             for model, version in zip(models, (before, after), strict=True)
