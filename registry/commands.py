@@ -13,17 +13,15 @@ from typing import Any
 from intents.errors import PromotionError
 from intents.parameters.promote import PromoteConfig
 from intents.system import signals
-from registry import transaction
+from registry import record, transaction
 from registry.checks import gate, smoke
 from registry.outcome import Outcome
 from registry.queries import (
-    checked,
     described,
     facts_of,
     history,
     require_store,
     status,
-    target_of,
     verify,
     what_is_live,
 )
@@ -45,7 +43,7 @@ def publish(
     """
     from registry import source
 
-    target = target_of(config)
+    target = Target(config.directory)
     with _connected(), transaction.queueing(target, wait=config.wait) as repaired:
         before = target.live()
         candidate = source.resolve(config.name, config.version)
@@ -80,7 +78,7 @@ def dry_run(
     """
     from registry import source
 
-    target = target_of(config)
+    target = Target(config.directory)
     with signals.stop_the_run(), _connected():
         candidate = source.resolve(config.name, config.version)
         done = _without_publishing(target, candidate, is_asked_for=bool(config.version))
@@ -108,7 +106,7 @@ def dry_run(
 
 def roll_back(config: PromoteConfig) -> Outcome:
     """Makes the version before the live one live again, and holds it there."""
-    target = target_of(config)
+    target = Target(config.directory)
     require_store(target)
     with transaction.writing(target, wait=config.wait) as repaired:
         promotion, taken = transaction.roll_back(target)
@@ -124,7 +122,7 @@ def roll_back(config: PromoteConfig) -> Outcome:
 
 def release(config: PromoteConfig) -> Outcome:
     """Ends the hold that a rollback left."""
-    target = target_of(config)
+    target = Target(config.directory)
     require_store(target)
     with transaction.writing(target, wait=config.wait) as repaired:
         held = target.refused()
@@ -155,7 +153,7 @@ def _without_publishing(target: Target, candidate: Candidate, *, is_asked_for: b
     None where the version must be published. Raises PromotionError where a hold keeps a damaged version live.
     """
     live = target.live()
-    promotion = checked(live) if live else None
+    promotion = record.checked(live) if live else None
     if promotion and promotion.identity == candidate.identity:
         line = f"nothing to do: {promotion.identity} is live in {target.target}, intact"
         return Outcome("nothing to do", (line,), facts_of(promotion))

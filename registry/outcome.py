@@ -23,9 +23,8 @@ class Outcome:
 
     def as_json(self) -> str:
         """One object, its texts without secrets."""
-        return json.dumps(
-            _harmless({"action": self.action, **self.facts, "said": self.lines}), ensure_ascii=False
-        )
+        facts = {"action": self.action, **self.facts, "said": self.lines}
+        return json.dumps(_harmless(facts), ensure_ascii=False)
 
 
 def _harmless(value: Any) -> Any:

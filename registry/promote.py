@@ -42,14 +42,8 @@ def _as_json(words: Sequence[str], actions: Actions) -> None:
 
 
 def _outcome(words: Sequence[str], actions: Actions) -> Outcome:
-    config = _config(words)
+    config = build(PromoteConfig, _parser().texts(words, lambda _: cli.parameter_names("promote")))
     return actions[config.action](config)
-
-
-def _config(words: Sequence[str]) -> PromoteConfig:
-    texts = _parser().texts(words, lambda _: cli.parameter_names("promote"))
-    config: PromoteConfig = build(PromoteConfig, texts)
-    return config
 
 
 def _parser() -> cli.Parser:

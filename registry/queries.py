@@ -15,7 +15,7 @@ from registry.target import Target
 
 def verify(config: PromoteConfig) -> Outcome:
     """Reads every file of every kept version. Raises PromotionError where the live one is not as it was published."""
-    target = target_of(config)
+    target = Target(config.directory)
     promotion = record.check(_require_live(target))
     damaged = {}
     for folder in target.versions():
@@ -31,31 +31,28 @@ def verify(config: PromoteConfig) -> Outcome:
 
 def status(config: PromoteConfig) -> Outcome:
     """What is live, since when, what is held, what is kept. Reads no weights: `verify` does."""
-    target = target_of(config)
+    target = Target(config.directory)
     live = target.live()
     if live is None:
-        what = (
-            "nothing is published"
-            if not target.target.exists()
-            else "a directory that this command didn't publish"
-        )
+        foreign = "a directory that this command didn't publish"
+        what = foreign if target.target.exists() else "nothing is published"
         return Outcome("status", (f"{target.target}: {what}",), {"live": None})
     promotion = record.read(live)
-    held = target.refused()
-    lines = [f"{described(promotion)} is live in {target.target}, as {live.name}"]
-    lines += [
-        f"published {promotion.published_at}, run {promotion.identity.run_id}, number {promotion.sequence}"
-    ]
-    lines += [f"held: {held} and older ones don't come back before --release"] if held else []
-    lines += [f"a rollback leads to {promotion.previous or 'nothing: it is the first'}"]
-    lines += [f"{len(target.versions())} versions kept in {target.folder}"]
+    held, kept = target.refused(), [folder.name for folder in target.versions()]
+    lines = (
+        f"{described(promotion)} is live in {target.target}, as {live.name}",
+        f"published {promotion.published_at}, run {promotion.identity.run_id}, number {promotion.sequence}",
+        *([f"held: {held} and older ones don't come back before --release"] if held else []),
+        f"a rollback leads to {promotion.previous or 'nothing: it is the first'}",
+        f"{len(kept)} versions kept in {target.folder}",
+    )
     facts = facts_of(promotion) | {"previous": promotion.previous, "held": held.version if held else None}
-    return Outcome("status", tuple(lines), facts | {"kept": [folder.name for folder in target.versions()]})
+    return Outcome("status", lines, facts | {"kept": kept})
 
 
 def history(config: PromoteConfig) -> Outcome:
     """Every change of what is live, the oldest first."""
-    entries = target_of(config).history()
+    entries = Target(config.directory).history()
     lines = tuple(map(_told, entries)) or (f"nothing was ever published to {config.directory}",)
     return Outcome("history", lines, {"history": entries})
 
@@ -67,17 +64,6 @@ def _told(entry: Mapping[str, Any]) -> str:
         f"({entry.get('from') or 'nothing'} -> {entry.get('to')})"
         + (f"; published though the gate refused it, because: {forced}" if forced else "")
     )
-
-
-def checked(live: Path) -> Promotion | None:
-    try:
-        return record.check(live)
-    except (PromotionError, OSError):
-        return None
-
-
-def target_of(config: PromoteConfig) -> Target:
-    return Target(config.directory)
 
 
 def _require_live(target: Target) -> Path:
@@ -96,7 +82,7 @@ def require_store(target: Target) -> None:
 
 def what_is_live(target: Target) -> str:
     live = target.live()
-    promotion = checked(live) if live else None
+    promotion = record.checked(live) if live else None
     if promotion:
         return f"{promotion.identity} is live"
     return "something damaged is live" if live else "nothing is published"

@@ -1,5 +1,6 @@
 """`promotion.json`: which version a folder holds, where it came from, and what every file of it must be."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -120,3 +121,10 @@ def check(folder: Path) -> Promotion:
                 f"{folder / name}: not the file that was published: damaged or changed. {AGAIN}"
             )
     return promotion
+
+
+def checked(folder: Path) -> Promotion | None:
+    """The folder's record, every file found as it says; None where it is damaged, or not published by this command."""
+    with contextlib.suppress(PromotionError, OSError):
+        return check(folder)
+    return None

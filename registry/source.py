@@ -1,9 +1,11 @@
 """Which registered version is meant, whether its files may be trusted to be it, and how they are brought here."""
 
+import contextlib
+import functools
 import re
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -92,12 +94,19 @@ def _time(milliseconds: int | None) -> str:
 
 
 def _version(client: MlflowClient, name: str, *, version: str) -> Any:
-    try:
+    with _asking(lambda: _what_exists(client, name, version=version)):
         return models.version_of(name, version)
+
+
+@contextlib.contextmanager
+def _asking(absent: Callable[[], str]) -> Iterator[None]:
+    """Raises PromotionError where what is asked for is absent, TrackingError where the registry can't be used."""
+    try:
+        yield
     except MlflowException as error:
         if error.error_code not in store.ABSENT:
             raise _unreachable(error) from error
-        raise PromotionError(_what_exists(client, name, version=version)) from error
+        raise PromotionError(absent()) from error
 
 
 def _require_ready(found: Any) -> None:
@@ -140,14 +149,8 @@ def _model_id(found: Any) -> str:
 
 def _logged_model(client: MlflowClient, identity: Identity) -> Any:
     """The logged model, which must be of the version's own run."""
-    try:
+    with _asking(lambda: f"{identity}: its logged model {identity.model_id} is gone. {REGISTER}"):
         logged = client.get_logged_model(identity.model_id)
-    except MlflowException as error:
-        if error.error_code not in store.ABSENT:
-            raise _unreachable(error) from error
-        raise PromotionError(
-            f"{identity}: its logged model {identity.model_id} is gone. {REGISTER}"
-        ) from error
     if logged.source_run_id != identity.run_id:
         raise PromotionError(
             f"{identity} says it comes from run {identity.run_id or None}, its logged model from run "
@@ -163,12 +166,8 @@ def _logged_model(client: MlflowClient, identity: Identity) -> Any:
 
 def _require_finished(client: MlflowClient, identity: Identity) -> None:
     """Raises PromotionError unless the version's run is there and ended well."""
-    try:
+    with _asking(lambda: f"{identity}: its run {identity.run_id} is gone. {REGISTER}"):
         info = client.get_run(identity.run_id).info
-    except MlflowException as error:
-        if error.error_code not in store.ABSENT:
-            raise _unreachable(error) from error
-        raise PromotionError(f"{identity}: its run {identity.run_id} is gone. {REGISTER}") from error
     if info.lifecycle_stage != LifecycleStage.ACTIVE:
         raise PromotionError(
             f"{identity}: its run {identity.run_id} was deleted. Bring it back: mlflow runs restore --run-id "
@@ -198,14 +197,11 @@ def _is_local(uri: str) -> bool:
 
 def _download(uri: str, folder: Path, *, what: str, size: int) -> Path:
     if not _is_local(uri):
-        return fetching.fetch(uri, folder, what=what, size=size, tell=_tell)
+        tell = functools.partial(print, file=sys.stderr, flush=True)
+        return fetching.fetch(uri, folder, what=what, size=size, tell=tell)
     # MLflow copies what a link leads to; a link is refused while it can still be seen to be one.
     record.refuse_irregular(Path(local_file_uri_to_path(uri)))
     return Path(_reached(lambda: models.download(uri, folder), uri, what=what))
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def _reached(call: Callable[[], Any], uri: str, *, what: str) -> Any:

@@ -8,6 +8,7 @@ assets/models/intent_predictor_backups/v7_…, v6_…     immutable, named by ve
                                        .lock .publishing .staging-… .trash-…
 """
 
+import contextlib
 import json
 import os
 from dataclasses import dataclass
@@ -101,10 +102,8 @@ class Target:
         """The kept folders with a readable record, the oldest publication first."""
         found = {}
         for folder in self.named("v"):
-            try:
+            with contextlib.suppress(PromotionError):
                 found[folder] = record.read(folder)
-            except PromotionError:
-                continue
         return dict(sorted(found.items(), key=lambda item: item[1].sequence))
 
     def previous(self, live: Path) -> Path:
@@ -139,13 +138,9 @@ class Target:
             return []
         entries = []
         for line in self.history_file.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(entry, dict):
-                entries.append(entry)
-        return entries
+            with contextlib.suppress(ValueError):
+                entries.append(json.loads(line))
+        return [entry for entry in entries if isinstance(entry, dict)]
 
     def tell_history(self, action: str, promotion: Promotion, *, before: str, after: Path) -> None:
         """Adds a line: the link led to the folder `before`, and now leads to `after`, which has this record."""

@@ -101,12 +101,15 @@ def publish(
     To be called by whoever is at the head of the queue; the store's lock is taken only to commit.
     """
     before = target.live()
+    led_to = before.name if before else ""
     require_space(target, candidate)
     with _staging(target, candidate.identity) as container:
         directory = candidate.fetch(container)
         evidence = judge(directory, candidate, checks=checks)
         files = _on_disk(directory)
-        with unchanged(target, before), _entered_or_undone(target, container):
+        with unchanged(target, before), contextlib.ExitStack() as afterwards:
+            # what was entered into the store and didn't go live is gone then, and the container
+            afterwards.callback(upkeep.undo, target, container)
             promotion = _seal(
                 directory, target, candidate=candidate, container=container, files=files, evidence=evidence
             )
@@ -114,9 +117,7 @@ def publish(
             before_commit()
             with signals.whole():
                 _point(target, folder, container=container)
-                target.tell_history(
-                    "published", promotion, before=before.name if before else "", after=folder
-                )
+                target.tell_history("published", promotion, before=led_to, after=folder)
             upkeep.prune(target)
     return promotion
 
@@ -132,10 +133,10 @@ def roll_back(target: Target) -> tuple[Promotion, Identity | None]:
     previous = target.previous(live)
     promotion = record.check(previous)
     taken = target.versions().get(live)
-    refused = _newest(taken.identity if taken else None, target.refused())
+    refused = [identity for identity in (taken and taken.identity, target.refused()) if identity]
     with signals.whole():
         if refused:
-            target.hold(previous, refused)
+            target.hold(previous, max(refused, key=lambda identity: int(identity.version)))
         _point(target, previous, container=None)
         target.tell_history("rolled back", promotion, before=live.name, after=previous)
     return promotion, taken.identity if taken else None
@@ -158,14 +159,13 @@ def _explained(target: Target) -> Iterator[None]:
 
 def require_space(target: Target, candidate: Candidate) -> None:
     """Raises PromotionError where the target's disk has no room for the candidate."""
-    existing = next(
-        folder for folder in (target.folder, *target.folder.absolute().parents) if folder.is_dir()
-    )
-    free = shutil.disk_usage(existing).free
-    if free < candidate.size + SPARE_BYTES:
+    folders = (target.folder, *target.folder.absolute().parents)
+    free = shutil.disk_usage(next(folder for folder in folders if folder.is_dir())).free
+    needed = candidate.size + SPARE_BYTES
+    if free < needed:
         raise PromotionError(
-            f"{target.folder}: {candidate.identity} needs {_megabytes(candidate.size + SPARE_BYTES)} there, "
-            f"{_megabytes(free)} are free. Free some, or name a --target on another disk."
+            f"{target.folder}: {candidate.identity} needs {needed / 1e6:,.0f} MB there, {free / 1e6:,.0f} MB are free. "
+            "Free some, or name a --target on another disk."
         )
 
 
@@ -182,15 +182,6 @@ def _staging(target: Target, identity: Identity) -> Iterator[Path]:
     finally:
         if container.exists():
             shutil.rmtree(container)
-
-
-@contextlib.contextmanager
-def _entered_or_undone(target: Target, container: Path) -> Iterator[None]:
-    """What was entered into the store and didn't go live is gone afterwards, and the container."""
-    try:
-        yield
-    finally:
-        upkeep.undo(target, container)
 
 
 def judge(
@@ -293,11 +284,3 @@ def _adopt(target: Target, destination: Path, *, container: Path) -> None:
         os.rename(target.target, adopted)
         os.replace(target.link, target.target)
     sync(target.folder)
-
-
-def _newest(*identities: Identity | None) -> Identity | None:
-    return max(filter(None, identities), key=lambda identity: int(identity.version), default=None)
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.0f} MB"

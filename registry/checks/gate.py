@@ -9,14 +9,13 @@ import contextlib
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from intents.errors import ArtifactError, PromotionError
 from intents.parameters.promote import PromoteConfig
 from registry import record
-from registry.record import Promotion
+from registry.record import Identity
 from registry.target import Target
 from registry.transaction import Candidate, Check
 
@@ -31,24 +30,16 @@ PASSED, REFUSED, FORCED, ACCEPTED, NOT_COMPARED = "passed", "refused", "forced",
 
 def gate(target: Target, candidate: Candidate, *, config: PromoteConfig, log: bool = True) -> Check:
     """A check that compares the candidate with what is live in `target`; with `log` its run shows what was found."""
-    return lambda directory: _judged(_Case(directory, target, candidate), config, log=log)
+    return lambda directory: _judged(directory, candidate, live=_live(target), config=config, log=log)
 
 
-@dataclass(frozen=True)
-class _Case:
-    """The candidate's directory, fetched, and where it is to go live."""
-
-    directory: Path
-    target: Target
-    candidate: Candidate
-
-
-def _judged(case: _Case, config: PromoteConfig, *, log: bool) -> Mapping[str, Any]:
+def _judged(
+    directory: Path, candidate: Candidate, *, live: Path | None, config: PromoteConfig, log: bool
+) -> Mapping[str, Any]:
     """What was found. Raises PromotionError where it refuses."""
-    live = _live(case.target)
     if live is None:
-        return {"gate": NOT_COMPARED, "why": "nothing is published", **_first(case.candidate)}
-    judgement, found = _weighed(case, live, config=config)
+        return {"gate": NOT_COMPARED, "why": "nothing is published", **_first(candidate)}
+    judgement, found = _weighed(directory, candidate.identity, live=live, config=config)
     standing = judgement.against(config.accepted)
     state = _state(judgement, config)
     evidence = {
@@ -61,11 +52,10 @@ def _judged(case: _Case, config: PromoteConfig, *, log: bool) -> Mapping[str, An
         "forced": config.force if state == FORCED else None,
     }
     if log:
-        _log(case.candidate, evidence, files=_files(found) if found else {})
+        _log(candidate, evidence, found=found)
     if state == REFUSED:
-        raise PromotionError(
-            _refusal(judgement, found, config=config), reasons=[reason.text for reason in standing]
-        )
+        reasons = [reason.text for reason in standing]
+        raise PromotionError(_refusal(judgement, found, config=config), reasons=reasons)
     return evidence
 
 
@@ -83,10 +73,10 @@ def _refusal(judgement: "Judgement", found: "Comparison | None", *, config: Prom
     from intents.report import comparison
 
     standing = judgement.against(config.accepted)
-    lines = (
+    compared = (
         ["the gate compared it with what is published:", *comparison.account_lines(found)] if found else []
     )
-    lines += [judgement.line, "refused because", *(f"  - {reason.text}" for reason in standing)]
+    lines = [*compared, judgement.line, "refused because", *(f"  - {reason.text}" for reason in standing)]
     if any(reason.code == WORSE for reason in standing):
         advice = 'Train a better one, or publish it all the same with --force "<reason>".'
     else:
@@ -104,30 +94,27 @@ def _live(target: Target) -> Path | None:
     return live
 
 
-def _weighed(case: _Case, live: Path, *, config: PromoteConfig) -> "tuple[Judgement, Comparison | None]":
+def _weighed(
+    directory: Path, identity: Identity, *, live: Path, config: PromoteConfig
+) -> "tuple[Judgement, Comparison | None]":
     """The judgement, and the comparison where what is live is whole and can be asked."""
     from intents.evaluation.comparison.judgement import judge, unmeasured
     from intents.tracking import compare, replacement
-    from intents.tracking.models import Named
 
-    identity = case.candidate.identity
     run = replacement.run_of(identity.run_id)
-    after = replacement.describe(str(identity), case.directory, registered=identity.name, run=run)
+    after = replacement.describe(str(identity), directory, registered=identity.name, run=run)
     before = _published(live)
-    promotion = _checked(live)
+    promotion = record.checked(live)
     if promotion is None:
         return unmeasured(before, after, why="what is published is damaged, or not by this command"), None
     with tempfile.TemporaryDirectory() as name:
-        ours = compare.loaded(
-            Named(after.name, identity.run_id, identity.model_id), case.directory, folder=Path(name)
-        )
+        ours = compare.loaded(after.name, directory, run_id=identity.run_id, folder=Path(name))
         its = promotion.identity
         try:
-            theirs = compare.loaded(Named(before.name, its.run_id, its.model_id), live, folder=Path(name))
+            theirs = compare.loaded(before.name, live, run_id=its.run_id, folder=Path(name))
         except ArtifactError as error:
             return judge(before, after, found=str(error), pooled=None, config=config), None
-        weighed = replacement.weigh(theirs, ours, described=(before, after), config=config)
-    return weighed.judgement, weighed.comparison
+        return replacement.weigh(theirs, ours, described=(before, after), config=config)
 
 
 def _published(live: Path) -> "Described":
@@ -146,13 +133,6 @@ def _published(live: Path) -> "Described":
         return Described(name=name, intents=(), registered=registered)
 
 
-def _checked(live: Path) -> Promotion | None:
-    """The record of what is live, if this command published it and it is whole."""
-    with contextlib.suppress(PromotionError, OSError):
-        return record.check(live)
-    return None
-
-
 def _first(candidate: Candidate) -> dict[str, Any]:
     """What a first publication has beside it: it may be worse than a linear model, which is said, not refused."""
     from intents.evaluation.comparison.judgement import beside_baseline
@@ -163,23 +143,17 @@ def _first(candidate: Candidate) -> dict[str, Any]:
     return {"reasons": [], "notes": notes}
 
 
-def _files(found: Any) -> dict[str, str]:
-    from intents.report import comparison, comparison_page
-    from intents.tracking import compare
-
-    return {
-        compare.PAGE: comparison_page.page([found]),
-        compare.JSON: json.dumps(comparison.as_json(found), ensure_ascii=False, indent=2, allow_nan=False)
-        + "\n",
-    }
-
-
-def _log(candidate: Candidate, evidence: Mapping[str, Any], *, files: Mapping[str, str]) -> None:
+def _log(candidate: Candidate, evidence: Mapping[str, Any], *, found: "Comparison | None") -> None:
     """Puts what was found where the candidate's run shows it."""
     from mlflow.tracking import MlflowClient
+
+    from intents.report import comparison, comparison_page
+    from intents.tracking import compare
 
     client, run_id = MlflowClient(), candidate.identity.run_id
     client.set_tag(run_id, "gate", evidence["gate"])
     client.log_dict(run_id, dict(evidence), f"{FILES}/verdict.json")
-    for name, text in files.items():
-        client.log_text(run_id, text, f"{FILES}/{name}")
+    if found:
+        text = json.dumps(comparison.as_json(found), ensure_ascii=False, indent=2, allow_nan=False)
+        client.log_text(run_id, comparison_page.page([found]), f"{FILES}/{compare.PAGE}")
+        client.log_text(run_id, f"{text}\n", f"{FILES}/{compare.JSON}")

@@ -75,7 +75,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(words: Sequence[str]) -> Any:
     texts = build_parser().texts(words, lambda texts: parameter_names(texts["command"]))
     command = texts.pop("command")
-    return _train(_FAMILY_OF[command], texts) if command in _FAMILY_OF else _COMMANDS[command](texts)
+    if command in _FAMILY_OF:
+        return _train(_FAMILY_OF[command], texts)
+    return _COMMANDS[command](*(build(declaration, texts) for declaration in entry_points.COMMANDS[command]))
 
 
 def parameter_names(entry_point: str) -> list[str]:
@@ -133,8 +135,7 @@ def guarded(command: Callable[[], Any], *, run_name: str) -> int:
 def _outcome(command: Callable[[], Any]) -> tuple[int, str, bool]:
     """The exit code, why the command failed, and whether its work had begun by then."""
     try:
-        result = command()
-        if result is not None:
+        if (result := command()) is not None:
             _say(str(result))
     except IntentsError as error:
         _complain(f"error: {error}")
@@ -143,10 +144,8 @@ def _outcome(command: Callable[[], Any]) -> tuple[int, str, bool]:
         _complain("interrupted")
         return INTERRUPTED, "", True
     except Exception as error:
-        if os.environ.get(TRACEBACK_VARIABLE):
-            _complain(traceback.format_exc())
-        else:
-            _complain(f"error: {_in_one_line(error)} ({TRACEBACK_VARIABLE}=1 shows where)")
+        shown = f"error: {_in_one_line(error)} ({TRACEBACK_VARIABLE}=1 shows where)"
+        _complain(traceback.format_exc() if os.environ.get(TRACEBACK_VARIABLE) else shown)
         return FAILURE, f"{type(error).__name__}: {error}", True
     return 0, "", True
 
@@ -169,32 +168,28 @@ def _train(family: str, texts: Mapping[str, str]) -> Any:
     return train.train(config, say=_say)
 
 
-def _evaluate_open_set(texts: Mapping[str, str]) -> Any:
-    data, study = build(DataConfig, texts), build(OpenSetConfig, texts)
+def _evaluate_open_set(data: DataConfig, study: OpenSetConfig) -> Any:
     quieten()
     from intents.tracking import evaluate_open_set
 
     return evaluate_open_set.evaluate_open_set(data, study, say=_say)
 
 
-def _tune(texts: Mapping[str, str]) -> Any:
-    data, config = build(DataConfig, texts), build(TuneConfig, texts)
+def _tune(data: DataConfig, config: TuneConfig) -> Any:
     quieten()
     from intents.tuning import tune
 
     return tune.tune(data, config, say=_say)
 
 
-def _compare(texts: Mapping[str, str]) -> Any:
-    config = build(CompareConfig, texts)
+def _compare(config: CompareConfig) -> Any:
     quieten()
     from intents.tracking import compare
 
     return compare.compare_runs(config, say=_say)
 
 
-def _score(texts: Mapping[str, str]) -> Any:
-    config = build(ScoreConfig, texts)
+def _score(config: ScoreConfig) -> Any:
     from intents.serving.files import score
 
     return score.score(config, fetch=_fetched, say=_say)
@@ -206,33 +201,29 @@ def _fetched(model: str, folder: Path) -> Path:
     return models.directory(model, folder)
 
 
-def _ask(texts: Mapping[str, str]) -> None:
-    config = build(AskConfig, texts)
+def _ask(config: AskConfig) -> None:
     quieten()
     from intents.tracking import ask
 
     ask.ask(config, say=_say)
 
 
-def _reduce_embeddings(texts: Mapping[str, str]) -> Any:
-    config = build(ReductionConfig, texts)
+def _reduce_embeddings(config: ReductionConfig) -> Any:
     quieten()
     from intents.models.encoders import reduce_embeddings
 
-    return reduce_embeddings.reduced_table(
-        config.model_name, size=config.embedding_size, workspace=Path(config.workspace)
-    )
+    workspace = Path(config.workspace)
+    return reduce_embeddings.reduced_table(config.model_name, size=config.embedding_size, workspace=workspace)
 
 
-def _check_data(texts: Mapping[str, str]) -> Any:
-    config, check = build(DataConfig, texts), build(CheckConfig, texts)
+def _check_data(data: DataConfig, config: CheckConfig) -> Any:
     quieten()
     from intents.diagnosis import check_data
 
-    return check_data.check(config, check, say=_say)
+    return check_data.check(data, config, say=_say)
 
 
-_COMMANDS: dict[str, Callable[[Mapping[str, str]], Any]] = {
+_COMMANDS: dict[str, Callable[..., Any]] = {
     "check_data": _check_data,
     "tune": _tune,
     "evaluate_open_set": _evaluate_open_set,

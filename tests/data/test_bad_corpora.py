@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from intents.data.cleaning import CLEAN_FILE, LEDGER_FILE, SET_ASIDE_FILE
+from intents.data.cleaning import CACHED_FILES
 from intents.data.corpus import Corpus
 from intents.errors import DataError
 from tests.data.formats.test_bad_inputs import JSONL, column
@@ -145,7 +145,7 @@ def test_a_strange_label_is_kept_whole_and_shown_in_one_short_line(
     assert all(len(line) < 500 and line.isprintable() for line in lines)
     assert any(line.startswith("intents: 3; ") for line in lines)
     written = {file.name for file in tmp_path.rglob("*") if file.is_file()}
-    assert written == {"c.jsonl", "no_blacklist.txt", CLEAN_FILE, LEDGER_FILE, SET_ASIDE_FILE}
+    assert written == {"c.jsonl", "no_blacklist.txt", *CACHED_FILES}
 
 
 def test_a_4_kb_label_is_shortened_in_an_error(tmp_path: Path, load: Load) -> None:
@@ -179,7 +179,7 @@ def test_problems_of_every_form_are_collected_the_first_twenty_shown_and_all_cou
         assert count in message
 
 
-@pytest.mark.parametrize("name", [CLEAN_FILE, LEDGER_FILE, SET_ASIDE_FILE])
+@pytest.mark.parametrize("name", CACHED_FILES)
 def test_a_damaged_or_incomplete_cache_is_made_again(tmp_path: Path, load: Load, name: str) -> None:
     path = tmp_path / "c.jsonl"
     path.write_bytes(JSONL)

@@ -37,7 +37,7 @@ def test_mahalanobis_is_scikit_learns_to_the_nearest_mean_with_one_covariance(de
     covariance = EmpiricalCovariance(assume_centered=True).fit(centred_BF)
     distances = [covariance.mahalanobis(others_BF - mean) for mean in means.values()]
     assert len(set(np.argmin(distances, axis=0))) == 3  # each intent is the nearest to some
-    found = detectors.Mahalanobis(train_BF, labels_B)(outputs(others_BF))
+    found = detectors.mahalanobis(train_BF, labels_B)(outputs(others_BF))
     assert found.tolist() == pytest.approx(np.min(distances, axis=0).tolist(), rel=1e-3)
 
 
@@ -49,14 +49,14 @@ def test_nearest_neighbour_is_the_distance_to_the_kth_of_unit_length(neighbours:
     )
     sorted_distances = np.sort(cdist(unit_others, unit_train), axis=1)
     expected = sorted_distances[:, min(neighbours, 60) - 1]  # of fewer rows the furthest
-    found = detectors.NearestNeighbour(train_BF, neighbours)(outputs(others_BF))
+    found = detectors.nearest_neighbour(train_BF, neighbours)(outputs(others_BF))
     assert found.tolist() == pytest.approx(expected.tolist(), abs=1e-5)
 
 
 def test_nearest_neighbour_counts_ten_and_bears_an_utterance_without_features() -> None:
     train_BF, _, others_BF = features(1)
     others_BF[0] = 0
-    by_default, by_ten = (detectors.NearestNeighbour(train_BF, *k)(outputs(others_BF)) for k in ((), (10,)))
+    by_default, by_ten = (detectors.nearest_neighbour(train_BF, *k)(outputs(others_BF)) for k in ((), (10,)))
     assert by_default.tolist() == by_ten.tolist()
     assert by_default[0] == pytest.approx(1)  # from nothing to anything of length 1
 
@@ -99,8 +99,8 @@ def test_the_panel_has_each_scores_ranking_the_best_auroc_first() -> None:
         "energy": -np.log(exponents_BC.sum(axis=1)),
         "max_softmax": -exponents_BC.max(axis=1) / exponents_BC.sum(axis=1),
         "max_logit": -both_BC.max(axis=1),
-        "mahalanobis": detectors.Mahalanobis(train_BF, labels_B)(both),
-        "nearest_neighbours": detectors.NearestNeighbour(train_BF)(both),
+        "mahalanobis": detectors.mahalanobis(train_BF, labels_B)(both),
+        "nearest_neighbours": detectors.nearest_neighbour(train_BF)(both),
     }
     is_out = np.repeat([0, 1], [25, 30])
     assert panel["auroc"].is_monotonic_decreasing

@@ -164,12 +164,9 @@ def test_every_metric_has_an_interval_around_it(report: EvaluationReport) -> Non
 
 
 def test_no_two_measures_give_the_same_metric() -> None:
-    measures = [
-        *evaluation._in_scope_measures(LOGITS, LABELS, threshold=THRESHOLD),
-        *evaluation._out_of_scope_measures(LOGITS[:, 0], OUT_OF_SCOPE[:, 0], threshold=THRESHOLD),
-    ]
+    measures = evaluation._measures(LOGITS, LABELS, rejectable_NC=OUT_OF_SCOPE, threshold=THRESHOLD)
     once = np.ones((300, 1)), np.ones((120, 1))
-    names = [name for measure in measures for name in measure.weighted(*once)]
+    names = [name for measure in measures for name in measure(*once)]
     assert len(names) == len(set(names)) > 10
 
 

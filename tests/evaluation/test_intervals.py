@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from intents.evaluation import intervals
-from intents.evaluation.metrics import CalibrationError, Means, measured
+from intents.evaluation.metrics import Measure, calibration_error, means, measured
 
 
 def test_a_resample_has_as_many_rows_as_there_are_each_as_likely_as_the_other(
@@ -22,10 +22,10 @@ def test_a_resample_has_as_many_rows_as_there_are_each_as_likely_as_the_other(
 
 
 def test_how_many_are_weighed_at_once_changes_nothing(monkeypatch: pytest.MonkeyPatch):
-    measures = [Means({"mean": np.random.default_rng(0).normal(size=40)})]
+    measures = [means({"mean": np.random.default_rng(0).normal(size=40)})]
 
     def drawn() -> np.ndarray:
-        return intervals.resampled(measures, rows=40, out_of_scope_rows=0, resamples=30, seed=1)["mean"]
+        return intervals.resampled(measures, sizes=(40, 0), resamples=30, seed=1)["mean"]
 
     at_once = drawn()
     monkeypatch.setattr(intervals, "CELLS_AT_ONCE", 120)
@@ -34,8 +34,8 @@ def test_how_many_are_weighed_at_once_changes_nothing(monkeypatch: pytest.Monkey
 
 def test_a_means_interval_is_1_96_standard_errors_wide_on_either_side():
     values_B = np.random.default_rng(0).normal(3.0, 2.0, size=900)
-    measures, error = [Means({"mean": values_B})], values_B.std() / np.sqrt(900)
-    ends = intervals.intervals(measures, {"mean": values_B.mean()}, rows=900, out_of_scope_rows=0, seed=3)
+    measures, error = [means({"mean": values_B})], values_B.std() / np.sqrt(900)
+    ends = intervals.intervals(measures, {"mean": values_B.mean()}, sizes=(900, 0), seed=3)
     assert ends["mean_ci_low"] == pytest.approx(values_B.mean() - 1.96 * error, abs=0.2 * error)
     assert ends["mean_ci_high"] == pytest.approx(values_B.mean() + 1.96 * error, abs=0.2 * error)
 
@@ -43,16 +43,16 @@ def test_a_means_interval_is_1_96_standard_errors_wide_on_either_side():
 def test_the_interval_of_the_calibration_error_covers_what_other_rows_would_give():
     generator = np.random.default_rng(4)
 
-    def calibrated() -> tuple[CalibrationError, float]:
+    def calibrated() -> tuple[Measure, float]:
         confidence_B = 1 - 0.8 * generator.beta(1, 6, 400)
-        measure = CalibrationError(confidence_B, generator.random(400) < confidence_B)
-        return measure, measured([measure], rows=400, out_of_scope_rows=0)["ece"]
+        measure = calibration_error(confidence_B, generator.random(400) < confidence_B)
+        return measure, measured([measure], sizes=(400, 0))["ece"]
 
     expected = np.mean([calibrated()[1] for _ in range(500)])
     covered = 0
     for _ in range(100):
         measure, ece = calibrated()
-        ends = intervals.intervals([measure], {"ece": ece}, rows=400, out_of_scope_rows=0, seed=5)
+        ends = intervals.intervals([measure], {"ece": ece}, sizes=(400, 0), seed=5)
         assert ends["ece_ci_low"] < ece < ends["ece_ci_high"]
         covered += ends["ece_ci_low"] <= expected <= ends["ece_ci_high"]
     assert covered >= 90

@@ -25,8 +25,8 @@ SOURCES = frozenset(Path(name).stem for name in RAW_CORPORA)
 NEAR, FAR = "near", "far"
 OVER_CAP = "intent has enough rows without it"
 CLEAN_FILE = "clean_wechat_intents.parquet"
-LEDGER_FILE = "cleaning_ledger.parquet"
-SET_ASIDE_FILE = "set_aside.parquet"
+CACHED_FILES = (CLEAN_FILE, "cleaning_ledger.parquet", "set_aside.parquet")
+"""What is kept of a `CleanCorpus`, in the order of its fields."""
 CACHE_FORMAT = 2
 
 
@@ -59,11 +59,9 @@ class Blacklist:
         return is_named if self.datasets is None else is_named & rows["dataset"].isin(self.datasets)
 
     def __str__(self) -> str:
-        return (
-            self.name
-            if self.datasets is None
-            else f"{self.name}, for {', '.join(sorted(self.datasets))} alone"
-        )
+        if self.datasets is None:
+            return self.name
+        return f"{self.name}, for {', '.join(sorted(self.datasets))} alone"
 
 
 def blacklist(named: str, datasets: Iterable[str]) -> Blacklist:
@@ -196,8 +194,7 @@ def _read_cache(folder: Path) -> CleanCorpus | None:
     if not folder.is_dir():
         return None
     try:
-        tables = [pd.read_parquet(folder / name) for name in (CLEAN_FILE, LEDGER_FILE, SET_ASIDE_FILE)]
-        return CleanCorpus(*tables)
+        return CleanCorpus(*(pd.read_parquet(folder / name) for name in CACHED_FILES))
     except (OSError, ValueError):
         shutil.rmtree(folder, ignore_errors=True)
         return None
@@ -208,9 +205,8 @@ def _write_cache(cleaned: CleanCorpus, folder: Path) -> None:
     aside = folder.with_name(f"{folder.name}.{os.getpid()}")
     try:
         aside.mkdir(parents=True, exist_ok=True)
-        cleaned.rows.to_parquet(aside / CLEAN_FILE)
-        cleaned.ledger.to_parquet(aside / LEDGER_FILE)
-        cleaned.set_aside.to_parquet(aside / SET_ASIDE_FILE)
+        for name, table in zip(CACHED_FILES, vars(cleaned).values(), strict=True):
+            table.to_parquet(aside / name)
         aside.rename(folder)
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)

@@ -95,34 +95,34 @@ def load(config: DataConfig, *, selects_on_test: bool = False) -> Corpus:
     read = sources.read(config)
     corrected = corrections.correct(read, config.corrections)
     raw = corrected.raw
-    blacklist = cleaning.blacklist(
-        config.blacklist if raw.needs_cleaning else NONE, raw.rows["dataset"].unique()
-    )
+    listed = config.blacklist if raw.needs_cleaning else NONE
+    blacklist = cleaning.blacklist(listed, raw.rows["dataset"].unique())
     cleaned = cleaning.cleaned(corrected, blacklist, config=config, as_read=read.rows)
     _check_intents(cleaned.rows, raw)
-    validation_size = 0.0 if selects_on_test else config.validation_size
-    rows = cleaned.rows.assign(part=_parts(raw, cleaned.rows, config=config, validation_size=validation_size))
-    gathered = out_of_scope.gather(raw.out_of_scope, cleaned, config=config, validation_size=validation_size)
-    least = config.min_per_intent
-    aside = findings.set_aside(cleaned.ledger, set(rows["label"]), blacklist=blacklist, least=least)
+    carved = 0.0 if selects_on_test else config.validation_size
+    rows = cleaned.rows.assign(part=_parts(raw, cleaned.rows, config=config, validation_size=carved))
+    rejectable, remarks = out_of_scope.gather(
+        raw.out_of_scope, cleaned, config=config, validation_size=carved
+    )
+    intents = tuple(sorted(rows["label"].unique()))
     corpus = Corpus(
         name=raw.name,
         rows=rows,
-        out_of_scope=gathered.rows,
+        out_of_scope=rejectable,
         ledger=_joined(corrected.ledger, cleaned.ledger),
-        intents=tuple(sorted(rows["label"].unique())),
+        intents=intents,
         notes=(
-            *aside,
+            *findings.set_aside(cleaned.ledger, intents, blacklist=blacklist, least=config.min_per_intent),
             *findings.lookalikes(raw.rows["label"]),
             *read.notes,
             *_ignored_parts(raw, config),
             *corrected.notes,
             *findings.notes(rows),
-            *gathered.notes,
+            *remarks,
         ),
         files=raw.files,
         rows_read=len(read.rows),
-        digest=digest(rows, gathered.rows),
+        digest=digest(rows, rejectable),
         corrections=corrected.decided,
     )
     _check_trainable(corpus, raw, config=config, measured=(TEST,) if selects_on_test else (VALIDATION, TEST))
@@ -183,11 +183,9 @@ def _examples(raw: RawCorpus, rows: pd.DataFrame, *, column: str) -> str:
 def _check_intents(rows: pd.DataFrame, raw: RawCorpus) -> None:
     counts = rows["label"].value_counts()
     if len(counts) < 2:
-        named = (
-            f"one intent only, {quoted(counts.index[0])} ({len(rows)} rows)"
-            if len(counts)
-            else "no utterance"
-        )
+        named = "no utterance"
+        if len(counts):
+            named = f"one intent only, {quoted(counts.index[0])} ({len(rows)} rows)"
         raise DataError(
             f"{raw.name} holds {named}; a classifier needs at least two intents. "
             "Add utterances of other intents, or lower min_per_intent."

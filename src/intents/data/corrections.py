@@ -5,7 +5,7 @@
 
 import dataclasses
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -33,7 +33,7 @@ EXPECTED = (
 class Correction:
     """One decision: of the rows of `dataset` with this text and label, or of the one at `line` where that is given.
 
-    `place` is the line of the corrections' own file.
+    `place` is the line of the corrections' own file: the same decision may stand elsewhere.
     """
 
     dataset: str
@@ -42,7 +42,7 @@ class Correction:
     line: str
     action: str
     new_label: str
-    place: int
+    place: int = field(compare=False)
 
     @property
     def row(self) -> tuple[str, str, str]:
@@ -81,30 +81,20 @@ def correct(raw: RawCorpus, file: str) -> Corrected:
 
 def read(path: Path, problems: Problems) -> tuple[Correction, ...]:
     """The decisions that a file holds; what is wrong with it goes to `problems`. Raises DataError."""
+    line, names, records = csv.under_header(path, problems)
+    missing = [name for name in COLUMNS if name not in names]
+    if names and missing:
+        problems.add(path, line, kind="a column is missing", detail=", ".join(missing))
+    elif missing and not problems.counts:
+        problems.add(path, 0, kind="the file holds no columns")
     decided: list[Correction] = []
-    names: list[str] = []
-    for place, fields in csv.records(path, problems):
-        if not fields:
-            continue
-        if not names:
-            names = [name.strip() for name in fields]
-            missing = [name for name in COLUMNS if name not in names]
-            if missing:
-                problems.add(path, place, kind="a column is missing", detail=", ".join(missing))
-                return ()
-            continue
-        if len(fields) != len(names):
-            detail = f"{len(fields)}, the header has {len(names)}"
-            problems.add(path, place, kind="another number of fields than the header", detail=detail)
-            continue
-        values = dict(zip(names, map(spreadsheets.as_it_was, fields), strict=True))
-        found = _decision(values, place)
+    for place, fields in () if missing else records:
+        values = dict(zip(names, map(spreadsheets.as_it_was, fields), strict=True)) if fields else {}
+        found = _decision(values, place) if fields else None
         if isinstance(found, Rejected):
             problems.add(path, place, kind=found.kind, detail=found.detail)
         elif found:
             decided.append(found)
-    if not names and not problems.counts:
-        problems.add(path, 0, kind="the file holds no columns")
     return tuple(decided)
 
 
@@ -122,9 +112,8 @@ def _decision(values: dict[str, str], place: int) -> Correction | Rejected | Non
         return Rejected("line is not a number", quoted(line))
     if not action:
         return None
-    return Correction(
-        values["dataset"].strip(), values["text"], values["label"].strip(), line, action, new_label, place
-    )
+    dataset, label = values["dataset"].strip(), values["label"].strip()
+    return Correction(dataset, values["text"], label, line, action, new_label, place)
 
 
 def _matched(
@@ -139,19 +128,16 @@ def _matched(
     intents = set(rows["label"])
     chosen: dict[int, Correction] = {}
     for correction in decided:
-        found = _check_label(correction, intents) or _rows_of(
-            correction, rows, places=places.get(correction.row, [])
-        )
+        of_it = places.get(correction.row, [])
+        found = _check_label(correction, intents) or _rows_of(correction, rows, places=of_it)
         if isinstance(found, Rejected):
             problems.add(path, correction.place, kind=found.kind, detail=found.detail)
             continue
         for index in found:
             before = chosen.setdefault(index, correction)
             if (before.action, before.new_label) != (correction.action, correction.new_label):
-                kind = "a row is decided in two ways"
-                problems.add(
-                    path, correction.place, kind=kind, detail=f"line {before.place} says {before.action}"
-                )
+                kind, detail = "a row is decided in two ways", f"line {before.place} says {before.action}"
+                problems.add(path, correction.place, kind=kind, detail=detail)
     return chosen
 
 
@@ -197,9 +183,8 @@ def _applied(
     rows = raw.rows.drop(index=list(reasons))
     rows.loc[list(labels), "label"] = pd.Series(labels, dtype=object)
     moved = _out_of_scope(gone[gone["reason"] == MOVED], arrives_split=raw.arrives_split)
-    edited = dataclasses.replace(
-        raw, rows=rows, out_of_scope=pd.concat([raw.out_of_scope, moved], ignore_index=True)
-    )
+    out_of_scope = pd.concat([raw.out_of_scope, moved], ignore_index=True)
+    edited = dataclasses.replace(raw, rows=rows, out_of_scope=out_of_scope)
     counts = Counter(reasons.values())
     note = (
         f"corrections ({name}): {counts[DROPPED]:,} row(s) dropped, {len(labels):,} relabelled, "

@@ -60,9 +60,8 @@ def _joined(groups: Integers, rows: Integers, *, columns: Integers) -> Integers:
 def _bigrams(forms: list[str]) -> csr_matrix:
     """Which bigrams each form has, the ends marked; bigrams are numbered from the rarest to the most common."""
     marked = [f"{START}{form}{END}" for form in forms]
-    codes = np.frombuffer("".join(marked).encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(
-        np.int64
-    )
+    written = "".join(marked).encode("utf-32-le", "surrogatepass")
+    codes = np.frombuffer(written, dtype=np.uint32).astype(np.int64)
     owners = np.repeat(np.arange(len(forms)), [len(form) for form in marked])
     within = owners[:-1] == owners[1:]
     pairs, owners = (codes[:-1] << 32 | codes[1:])[within], owners[:-1][within]
@@ -71,9 +70,8 @@ def _bigrams(forms: list[str]) -> csr_matrix:
     owners, bigrams = cells // len(names), cells % len(names)
     places = np.empty(len(names), dtype=np.int64)
     places[np.argsort(np.bincount(bigrams, minlength=len(names)), kind="stable")] = np.arange(len(names))
-    matrix = csr_matrix(
-        (np.ones(len(cells), dtype=np.int32), (owners, places[bigrams])), shape=(len(forms), len(names))
-    )
+    ones = np.ones(len(cells), dtype=np.int32)
+    matrix = csr_matrix((ones, (owners, places[bigrams])), shape=(len(forms), len(names)))
     matrix.sort_indices()
     return matrix
 
@@ -127,6 +125,5 @@ def _rarest(bigrams: csr_matrix, shared: int) -> csr_matrix:
     kept = size - shared + 1
     rows = np.arange(bigrams.shape[0])
     indices = bigrams.indices.reshape(len(rows), size)[:, :kept].ravel()
-    return csr_matrix(
-        (np.ones(len(indices), dtype=np.int32), indices, np.arange(len(rows) + 1) * kept), shape=bigrams.shape
-    )
+    ones = np.ones(len(indices), dtype=np.int32)
+    return csr_matrix((ones, indices, np.arange(len(rows) + 1) * kept), shape=bigrams.shape)

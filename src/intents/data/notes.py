@@ -1,14 +1,14 @@
 """Findings: what a person should know of a split corpus before training on it; its account, row by row."""
 
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 import pandas as pd
 
 from intents.data import cleaning
 from intents.data.cleaning import Blacklist
 from intents.data.parts import TEST, TRAIN, VALIDATION
-from intents.data.problems import quoted
+from intents.data.problems import plain, quoted
 from intents.data.utterances import name_form, normal_form
 
 NAMED_INTENTS = 10
@@ -21,27 +21,23 @@ def account(
     rows: pd.DataFrame, ledger: pd.DataFrame, *, out_of_scope: pd.DataFrame, rows_read: int
 ) -> list[str]:
     """Lines that account for every row read, then for what is kept: parts, intents, out-of-scope, lengths."""
-    lines = [
-        f"rows in: {rows_read:,}",
-        *(
-            f"dropped {len(dropped):,}: {reason} (of {dropped['label'].nunique()} intents)"
-            for reason, dropped in ledger.groupby("reason", sort=True)
-        ),
-        f"rows kept: {len(rows):,}",
-    ]
+    lines = [f"rows in: {rows_read:,}"]
+    for reason, dropped in ledger.groupby("reason", sort=True):
+        lines.append(f"dropped {len(dropped):,}: {reason} (of {dropped['label'].nunique()} intents)")
+    lines.append(f"rows kept: {len(rows):,}")
     for part in (TRAIN, VALIDATION, TEST):
         intents = rows.loc[rows["part"] == part, "label"]
         lines.append(f"{part}: {len(intents):,} rows of {intents.nunique()} intents")
     counts = rows["label"].value_counts()
     largest, smallest = counts.index[0], counts.index[-1]
     lines.append(
-        f"intents: {len(counts)}; the largest {_plain(largest)} with {counts[largest]:,} rows, the smallest "
-        f"{_plain(smallest)} with {counts[smallest]:,}, the median {counts.median():,.0f}"
+        f"intents: {len(counts)}; the largest {plain(largest)} with {counts[largest]:,} rows, the smallest "
+        f"{plain(smallest)} with {counts[smallest]:,}, the median {counts.median():,.0f}"
     )
     for (place, kind), here in out_of_scope.groupby(["part", "kind"], sort=True):
         held_back = int((~here["may_train"].astype(bool)).sum()) if place == TRAIN else 0
         remark = f", {held_back:,} of them not trained on" if held_back else ""
-        lines.append(f"out-of-scope {place} {_plain(kind)}: {len(here):,}{remark}")
+        lines.append(f"out-of-scope {place} {plain(kind)}: {len(here):,}{remark}")
     lengths = rows["text_length"].quantile([0.5, 0.95, 1.0])
     lines.append("characters: median {:.0f}, 95 % within {:.0f}, longest {:.0f}".format(*lengths))
     return lines
@@ -53,18 +49,10 @@ def set_aside(
     """A line each, by name and rows: the intents on the blacklist, those with fewer than `least` rows."""
     blacklisted = ledger.loc[ledger["reason"] == cleaning.BLACKLISTED, "label"]
     rare = ledger.loc[ledger["reason"].isin([cleaning.RARE, cleaning.RARE_LOOKALIKE]), "label"]
-    found = []
-    if len(blacklisted):
-        found.append(
-            f"set aside, {_rows_by_intent(blacklisted, supported)}: on the blacklist ({blacklist}); "
-            "blacklist=none keeps them"
-        )
-    if len(rare):
-        found.append(
-            f"set aside, {_rows_by_intent(rare, supported)}: fewer than {least} rows; gather more, or lower "
-            "min_per_intent"
-        )
-    return tuple(found)
+    named = f"on the blacklist ({blacklist}); blacklist=none keeps them"
+    few = f"fewer than {least} rows; gather more, or lower min_per_intent"
+    found = [(blacklisted, named), (rare, few)]
+    return tuple(f"set aside, {_rows_by_intent(of, supported)}: {why}" for of, why in found if len(of))
 
 
 def _rows_by_intent(labels: "pd.Series[str]", supported: Collection[str]) -> str:
@@ -124,22 +112,17 @@ def notes(rows: pd.DataFrame) -> tuple[str, ...]:
     """
     forms = rows["text"].map(normal_form)
     measured = [part for part in (VALIDATION, TEST) if (rows["part"] == part).any()]
-    found = [
-        *(_absent(rows, part) for part in measured),
-        *(_leaks(rows, forms, part=part) for part in measured),
-    ]
-    return tuple(note for note in (*found, _conflicts(rows, forms)) if note)
+    absent = [_absent(rows, part) for part in measured]
+    leaks = [_leaks(rows, forms, part=part) for part in measured]
+    return tuple(filter(None, [*absent, *leaks, _conflicts(rows, forms)]))
 
 
 def repeats_in_scope(repeats: pd.DataFrame, *, of: int) -> str:
     """A line on the out-of-scope rows that were left out because they repeat an in-scope one; "" without any."""
     if repeats.empty:
         return ""
-    examples = _quoted(repeats["text"].unique())
-    return (
-        f"{len(repeats)} of {of} out-of-scope rows repeat an in-scope utterance and were left out, "
-        f"such as {examples}"
-    )
+    said = f"{len(repeats)} of {of} out-of-scope rows repeat an in-scope utterance and were left out"
+    return f"{said}, such as {_examples(repeats)}"
 
 
 def out_of_scope_leaks(rows: pd.DataFrame, leaks: "pd.Series[bool]", *, groups: "pd.Series[str]") -> str:
@@ -161,10 +144,7 @@ def out_of_scope_leaks(rows: pd.DataFrame, leaks: "pd.Series[bool]", *, groups: 
 
 def _absent(rows: pd.DataFrame, part: str) -> str:
     missing = sorted(set(rows["label"]) - set(rows.loc[rows["part"] == part, "label"]))
-    if not missing:
-        return ""
-    named = ", ".join(map(_plain, missing[:NAMED_INTENTS])) + (" …" if len(missing) > NAMED_INTENTS else "")
-    return f"{len(missing)} intent(s) have no {part} row: {named}"
+    return f"{len(missing)} intent(s) have no {part} row: {_named(missing, ', ')}" if missing else ""
 
 
 def _leaks(rows: pd.DataFrame, forms: "pd.Series[str]", *, part: str) -> str:
@@ -172,11 +152,8 @@ def _leaks(rows: pd.DataFrame, forms: "pd.Series[str]", *, part: str) -> str:
     leaked = rows[here & forms.isin(forms[rows["part"] == TRAIN])]
     if leaked.empty:
         return ""
-    examples = _quoted(leaked["text"].unique())
-    return (
-        f"{len(leaked)} of {here.sum()} {part} rows repeat a training row (case and punctuation aside), "
-        f"such as {examples}"
-    )
+    said = f"{len(leaked)} of {here.sum()} {part} rows repeat a training row (case and punctuation aside)"
+    return f"{said}, such as {_examples(leaked)}"
 
 
 def _conflicts(rows: pd.DataFrame, forms: "pd.Series[str]") -> str:
@@ -186,18 +163,16 @@ def _conflicts(rows: pd.DataFrame, forms: "pd.Series[str]") -> str:
         return ""
     conflicting = several["form"].unique()
     shown = several[several["form"].isin(conflicting[:EXAMPLES])].groupby("form", sort=False)
-    examples = ", ".join(f"{quoted(group['text'].iloc[0])} ({_named(group['label'])})" for _, group in shown)
+    examples = ", ".join(
+        f"{quoted(group['text'].iloc[0])} ({_named(list(group['label']), ' / ')})" for _, group in shown
+    )
     return f"{len(conflicting)} utterance(s) stand under more than one intent, such as {examples}"
 
 
-def _quoted(texts: Iterable[str]) -> str:
-    return ", ".join(quoted(text) for text in list(texts)[:EXAMPLES])
+def _examples(rows: pd.DataFrame) -> str:
+    return ", ".join(map(quoted, rows["text"].unique()[:EXAMPLES]))
 
 
-def _named(intents: "pd.Series[str]") -> str:
-    return " / ".join(map(_plain, intents[:NAMED_INTENTS])) + (" …" if len(intents) > NAMED_INTENTS else "")
-
-
-def _plain(intent: object) -> str:
-    """An intent's name without quotes, shortened, its line breaks escaped: safe in a line."""
-    return quoted(intent)[1:-1]
+def _named(intents: list[str], separator: str) -> str:
+    more = " …" if len(intents) > NAMED_INTENTS else ""
+    return separator.join(map(plain, intents[:NAMED_INTENTS])) + more

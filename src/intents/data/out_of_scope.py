@@ -1,7 +1,5 @@
 """Out-of-scope rows: given and set aside, each in one part, none of them trained on and measured."""
 
-from dataclasses import dataclass
-
 import pandas as pd
 
 from intents.data import cleaning, duplicates, splitting
@@ -12,18 +10,12 @@ from intents.data.utterances import normal_form
 from intents.parameters.data import DataConfig
 
 
-@dataclass(frozen=True)
-class OutOfScope:
-    """`rows`: text, kind, dataset, split, line, part, may_train; `notes`: what a person should know of them."""
-
-    rows: pd.DataFrame
-    notes: tuple[str, ...]
-
-
 def gather(
     given: pd.DataFrame, cleaned: CleanCorpus, *, config: DataConfig, validation_size: float
-) -> OutOfScope:
+) -> tuple[pd.DataFrame, list[str]]:
     """The rows `given` as out-of-scope and those that cleaning set aside, less what repeats an in-scope row.
+
+    They have text, kind, dataset, split, line, part, may_train. Beside them what a person should know of them.
 
     `may_train` is False where a set-aside row's intent resembles a supported one, and where a training row is a
     near-duplicate of a row that is measured: such rows are never trained on.
@@ -35,13 +27,11 @@ def gather(
     kept = rows[~repeats].reset_index(drop=True)
     groups = duplicates.representatives(kept["text"])
     kept["part"] = _parts(kept["split"], groups, config=config, validation_size=validation_size)
-    leaks = _leaks(kept["part"], groups)
+    is_train = kept["part"] == TRAIN
+    leaks = is_train & groups.isin(groups[~is_train])
     kept["may_train"] = kept["may_train"] & ~leaks
-    notes = (
-        findings.repeats_in_scope(rows[repeats], of=len(rows)),
-        findings.out_of_scope_leaks(kept, leaks, groups=groups),
-    )
-    return OutOfScope(kept, tuple(note for note in notes if note))
+    repeated = findings.repeats_in_scope(rows[repeats], of=len(rows))
+    return kept, list(filter(None, [repeated, findings.out_of_scope_leaks(kept, leaks, groups=groups)]))
 
 
 def _parts(
@@ -56,9 +46,3 @@ def _parts(
     # where several parts have one, to the last of train, validation, test.
     resembled = groups.map(dict(zip(groups[arrived], split[arrived], strict=True)))
     return split.where(arrived, resembled.where(resembled.notna(), hashed))
-
-
-def _leaks(parts: "pd.Series[str]", groups: "pd.Series[str]") -> "pd.Series[bool]":
-    """True for the training rows that have a near-duplicate in a part that is measured."""
-    is_train = parts == TRAIN
-    return is_train & groups.isin(groups[~is_train])

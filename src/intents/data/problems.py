@@ -74,6 +74,11 @@ def quoted(value: object) -> str:
     return _SHORT.repr(value)
 
 
+def plain(intent: object) -> str:
+    """An intent's name without quotes, shortened, its line breaks escaped: safe in a line."""
+    return quoted(intent)[1:-1]
+
+
 def listed(names: Sequence[str]) -> str:
     """The names, quoted, the first of them where they are many."""
     return ", ".join(map(quoted, names[:SHOWN_NAMES])) + (" …" if len(names) > SHOWN_NAMES else "")

@@ -26,6 +26,7 @@ PARTS = {
 PART_FILES = frozenset(f"{prefix}{name}.jsonl" for prefix in ("", "oos_") for name in PARTS)
 ROW_COLUMNS = ["text", "label", "dataset", "split", "line"]
 OUT_OF_SCOPE_COLUMNS = ["text", "kind", "dataset", "split", "line"]
+NO_OUT_OF_SCOPE = pd.DataFrame(columns=OUT_OF_SCOPE_COLUMNS, dtype=object)
 
 
 @dataclass(frozen=True)
@@ -106,10 +107,8 @@ def _read(config: DataConfig) -> RawCorpus:
         corpus = _read_unsplit_files([file for path in paths for file in _corpus_files(path)], reader)
     for noise in _noise_files(config.noise, paths, read=corpus.files):
         table = reader.table(noise, needs_label=False)
-        out_of_scope = [corpus.out_of_scope, _out_of_scope(table, noise, split="")]
-        corpus = dataclasses.replace(
-            corpus, out_of_scope=pd.concat(out_of_scope, ignore_index=True), files=(*corpus.files, noise)
-        )
+        given = pd.concat([corpus.out_of_scope, _out_of_scope(table, noise, split="")], ignore_index=True)
+        corpus = dataclasses.replace(corpus, out_of_scope=given, files=(*corpus.files, noise))
     reader.problems.raise_if_any()
     unread = [_unread(path, read=corpus.files) for path in paths if path.is_dir()]
     return dataclasses.replace(
@@ -144,9 +143,7 @@ def _corpus_paths(data: str) -> list[Path]:
         require_name(path)
     if paths:
         return paths
-    present = [Path(DEFAULT_CORPUS_DIR) / name for name in RAW_CORPORA]
-    present = [path for path in present if path.is_file()]
-    if present:
+    if present := [path for name in RAW_CORPORA if (path := Path(DEFAULT_CORPUS_DIR) / name).is_file()]:
         return present
     if Path(SAMPLE_CORPUS_DIR).is_dir():
         return [Path(SAMPLE_CORPUS_DIR)]
@@ -160,10 +157,8 @@ def _noise_files(noise: str, corpus: list[Path], *, read: tuple[Path, ...]) -> l
     """The files of out-of-scope utterances: the one named, or one of the usual names beside each of the corpus."""
     if not noise:
         folders = dict.fromkeys(path if path.is_dir() else path.parent for path in corpus)
-        beside = [
-            [folder / name for name in NOISE_FILES if (folder / name).is_file()][:1] for folder in folders
-        ]
-        return [file for files in beside for file in files if file not in read]
+        usual = [[file for name in NOISE_FILES if (file := folder / name).is_file()] for folder in folders]
+        return [file for files in usual for file in files[:1] if file not in read]
     if "\0" in noise or named(noise).suffix.lower() not in READERS:
         raise DataError(f"noise={noise[:200]!r}: expected a file ending in {READABLE}.")
     return [named(noise)]
@@ -209,16 +204,12 @@ def _raw_files(directory: Path) -> list[Path]:
 
 def _read_unsplit_files(files: list[Path], reader: _Reader) -> RawCorpus:
     _refuse_repeats(files)
-    frames = []
-    for file in files:
-        table = reader.table(file, needs_label=True)
-        frames.append(table.assign(dataset=file.stem)[ROW_COLUMNS])
+    frames = [reader.table(file, needs_label=True).assign(dataset=file.stem)[ROW_COLUMNS] for file in files]
+    names = [file.resolve().parent.name if file.name == INTENTS_FILE else file.stem for file in files]
     return RawCorpus(
-        name="+".join(
-            file.resolve().parent.name if file.name == INTENTS_FILE else file.stem for file in files
-        ),
+        name="+".join(names),
         rows=pd.concat(frames, ignore_index=True),
-        out_of_scope=_no_out_of_scope(),
+        out_of_scope=NO_OUT_OF_SCOPE,
         files=tuple(files),
         needs_cleaning=any(file.suffix.lower() != ".json" for file in files),
     )
@@ -232,7 +223,7 @@ def _read_split_directories(directories: list[Path], reader: _Reader) -> RawCorp
             "Train on one of them, or add its rows to the other's train.jsonl."
         )
     _refuse_repeats(directories)
-    rows, out_of_scope, files = [], [_no_out_of_scope()], []
+    rows, out_of_scope, files = [], [NO_OUT_OF_SCOPE], []
     for directory in directories:
         for part, file in _part_files(directory):
             table = reader.table(file, needs_label=True)
@@ -272,10 +263,6 @@ def _refuse_repeats(paths: list[Path]) -> None:
                 f"{path} is named twice in data=, so that each of its rows would count twice. Name it once."
             )
         seen.add(path.resolve())
-
-
-def _no_out_of_scope() -> pd.DataFrame:
-    return pd.DataFrame({column: pd.Series(dtype=object) for column in OUT_OF_SCOPE_COLUMNS})
 
 
 def _out_of_scope(table: pd.DataFrame, file: Path, *, split: str) -> pd.DataFrame:

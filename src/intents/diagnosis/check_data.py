@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from intents.data import corpus as corpora
+from intents.data.parts import TRAIN
 from intents.diagnosis import examination, sheet, spelling
+from intents.models.encoders import encoder
 from intents.parameters.check_data import CheckConfig
 from intents.parameters.data import DataConfig
 from intents.system.console import Say
@@ -18,7 +20,8 @@ def check(data: DataConfig, config: CheckConfig, *, say: Say) -> str:
     file = Path(config.findings)
     if config.findings:
         sheet.check_replaceable(file, corpus.corrections)
-    tokenizer = spelling.tokenizer_for(corpus, config.model_name, max_length=config.max_length)
+    trained = list(corpus.part(TRAIN)["text"])
+    tokenizer = encoder.tokenizer_for(config.model_name, trained, max_length=config.max_length)
     say(corpus.description())
     spelled = spelling.account(corpus, tokenizer, model_name=config.model_name, max_length=config.max_length)
     say("\n".join(spelled))

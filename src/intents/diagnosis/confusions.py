@@ -9,7 +9,9 @@ import pandas as pd
 
 from intents.axes import Floats, Integers
 from intents.data.parts import TRAIN
-from intents.diagnosis.finding import Evidence, Finding, plain, shown_rows
+from intents.data.problems import plain
+from intents.diagnosis.finding import Evidence, Finding, shown_rows
+from intents.evaluation.evaluate import confusion
 
 LABEL_ERRORS, CONFUSABLE, RARE = "label_errors", "confusable", "rare"
 LEAST_ODDS = 20
@@ -26,9 +28,7 @@ SHOWN_INTENTS = 3
 
 def findings(known: Evidence) -> Iterator[Finding]:
     """What the baseline's errors out of fold tell of this corpus."""
-    for found in (_label_errors(known), _confusable(known), _rare(known)):
-        if found:
-            yield found
+    yield from filter(None, (_label_errors(known), _confusable(known), _rare(known)))
 
 
 def doubted(probabilities_BC: Floats, labels_B: Integers) -> npt.NDArray[np.bool_]:
@@ -97,8 +97,7 @@ def confusable_pairs(known: Evidence) -> pd.DataFrame:
     Columns first, second, rows (of both), first_as_second, second_as_first (answers), removed (errors, of all rows).
     """
     number = len(known.intents)
-    cells = known.labels_B * number + known.predicted_B
-    taken_CC = np.bincount(cells, minlength=number**2).reshape(number, number)
+    taken_CC = confusion(known.labels_B, known.predicted_B, number_of_intents=number)
     removed_BC = removed_by_merging(known.probabilities_BC, known.labels_B)
     removed_CC = np.zeros((number, number), dtype=np.int64)
     np.add.at(removed_CC, known.labels_B, removed_BC)

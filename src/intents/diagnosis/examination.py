@@ -4,9 +4,9 @@ from typing import Any
 
 from intents.data.corpus import Corpus
 from intents.data.parts import TEST
-from intents.data.problems import quoted
+from intents.data.problems import plain, quoted
 from intents.diagnosis import confusions, lookalikes, repeats, spelling
-from intents.diagnosis.finding import Evidence, Finding, evidence, plain
+from intents.diagnosis.finding import Evidence, Finding, evidence
 from intents.evaluation import baseline
 from intents.system.console import Say
 
@@ -52,13 +52,9 @@ def described(findings: tuple[Finding, ...], known: Evidence) -> list[str]:
         f"logistic regression, makes about {known.error_rate * tested:,.0f} in {tested:,} test rows):"
     ]
     for number, finding in enumerate(findings, start=1):
-        lines += [
-            f"{number}. about {finding.estimate:,.0f} error(s): {finding.headline}",
-            f"   {finding.advice}",
-            *(f"   - {_example(row)}" for row in finding.rows.head(EXAMPLES).itertuples()),
-        ]
+        lines.append(f"{number}. about {finding.estimate:,.0f} error(s): {finding.headline}")
+        lines.append(f"   {finding.advice}")
+        for row in finding.rows.head(EXAMPLES).itertuples():
+            example = f"{quoted(row.text)} ({plain(row.label)}) {row.reason}"
+            lines.append(f"   - {row.dataset} line {row.line}: {example}")
     return lines if findings else ["findings: none"]
-
-
-def _example(row: Any) -> str:
-    return f"{row.dataset} line {row.line}: {quoted(row.text)} ({plain(row.label)}) {row.reason}"

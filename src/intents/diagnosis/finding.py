@@ -4,15 +4,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from intents.axes import Floats, Integers
+from intents.axes import Booleans, Floats, Integers
 from intents.data.cleaning import OVER_CAP, RARE, RARE_LOOKALIKE
 from intents.data.corpus import Corpus
 from intents.data.corrections import DROP
 from intents.data.parts import TEST
-from intents.data.problems import quoted
 from intents.data.utterances import normal_form
 
 COLUMNS = ["text", "label", "suggested", "reason", "confidence", "dataset", "line", "part"]
@@ -49,8 +47,8 @@ class Evidence:
     probabilities_BC: Floats
     own_B: Floats
     predicted_B: Integers
-    is_wrong_B: npt.NDArray[np.bool_]
-    is_reviewed_B: npt.NDArray[np.bool_]
+    is_wrong_B: Booleans
+    is_reviewed_B: Booleans
     intents: tuple[str, ...]
     dropped: pd.DataFrame
 
@@ -69,7 +67,7 @@ def evidence(corpus: Corpus, probabilities_BC: Floats) -> Evidence:
     """The evidence of `corpus`, its rows in corpus order, as `probabilities_BC` is."""
     rows = corpus.rows.reset_index(drop=True)
     outcomes = {correction.outcome for correction in corpus.corrections if correction.action != DROP}
-    keys = zip(rows["dataset"], rows["text"], rows["label"], strict=True)
+    ledger = corpus.ledger[corpus.ledger["reason"].isin([OVER_CAP, RARE, RARE_LOOKALIKE])]
     labels_B, predicted_B = corpus.label_ids(), probabilities_BC.argmax(axis=-1)
     return Evidence(
         rows=rows,
@@ -79,16 +77,16 @@ def evidence(corpus: Corpus, probabilities_BC: Floats) -> Evidence:
         own_B=probabilities_BC[np.arange(len(rows)), labels_B],
         predicted_B=predicted_B,
         is_wrong_B=predicted_B != labels_B,
-        is_reviewed_B=np.array([key in outcomes for key in keys], dtype=bool),
+        is_reviewed_B=_is_among(rows, outcomes),
         intents=corpus.intents,
-        dropped=_dropped(corpus, outcomes),
+        dropped=ledger[~_is_among(ledger, outcomes)],
     )
 
 
-def _dropped(corpus: Corpus, outcomes: Collection[tuple[str, str, str]]) -> pd.DataFrame:
-    ledger = corpus.ledger[corpus.ledger["reason"].isin([OVER_CAP, RARE, RARE_LOOKALIKE])]
-    keys = zip(ledger["dataset"], ledger["text"], ledger["label"], strict=True)
-    return ledger[[key not in outcomes for key in keys]]
+def _is_among(rows: pd.DataFrame, outcomes: Collection[tuple[str, str, str]]) -> Booleans:
+    """Whether each row is one that a correction left as it is."""
+    keys = zip(rows["dataset"], rows["text"], rows["label"], strict=True)
+    return np.array([key in outcomes for key in keys], dtype=bool)
 
 
 def shown_rows(
@@ -105,8 +103,3 @@ def shown_rows(
         confidence=float("nan") if confidence is None else list(confidence),
     )
     return shown[COLUMNS].reset_index(drop=True)
-
-
-def plain(intent: object) -> str:
-    """An intent's name, shortened, its line breaks escaped: safe in a line."""
-    return quoted(intent)[1:-1]

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 import pandas as pd
 
 from intents.data.notes import lookalike_groups, spelled
@@ -23,10 +22,9 @@ def findings(known: Evidence) -> Iterator[Finding]:
     rows = rows[rows["label"] != rows["label"].map(spelling_of)]
     if rows.empty:
         return
-    answers = [spelling_of.get(known.intents[i]) for i in known.predicted_B]
-    is_confused_B = known.is_wrong_B & (
-        known.rows["label"].map(spelling_of) == np.array(answers, dtype=object)
-    )
+    meant = [spelling_of[label] for label in rows["label"]]
+    answers = pd.Series([spelling_of.get(known.intents[i]) for i in known.predicted_B], dtype=object)
+    is_confused_B = known.is_wrong_B & (known.rows["label"].map(spelling_of) == answers)
     named = "; ".join(" / ".join(map(spelled, group.index)) for group in groups[:SHOWN_GROUPS])
     yield Finding(
         kind=LOOKALIKES,
@@ -35,10 +33,8 @@ def findings(known: Evidence) -> Iterator[Finding]:
         estimate=float(is_confused_B.sum()) * known.test_share,
         rows=shown_rows(
             rows,
-            reasons=[
-                f"its intent's name looks like {spelled(spelling_of[label])}" for label in rows["label"]
-            ],
-            suggested=[spelling_of[label] for label in rows["label"]],
+            reasons=[f"its intent's name looks like {spelled(intent)}" for intent in meant],
+            suggested=meant,
         ),
         table=pd.concat(groups).rename_axis("intent").rename("rows").reset_index(),
     )

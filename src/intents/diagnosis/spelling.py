@@ -1,11 +1,10 @@
 """Characters that an encoder can't spell, counted in a corpus and told as a finding."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from intents.axes import Floats
 from intents.data.corpus import Corpus
 from intents.data.parts import TEST, TRAIN, VALIDATION
 from intents.diagnosis.finding import Evidence, Finding, shown_rows
@@ -14,16 +13,6 @@ from intents.models.encoders import encoder
 UNKNOWN = "unknown_tokens"
 MOSTLY = 0.5
 """Share of unknown tokens from which an utterance is taken for lost."""
-
-
-def tokenizer_for(corpus: Corpus, model_name: str, *, max_length: int) -> Any:
-    """The encoder's tokenizer for this corpus, nothing added to its vocabulary. Raises EncoderError."""
-    return encoder.tokenizer_for(model_name, list(corpus.part(TRAIN)["text"]), max_length=max_length)
-
-
-def unknown_shares(tokenizer: Any, texts: Iterable[str]) -> Floats:
-    """The share of each utterance's tokens that are unknown, shape (B,)."""
-    return np.array([encoder.unknown_share(tokenizer, [text]) for text in texts], dtype=float)
 
 
 def account(corpus: Corpus, tokenizer: Any, *, model_name: str, max_length: int) -> list[str]:
@@ -45,7 +34,7 @@ def _cut(tokenizer: object, texts: Sequence[str], *, max_length: int) -> int:
 
 def findings(known: Evidence, tokenizer: Any) -> Iterator[Finding]:
     """What the encoder's vocabulary lacks for this corpus."""
-    share_B = unknown_shares(tokenizer, known.rows["text"])
+    share_B = np.array([encoder.unknown_share(tokenizer, [text]) for text in known.rows["text"]], dtype=float)
     order = np.flatnonzero(share_B > 0)
     order = order[np.argsort(-share_B[order], kind="stable")]
     if not len(order):

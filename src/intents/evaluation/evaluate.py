@@ -11,18 +11,17 @@ from intents.axes import Booleans, Floats, Integers
 from intents.evaluation import intervals
 from intents.evaluation.metrics import (
     CALIBRATION_BINS,
-    Acceptance,
-    AcceptedAccuracy,
-    CalibrationError,
-    Classification,
-    Means,
     Measure,
-    Ranking,
-    Rejection,
+    accepted_accuracy,
+    calibration_error,
+    classification,
     confidence_bin,
     count_metrics,
     f1_score,
+    means,
     measured,
+    ranking,
+    rejection,
 )
 from intents.models.energy import energy, is_in_scope, negative_log_likelihoods
 
@@ -72,38 +71,29 @@ def evaluate(
 ) -> EvaluationReport:
     """Every metric of these in-scope rows, and the open-set ones where there are out-of-scope rows."""
     confusion_CC = confusion(labels_B, logits_BC.argmax(axis=-1), number_of_intents=len(intents))
-    precision_C, recall_C, f1_C, support_C = _per_intent(confusion_CC)
-    per_intent = pd.DataFrame(
-        {"precision": precision_C, "recall": recall_C, "f1-score": f1_C, "support": support_C},
-        index=pd.Index(intents, name="intent"),
-    )
     rejectable_NC = logits_BC[:0] if out_of_scope_logits_NC is None else out_of_scope_logits_NC
-    measures = [
-        *_in_scope_measures(logits_BC, labels_B, threshold=threshold),
-        *_out_of_scope_measures(energy(logits_BC), energy(rejectable_NC), threshold=threshold),
-    ]
-    size = {"rows": len(labels_B), "out_of_scope_rows": len(rejectable_NC)}
-    metrics = measured(measures, **size)
-    metrics |= intervals.intervals(measures, metrics, **size, seed=seed)
-    return EvaluationReport(metrics, per_intent, confusion_CC)
+    measures = _measures(logits_BC, labels_B, rejectable_NC=rejectable_NC, threshold=threshold)
+    sizes = len(labels_B), len(rejectable_NC)
+    metrics = measured(measures, sizes=sizes)
+    metrics |= intervals.intervals(measures, metrics, sizes=sizes, seed=seed)
+    return EvaluationReport(metrics, _per_intent(confusion_CC, intents), confusion_CC)
 
 
-def _in_scope_measures(logits_BC: Floats, labels_B: Integers, *, threshold: float) -> list[Measure]:
+def _measures(
+    logits_BC: Floats, labels_B: Integers, *, rejectable_NC: Floats, threshold: float
+) -> list[Measure]:
     predicted_B = logits_BC.argmax(axis=-1)
-    is_accepted_B = is_in_scope(energy(logits_BC), threshold)
-    return [
-        Classification(labels_B, predicted_B, number_of_intents=logits_BC.shape[1]),
+    energies_B, energies_N = energy(logits_BC), energy(rejectable_NC)
+    is_accepted_B, is_accepted_N = (is_in_scope(energies, threshold) for energies in (energies_B, energies_N))
+    in_scope = [
+        classification(labels_B, predicted_B, number_of_intents=logits_BC.shape[1]),
         *_calibration_measures(logits_BC, labels_B),
-        Acceptance(is_accepted_B),
-        AcceptedAccuracy(is_accepted_B, predicted_B == labels_B),
+        means({"osr_recall": is_accepted_B}),
+        accepted_accuracy(is_accepted_B, predicted_B == labels_B),
     ]
-
-
-def _out_of_scope_measures(energies_B: Floats, energies_N: Floats, *, threshold: float) -> list[Measure]:
     if not len(energies_N):
-        return []
-    accepted = (is_in_scope(energies, threshold) for energies in (energies_B, energies_N))
-    return [Rejection(*accepted), Ranking(energies_B, energies_N)]
+        return in_scope
+    return [*in_scope, rejection(is_accepted_B, is_accepted_N), ranking(energies_B, energies_N)]
 
 
 def confusion(labels_B: Integers, predicted_B: Integers, *, number_of_intents: int) -> Integers:
@@ -120,12 +110,16 @@ def classification_metrics(confusion_CC: Integers) -> dict[str, float]:
     return {name: float(value) for name, value in metrics.items()}
 
 
-def _per_intent(confusion_CC: Integers) -> tuple[Floats, Floats, Floats, Integers]:
-    """Precision, recall, F1 and support, each of shape (C,); 0 where the denominator is."""
+def _per_intent(confusion_CC: Integers, intents: Sequence[str]) -> pd.DataFrame:
+    """Precision, recall, F1 and support; 0 where the denominator is."""
     hits_C, support_C, predicted_C = np.diag(confusion_CC), confusion_CC.sum(axis=1), confusion_CC.sum(axis=0)
-    precision_C = hits_C / np.maximum(predicted_C, 1)
-    recall_C = hits_C / np.maximum(support_C, 1)
-    return precision_C, recall_C, f1_score(hits_C, support_C, predicted_C=predicted_C), support_C
+    table = {
+        "precision": hits_C / np.maximum(predicted_C, 1),
+        "recall": hits_C / np.maximum(support_C, 1),
+        "f1-score": f1_score(hits_C, support_C, predicted_C=predicted_C),
+        "support": support_C,
+    }
+    return pd.DataFrame(table, index=pd.Index(intents, name="intent"))
 
 
 def calibration_metrics(logits_BC: Floats, labels_B: Integers) -> dict[str, float]:
@@ -133,7 +127,7 @@ def calibration_metrics(logits_BC: Floats, labels_B: Integers) -> dict[str, floa
 
     ece: expected calibration error. brier: the summed squared error over intents (0 to 2). nll: in nats.
     """
-    return measured(_calibration_measures(logits_BC, labels_B), rows=len(labels_B), out_of_scope_rows=0)
+    return measured(_calibration_measures(logits_BC, labels_B), sizes=(len(labels_B), 0))
 
 
 def _calibration_measures(logits_BC: Floats, labels_B: Integers) -> list[Measure]:
@@ -143,8 +137,8 @@ def _calibration_measures(logits_BC: Floats, labels_B: Integers) -> list[Measure
     brier_B = ((probabilities_BC - target_BC) ** 2).sum(axis=-1)
     nll_B = negative_log_likelihoods(logits_BC, labels_B)
     return [
-        CalibrationError(probabilities_BC.max(axis=-1), is_right_B),
-        Means({"brier": brier_B, "nll": nll_B}),
+        calibration_error(probabilities_BC.max(axis=-1), is_right_B),
+        means({"brier": brier_B, "nll": nll_B}),
     ]
 
 
@@ -152,14 +146,8 @@ def reliability(confidence_B: Floats, is_right_B: Booleans) -> pd.DataFrame:
     """What a reliability diagram shows: of each bin of confidence that is not empty, indexed by its number from 0, its
     bounds (low excluded, high included), rows, mean confidence and accuracy.
     """
-    bins = pd.DataFrame(
-        {
-            "bin": confidence_bin(confidence_B),
-            "confidence": confidence_B,
-            "accuracy": is_right_B.astype(float),
-        }
-    )
-    table = bins.groupby("bin").agg(
+    bins = pd.DataFrame({"confidence": confidence_B, "accuracy": is_right_B.astype(float)})
+    table = bins.groupby(pd.Index(confidence_bin(confidence_B), name="bin")).agg(
         rows=("accuracy", "size"), confidence=("confidence", "mean"), accuracy=("accuracy", "mean")
     )
     edges = np.arange(CALIBRATION_BINS + 1) / CALIBRATION_BINS

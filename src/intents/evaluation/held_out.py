@@ -102,11 +102,10 @@ def _kinds(
     """By kind of out-of-scope utterance; random embeddings are a kind where any other is."""
     if kind_N.empty:
         return pd.DataFrame()
-    energies_N = energy.energy(out_of_scope.logits_BC)
+    energies_B, energies_N = (energy.energy(found.logits_BC) for found in (in_scope, out_of_scope))
     of_kind = {str(kind): energies_N[(kind_N == kind).to_numpy()] for kind in sorted(kind_N.unique())}
     noise = predict_gaussian(module, rows=GAUSSIAN_ROWS, tokens=GAUSSIAN_TOKENS, seed=0)
     of_kind.setdefault(GAUSSIAN, energy.energy(noise))
-    energies_B = energy.energy(in_scope.logits_BC)
     return open_set.by_kind(energies_B, of_kind, threshold=rejection.energy_threshold)
 
 

@@ -17,26 +17,22 @@ CELLS_AT_ONCE = 1_000_000
 
 
 def resampled(
-    measures: Sequence[Measure], *, rows: int, out_of_scope_rows: int, resamples: int, seed: int
+    measures: Sequence[Measure], *, sizes: tuple[int, int], resamples: int, seed: int
 ) -> dict[str, Floats]:
     """Each metric on each resample of the rows, shape (S,). No two measures may give the same one.
 
-    In-scope and out-of-scope rows are drawn apart, as many as there are. Equal numbers of rows and an equal seed
-    draw the same rows, so two models' metrics can be paired.
+    In-scope and out-of-scope rows (`sizes` are their numbers) are drawn apart, as many as there are. Equal numbers of
+    rows and an equal seed draw the same rows, so two models' metrics can be paired.
     """
     values: dict[str, list[Floats]] = {}
-    drawn = _drawn(
-        rows, resamples, generator=np.random.default_rng([seed, 0]), rows_at_once=rows + out_of_scope_rows
+    generators = (np.random.default_rng([seed, stream]) for stream in range(2))
+    drawn = (
+        _drawn(size, resamples, generator=generator, rows_at_once=sum(sizes))
+        for size, generator in zip(sizes, generators, strict=True)
     )
-    beside = _drawn(
-        out_of_scope_rows,
-        resamples,
-        generator=np.random.default_rng([seed, 1]),
-        rows_at_once=rows + out_of_scope_rows,
-    )
-    for weights in zip(drawn, beside, strict=True):
+    for weights in zip(*drawn, strict=True):
         for measure in measures:
-            for name, value_S in measure.weighted(*weights).items():
+            for name, value_S in measure(*weights).items():
                 values.setdefault(name, []).append(value_S)
     return {name: np.concatenate(parts) for name, parts in values.items()}
 
@@ -48,24 +44,13 @@ def interval(values_S: Floats, *, alpha: float = INTERVAL_ALPHA) -> tuple[float,
 
 
 def intervals(
-    measures: Sequence[Measure],
-    metrics: Mapping[str, float],
-    *,
-    rows: int,
-    out_of_scope_rows: int,
-    seed: int,
+    measures: Sequence[Measure], metrics: Mapping[str, float], *, sizes: tuple[int, int], seed: int
 ) -> dict[str, float]:
     """Both ends of the 95 % interval of each metric, `<metric>_ci_low` and `<metric>_ci_high`; percentiles.
 
     Where resampling itself raises a metric, the resamples' spread is laid around the metric as measured.
     """
-    drawn = resampled(
-        measures,
-        rows=rows,
-        out_of_scope_rows=out_of_scope_rows,
-        resamples=INTERVAL_RESAMPLES,
-        seed=seed,
-    )
+    drawn = resampled(measures, sizes=sizes, resamples=INTERVAL_RESAMPLES, seed=seed)
     ends: dict[str, float] = {}
     for name, values_S in drawn.items():
         raised = values_S.mean() - metrics[name] if name in RAISED_BY_RESAMPLING else 0.0

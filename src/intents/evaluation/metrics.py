@@ -6,8 +6,7 @@ and the lower energy is the more in-scope.
 Axes: B in-scope rows, N out-of-scope rows, S sets of weights, C intents, G distinct energies, lowest first.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -21,41 +20,33 @@ ACCEPTED_SHARE = 0.95
 Counts = npt.NDArray[np.number]
 
 
-class Measure(Protocol):
-    """One or several metrics of the same rows."""
-
-    def weighted(self, weights_BS: Floats, weights_NS: Floats) -> dict[str, Floats]:
-        """Each metric by name, shape (S,)."""
+Measure = Callable[[Floats, Floats], dict[str, Floats]]
+"""One or several metrics by name, shape (S,), of rows weighted by `weights_BS` in scope and `weights_NS` out of it."""
 
 
-def measured(measures: Sequence[Measure], *, rows: int, out_of_scope_rows: int) -> dict[str, float]:
-    """Each metric by name, every row counting once."""
-    once = np.ones((rows, 1)), np.ones((out_of_scope_rows, 1))
-    return {name: float(value) for measure in measures for name, (value,) in measure.weighted(*once).items()}
+def measured(measures: Sequence[Measure], *, sizes: tuple[int, int]) -> dict[str, float]:
+    """Each metric by name, every row counting once. `sizes`: the numbers of in-scope and of out-of-scope rows."""
+    once = [np.ones((size, 1)) for size in sizes]
+    return {name: float(value) for measure in measures for name, (value,) in measure(*once).items()}
 
 
-class Classification:
+def classification(labels_B: Integers, predicted_B: Integers, *, number_of_intents: int) -> Measure:
     """accuracy; F1 weighted by support or averaged over the intents that occur, as scikit-learn has them.
 
     Ids of intents run from 0 to C - 1; a predicted id of C stands for any other intent.
     """
+    hits_B = np.where(predicted_B == labels_B, labels_B, number_of_intents)
+    one_hot_CB = [_one_hot(ids_B, rows=number_of_intents) for ids_B in (hits_B, labels_B, predicted_B)]
 
-    def __init__(self, labels_B: Integers, predicted_B: Integers, *, number_of_intents: int) -> None:
-        hits_B = np.where(predicted_B == labels_B, labels_B, number_of_intents)
-        self.is_hit_CB, self.is_true_CB, self.is_predicted_CB = (
-            _one_hot(ids_B, rows=number_of_intents) for ids_B in (hits_B, labels_B, predicted_B)
-        )
+    def weighted(weights_BS: Floats, _: Floats) -> dict[str, Floats]:
+        hits_SC, true_SC, predicted_SC = ((is_CB @ weights_BS).T for is_CB in one_hot_CB)
+        return count_metrics(hits_SC, true_SC, predicted_C=predicted_SC)
 
-    def weighted(self, weights_BS: Floats, weights_NS: Floats) -> dict[str, Floats]:  # noqa: ARG002
-        """See `Measure`."""
-        hits, true, predicted = (
-            (rows @ weights_BS).T for rows in (self.is_hit_CB, self.is_true_CB, self.is_predicted_CB)
-        )
-        return count_metrics(hits, true, predicted_C=predicted)
+    return weighted
 
 
 def count_metrics(hits_C: Counts, support_C: Counts, *, predicted_C: Counts) -> dict[str, Floats]:
-    """`Classification` of rows counted by intent: right, true and predicted ones.
+    """`classification` of rows counted by intent: right, true and predicted ones.
 
     Intents are the last axis; each metric has the axes before it.
     """
@@ -74,17 +65,10 @@ def f1_score(hits_C: Counts, support_C: Counts, *, predicted_C: Counts) -> Float
     return f1_C
 
 
-class CalibrationError:
+def calibration_error(confidence_B: Floats, is_right_B: Booleans) -> Measure:
     """ece: expected calibration error over 15 equal-width bins of confidence. Guo et al. 2017, arXiv:1706.04599."""
-
-    def __init__(self, confidence_B: Floats, is_right_B: Booleans) -> None:
-        self.gaps = _one_hot(
-            confidence_bin(confidence_B), rows=CALIBRATION_BINS, values=is_right_B - confidence_B
-        )
-
-    def weighted(self, weights_BS: Floats, weights_NS: Floats) -> dict[str, Floats]:  # noqa: ARG002
-        """See `Measure`."""
-        return {"ece": np.abs(self.gaps @ weights_BS).sum(axis=0) / weights_BS.sum(axis=0)}
+    gaps = _one_hot(confidence_bin(confidence_B), rows=CALIBRATION_BINS, values=is_right_B - confidence_B)
+    return lambda weights_BS, _: {"ece": np.abs(gaps @ weights_BS).sum(axis=0) / weights_BS.sum(axis=0)}
 
 
 def confidence_bin(confidence_B: Floats) -> Integers:
@@ -93,52 +77,29 @@ def confidence_bin(confidence_B: Floats) -> Integers:
     return np.clip(bin_B, 0, CALIBRATION_BINS - 1)
 
 
-class Means:
-    """Means over the in-scope rows of one number a row, by name."""
-
-    def __init__(self, values: Mapping[str, Floats]) -> None:
-        self.values = values
-
-    def weighted(self, weights_BS: Floats, weights_NS: Floats) -> dict[str, Floats]:  # noqa: ARG002
-        """See `Measure`."""
-        rows_S = weights_BS.sum(axis=0)
-        return {name: value_B @ weights_BS / rows_S for name, value_B in self.values.items()}
+def means(values: Mapping[str, Floats | Booleans]) -> Measure:
+    """Means over the in-scope rows of one number a row, or the shares of them of which something is true, by name."""
+    return lambda weights_BS, _: {
+        name: value_B @ weights_BS / weights_BS.sum(axis=0) for name, value_B in values.items()
+    }
 
 
-class Acceptance:
-    """osr_recall: share of in-scope rows that is accepted."""
-
-    def __init__(self, is_accepted_B: Booleans) -> None:
-        self.is_accepted_B = is_accepted_B.astype(float)
-
-    def weighted(self, weights_BS: Floats, weights_NS: Floats) -> dict[str, Floats]:  # noqa: ARG002
-        """See `Measure`."""
-        return {"osr_recall": self.is_accepted_B @ weights_BS / weights_BS.sum(axis=0)}
-
-
-class AcceptedAccuracy:
+def accepted_accuracy(is_accepted_B: Booleans, is_right_B: Booleans) -> Measure:
     """accepted_accuracy: share of accepted in-scope rows that is right; 0 where none is accepted."""
 
-    def __init__(self, is_accepted_B: Booleans, is_right_B: Booleans) -> None:
-        self.is_accepted_B = is_accepted_B.astype(float)
-        self.is_right_too_B = (is_accepted_B & is_right_B).astype(float)
+    def weighted(weights_BS: Floats, _: Floats) -> dict[str, Floats]:
+        accepted_S, right_too_S = is_accepted_B @ weights_BS, (is_accepted_B & is_right_B) @ weights_BS
+        return {"accepted_accuracy": right_too_S / np.maximum(accepted_S, 1)}
 
-    def weighted(self, weights_BS: Floats, weights_NS: Floats) -> dict[str, Floats]:  # noqa: ARG002
-        """See `Measure`."""
-        accepted_S = self.is_accepted_B @ weights_BS
-        return {"accepted_accuracy": self.is_right_too_B @ weights_BS / np.maximum(accepted_S, 1)}
+    return weighted
 
 
-class Rejection:
+def rejection(is_accepted_B: Booleans, is_accepted_N: Booleans) -> Measure:
     """Accepting and rejecting: osr_accuracy, osr_precision, osr_f1; oos_recall: share of out-of-scope rejected."""
 
-    def __init__(self, is_accepted_B: Booleans, is_accepted_N: Booleans) -> None:
-        self.is_accepted_B, self.is_accepted_N = is_accepted_B.astype(float), is_accepted_N.astype(float)
-
-    def weighted(self, weights_BS: Floats, weights_NS: Floats) -> dict[str, Floats]:
-        """See `Measure`."""
+    def weighted(weights_BS: Floats, weights_NS: Floats) -> dict[str, Floats]:
         rows_S, out_of_scope_S = weights_BS.sum(axis=0), weights_NS.sum(axis=0)
-        accepted_S, wrongly_S = self.is_accepted_B @ weights_BS, self.is_accepted_N @ weights_NS
+        accepted_S, wrongly_S = is_accepted_B @ weights_BS, is_accepted_N @ weights_NS
         rejected_S = out_of_scope_S - wrongly_S
         return {
             "osr_accuracy": (accepted_S + rejected_S) / (rows_S + out_of_scope_S),
@@ -147,24 +108,23 @@ class Rejection:
             "oos_recall": rejected_S / out_of_scope_S,
         }
 
+    return weighted
 
-class Ranking:
+
+def ranking(energies_B: Floats, energies_N: Floats) -> Measure:
     """How energies, or other scores, rank in-scope before out-of-scope rows, whatever the threshold.
 
     auroc: chance that an out-of-scope row has the higher energy, ties counting half. aupr_in, aupr_out: average
     precision with in-scope or out-of-scope as the positive class. fpr95: share of out-of-scope accepted at the
     lowest threshold that accepts 95 % of in-scope.
     """
+    distinct_G, places = np.unique(np.concatenate([energies_B, energies_N]), return_inverse=True)
+    is_in_scope_GB = _one_hot(places[: len(energies_B)], rows=len(distinct_G))
+    is_out_of_scope_GN = _one_hot(places[len(energies_B) :], rows=len(distinct_G))
 
-    def __init__(self, energies_B: Floats, energies_N: Floats) -> None:
-        distinct_G, places = np.unique(np.concatenate([energies_B, energies_N]), return_inverse=True)
-        self.is_in_scope_GB = _one_hot(places[: len(energies_B)], rows=len(distinct_G))
-        self.is_out_of_scope_GN = _one_hot(places[len(energies_B) :], rows=len(distinct_G))
-
-    def weighted(self, weights_BS: Floats, weights_NS: Floats) -> dict[str, Floats]:
-        """See `Measure`."""
+    def weighted(weights_BS: Floats, weights_NS: Floats) -> dict[str, Floats]:
         rows_S, out_of_scope_S = weights_BS.sum(axis=0), weights_NS.sum(axis=0)
-        in_GS, out_GS = self.is_in_scope_GB @ weights_BS, self.is_out_of_scope_GN @ weights_NS
+        in_GS, out_GS = is_in_scope_GB @ weights_BS, is_out_of_scope_GN @ weights_NS
         in_up_to_GS, out_up_to_GS = in_GS.cumsum(axis=0), out_GS.cumsum(axis=0)
         in_from_GS, out_from_GS = rows_S - in_up_to_GS + in_GS, out_of_scope_S - out_up_to_GS + out_GS
         ordered_S = (out_GS * (in_up_to_GS - in_GS / 2)).sum(axis=0)
@@ -175,6 +135,8 @@ class Ranking:
             "aupr_out": _average_precision(out_GS, out_from_GS, false_GS=in_from_GS),
             "fpr95": out_up_to_GS[threshold_S, np.arange(len(rows_S))] / out_of_scope_S,
         }
+
+    return weighted
 
 
 def _average_precision(positive_GS: Floats, true_GS: Floats, *, false_GS: Floats) -> Floats:

@@ -6,23 +6,22 @@ import pandas as pd
 from sklearn.metrics import f1_score
 
 from intents.axes import Floats
-from intents.evaluation.metrics import Acceptance, Ranking, Rejection, measured
+from intents.evaluation.metrics import means, measured, ranking, rejection
 from intents.models.energy import is_in_scope
 
 
 def ranking_metrics(in_scope_scores_B: Floats, out_of_scope_scores_N: Floats) -> dict[str, float]:
-    """`metrics.Ranking` of scores of which lower ones are more in-scope, as energies are."""
-    ranking = Ranking(in_scope_scores_B, out_of_scope_scores_N)
-    return measured([ranking], rows=len(in_scope_scores_B), out_of_scope_rows=len(out_of_scope_scores_N))
+    """`metrics.ranking` of scores of which lower ones are more in-scope, as energies are."""
+    sizes = len(in_scope_scores_B), len(out_of_scope_scores_N)
+    return measured([ranking(in_scope_scores_B, out_of_scope_scores_N)], sizes=sizes)
 
 
 def rejection_metrics(energies_B: Floats, energies_N: Floats, *, threshold: float) -> dict[str, float]:
-    """`metrics.Acceptance` and `metrics.Rejection` at `threshold`."""
+    """osr_recall, the share of in-scope rows that is accepted, and `metrics.rejection`, at `threshold`."""
     is_accepted_B, is_accepted_N = (is_in_scope(energies, threshold) for energies in (energies_B, energies_N))
     return measured(
-        [Acceptance(is_accepted_B), Rejection(is_accepted_B, is_accepted_N)],
-        rows=len(energies_B),
-        out_of_scope_rows=len(energies_N),
+        [means({"osr_recall": is_accepted_B}), rejection(is_accepted_B, is_accepted_N)],
+        sizes=(len(energies_B), len(energies_N)),
     )
 
 

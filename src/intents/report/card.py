@@ -21,6 +21,7 @@ def card(config: TrainConfig, corpus: Corpus, *, result: TrainingResult, run_id:
     """The card of a trained model."""
     hyperparams = config.hyperparams
     report = result.test.report
+    import_first = IMPORT_FIRST if type(result.module).__module__.startswith("intents.") else ""
     return "\n".join(
         [
             f"{hyperparams.FAMILY} over {hyperparams.model_name}, {len(corpus.intents)} intents, run {run_id}",
@@ -41,7 +42,7 @@ def card(config: TrainConfig, corpus: Corpus, *, result: TrainingResult, run_id:
             "**Calling it.** `mlflow models serve -m models:/<name>/<version> --env-manager local`, then POST "
             f'`{{"inputs": ["…"]}}` to `/invocations`. What lies above energy {result.rejection.energy_threshold:.3f} '
             f"is `{hyperparams.unknown_intent}`. Utterances are cut at {hyperparams.max_length} tokens. With plain "
-            f"transformers: `AutoModelForSequenceClassification.from_pretrained`. {_import(result)}",
+            f"transformers: `AutoModelForSequenceClassification.from_pretrained`. {import_first}",
         ]
     )
 
@@ -82,7 +83,3 @@ def _limits(report: EvaluationReport, corpus: Corpus) -> str:
         lines.append("No out-of-scope utterance was measured: what it refuses is unknown.")
     lines.append("One corpus, one split: other channels, times or languages were not measured.")
     return " ".join(lines)
-
-
-def _import(result: TrainingResult) -> str:
-    return IMPORT_FIRST if type(result.module).__module__.startswith("intents.") else ""

@@ -17,7 +17,6 @@ from intents.evaluation.comparison.paired import (
     Comparison,
 )
 from intents.evaluation.comparison.per_intent import LEAST_ROWS_OF_AN_INTENT
-from intents.evaluation.comparison.sides import Latency
 from intents.evaluation.names import METRICS
 
 COUNTED = ("f1_weighted", "f1_macro", "accuracy")
@@ -73,7 +72,7 @@ def account_lines(found: Comparison) -> list[str]:
         *(f"note: {note}" for note in notes(found)),
         f"{'':<18}{'reference':>10}{'candidate':>11}{'change':>10}   {coverage(found)}",
         *(_line(words, change) for words, change in in_words(found).items()),
-        *_costs(found),
+        *(_cost_line(word, unit, old=old, new=new) for word, unit, old, new in costs(found)),
         *_intents(found),
         *_utterances("newly broken", found.broken),
         *_utterances("newly fixed", found.fixed),
@@ -117,14 +116,19 @@ def _line(word: str, change: Change) -> str:
     )
 
 
-def _costs(found: Comparison) -> Iterator[str]:
+def costs(found: Comparison) -> Iterator[tuple[str, str, float, float]]:
+    """What was measured of both: latency and size, each with its unit, the reference's and the candidate's."""
     before, after = found.reference_latency, found.candidate_latency
     if before is not None and after is not None:
-        for word, old, new in (("p50 ms", before.p50, after.p50), ("p95 ms", before.p95, after.p95)):
-            yield f"{word:<18}{old:>10.2f}{new:>11.2f}{new / old:>9.2f}x   one utterance, one thread"
+        yield "p50", "ms", before.p50, after.p50
+        yield "p95", "ms", before.p95, after.p95
     if found.reference_bytes and found.candidate_bytes:
-        sizes = found.reference_bytes / 1e6, found.candidate_bytes / 1e6
-        yield f"{'size MB':<18}{sizes[0]:>10.2f}{sizes[1]:>11.2f}{sizes[1] / sizes[0]:>9.2f}x"
+        yield "size", "MB", found.reference_bytes / 1e6, found.candidate_bytes / 1e6
+
+
+def _cost_line(word: str, unit: str, *, old: float, new: float) -> str:
+    remark = "   one utterance, one thread" if unit == "ms" else ""
+    return f"{f'{word} {unit}':<18}{old:>10.2f}{new:>11.2f}{new / old:>9.2f}x{remark}"
 
 
 def _intents(found: Comparison) -> Iterator[str]:
@@ -154,11 +158,7 @@ def _utterances(word: str, table: pd.DataFrame) -> Iterator[str]:
 
 def as_json(found: Comparison) -> dict[str, Any]:
     """Everything that is known of the comparison, as JSON has it."""
-    plain = {
-        field.name: getattr(found, field.name)
-        for field in dataclasses.fields(found)
-        if isinstance(getattr(found, field.name), str | int | float)
-    }
+    plain = {name: value for name, value in vars(found).items() if isinstance(value, str | int | float)}
     return plain | {
         "verdict": found.verdict,
         "verdict_line": verdict_line(found),
@@ -167,8 +167,8 @@ def as_json(found: Comparison) -> dict[str, Any]:
             for name, change in found.changes.items()
         },
         "latency_ratio": found.latency_ratio,
-        "reference_latency": _latency(found.reference_latency),
-        "candidate_latency": _latency(found.candidate_latency),
+        "reference_latency": found.reference_latency and dataclasses.asdict(found.reference_latency),
+        "candidate_latency": found.candidate_latency and dataclasses.asdict(found.candidate_latency),
         "left_out": dataclasses.asdict(found.left_out),
         "per_intent": _records(found.per_intent.reset_index()),
         "broken": _records(found.broken),
@@ -176,13 +176,6 @@ def as_json(found: Comparison) -> dict[str, Any]:
     }
 
 
-def _latency(latency: Latency | None) -> dict[str, float] | None:
-    return None if latency is None else dataclasses.asdict(latency)
-
-
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+def _records(table: pd.DataFrame) -> list[Any]:
     """The rows, null where a value is missing: JSON has no NaN."""
-    return [
-        {str(name): None if pd.isna(value) else value for name, value in row.items()}
-        for row in table.to_dict("records")
-    ]
+    return table.astype(object).where(table.notna(), None).to_dict("records")

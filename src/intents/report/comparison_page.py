@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -26,18 +27,6 @@ class Table:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class Section:
-    """What the page says of a candidate. `changes`, by metric, are drawn on an axis that reaches so far either way."""
-
-    found: Comparison
-    line: str
-    remarks: Sequence[str]
-    changes: Mapping[str, Change]
-    reach: float
-    tables: Sequence[Table]
-
-
 def page(comparisons: Sequence[Comparison]) -> str:
     """One section a candidate."""
     title = f"Compared with {comparisons[0].reference}"
@@ -45,31 +34,32 @@ def page(comparisons: Sequence[Comparison]) -> str:
     return filled("comparison.html.j2", title=title, sections=sections, texts=_TEXTS)
 
 
-def _section(found: Comparison) -> Section:
+def _section(found: Comparison) -> dict[str, Any]:
+    """What the page says of a candidate. `changes`, by metric, are drawn on an axis that reaches so far either way."""
     changes = comparison.in_words(found)
     ends = [abs(end) for change in changes.values() for end in (change.low, change.high, change.change)]
-    return Section(
-        found,
-        comparison.verdict_line(found),
-        remarks=[comparison.account(found), *comparison.notes(found)],
-        changes=changes,
-        reach=max(ends, default=0) or 1,
-        tables=[
+    return {
+        "found": found,
+        "line": comparison.verdict_line(found),
+        "remarks": [comparison.account(found), *comparison.notes(found)],
+        "changes": changes,
+        "reach": max(ends, default=0) or 1,
+        "tables": [
             _metrics(f"Metrics, and the {comparison.coverage(found)} of each change", changes),
             _costs(found),
             _utterances(f"Newly broken ({len(found.broken)})", found.broken),
             _utterances(f"Newly fixed ({len(found.fixed)})", found.fixed),
             _intents(found),
         ],
-    )
+    }
 
 
 def _metrics(title: str, changes: Mapping[str, Change]) -> Table:
     rows = [
         [
             words,
-            _share(change.reference),
-            _share(change.candidate),
+            f"{change.reference:.4f}",
+            f"{change.candidate:.4f}",
             f"{change.change:+.4f}",
             f"[{change.low:+.4f}, {change.high:+.4f}]",
             "" if change.verdict == NO_DIFFERENCE else change.verdict,
@@ -80,14 +70,10 @@ def _metrics(title: str, changes: Mapping[str, Change]) -> Table:
 
 
 def _costs(found: Comparison) -> Table:
-    rows: list[list[str]] = []
-    before, after = found.reference_latency, found.candidate_latency
-    if before is not None and after is not None:
-        for word, old, new in (("p50, ms", before.p50, after.p50), ("p95, ms", before.p95, after.p95)):
-            rows.append([word, f"{old:.2f}", f"{new:.2f}", f"{new / old:.2f}×"])
-    if found.reference_bytes and found.candidate_bytes:
-        old, new = found.reference_bytes, found.candidate_bytes
-        rows.append(["size, MB", f"{old / 1e6:.2f}", f"{new / 1e6:.2f}", f"{new / old:.2f}×"])
+    rows = [
+        [f"{word}, {unit}", f"{old:.2f}", f"{new:.2f}", f"{new / old:.2f}×"]
+        for word, unit, old, new in comparison.costs(found)
+    ]
     return Table("Latency and size", ["metric", "reference", "candidate", "ratio"], rows)
 
 
@@ -110,8 +96,8 @@ def _intents(found: Comparison) -> Table:
         [
             str(intent),
             int(row["rows"]),
-            _share(row["reference_f1"]),
-            _share(row["candidate_f1"]),
+            f"{row['reference_f1']:.4f}",
+            f"{row['candidate_f1']:.4f}",
             f"{row['f1_change']:+.4f}",
             _p(row["f1_p"]),
             f"{row['recall_change']:+.4f}",
@@ -134,10 +120,6 @@ def _intents(found: Comparison) -> Table:
         "fixed",
     )
     return Table(f"Intents ({len(found.per_intent)}), the largest loss of F1 first", head, rows)
-
-
-def _share(value: float) -> str:
-    return f"{value:.4f}"
 
 
 def _p(value: float) -> str:

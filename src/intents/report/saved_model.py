@@ -30,6 +30,7 @@ from intents.models.file_names import (
 )
 from intents.models.network import predict_logits
 from intents.parameters.training.train import TrainConfig
+from intents.report.page import counts
 from intents.report.pictures import bars, confusion, distributions
 from intents.training.stages import TrainingResult
 
@@ -46,9 +47,8 @@ def save(result: TrainingResult, config: TrainConfig, *, corpus: Corpus, directo
         intents=result.intents,
         rejection=result.rejection,
     )
-    model_directory.write_json(
-        directory / EVALUATION_METRICS, _evaluation_metrics(result, config, corpus=corpus)
-    )
+    measured = _evaluation_metrics(result, config, corpus=corpus)
+    model_directory.write_json(directory / EVALUATION_METRICS, measured)
     model_directory.write_json(
         directory / TRAINING_SUMMARY,
         {
@@ -82,21 +82,17 @@ def _seen(corpus: Corpus) -> "pd.Series[str]":
 
 def hardest_samples(predictions: pd.DataFrame) -> pd.DataFrame:
     """Wrong in-scope predictions, the most confident first."""
-    in_scope = predictions[predictions["true_intent"] != ""]
-    wrong = in_scope[in_scope["true_intent"] != in_scope["pred_intent"]]
+    in_scope, _ = counts.split(predictions)
+    wrong = in_scope[~counts.is_right(in_scope)]
     columns = ["text", "true_intent", "pred_intent", "confidence"]
     return wrong.sort_values("confidence", ascending=False, kind="stable")[columns]
 
 
 def _evaluation_metrics(result: TrainingResult, config: TrainConfig, *, corpus: Corpus) -> dict[str, Any]:
-    hyperparams = config.hyperparams
+    told = ("model_name", "epochs", "max_length", "batch_size", "learning_rate")
     return {
         "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
-        "model_name": hyperparams.model_name,
-        "epochs": hyperparams.epochs,
-        "max_length": hyperparams.max_length,
-        "batch_size": hyperparams.batch_size,
-        "learning_rate": hyperparams.learning_rate,
+        **{name: getattr(config.hyperparams, name) for name in told},
         "train_size": len(corpus.part(TRAIN)),
         "test_size": len(corpus.part(TEST)),
         "num_labels": len(corpus.intents),
@@ -105,36 +101,23 @@ def _evaluation_metrics(result: TrainingResult, config: TrainConfig, *, corpus: 
 
 
 def _draw(result: TrainingResult, corpus: Corpus, *, directory: Path) -> None:
-    table = result.test.report.per_intent
-    confusion.plot_confusion_matrix(
-        directory / CONFUSION_MATRIX, result.test.report.confusion_CC, intents=corpus.intents
-    )
-    bars.plot_per_intent_f1(
-        directory / PER_INTENT_F1,
-        table["f1-score"].to_numpy(),
-        intents=corpus.intents,
-        support_C=table["support"].to_numpy(),
-    )
+    report, intents, lengths_N = result.test.report, corpus.intents, corpus.rows["text_length"].to_numpy()
+    f1_C, support_C = (report.per_intent[name].to_numpy() for name in ("f1-score", "support"))
+    confusion.plot_confusion_matrix(directory / CONFUSION_MATRIX, report.confusion_CC, intents=intents)
+    bars.plot_per_intent_f1(directory / PER_INTENT_F1, f1_C, intents=intents, support_C=support_C)
     bars.plot_intent_distribution(directory / INTENT_DISTRIBUTION, corpus.rows["label"].value_counts())
-    distributions.plot_length_distribution(
-        directory / LENGTH_DISTRIBUTION, corpus.rows["text_length"].to_numpy()
-    )
-    predictions = result.test.predictions
-    is_in_scope = predictions["true_intent"] != ""
+    distributions.plot_length_distribution(directory / LENGTH_DISTRIBUTION, lengths_N)
+    in_scope, out_of_scope = counts.split(result.test.predictions)
     distributions.plot_energies(
         directory / ENERGIES,
-        predictions.loc[is_in_scope, "energy"].to_numpy(),
-        out_of_scope_N=predictions.loc[~is_in_scope, "energy"].to_numpy(),
+        in_scope["energy"].to_numpy(),
+        out_of_scope_N=out_of_scope["energy"].to_numpy(),
         threshold=result.rejection.energy_threshold,
     )
-    in_scope = predictions[is_in_scope]
     distributions.plot_reliability(
         directory / RELIABILITY,
-        reliability(
-            in_scope["confidence"].to_numpy(),
-            (in_scope["true_intent"] == in_scope["pred_intent"]).to_numpy(),
-        ),
-        ece=result.test.report.metrics["ece"],
+        reliability(in_scope["confidence"].to_numpy(), counts.is_right(in_scope).to_numpy()),
+        ece=report.metrics["ece"],
     )
 
 
@@ -144,11 +127,6 @@ def _sanity_predictions(directory: Path) -> pd.DataFrame:
     logits_BC = predict_logits(
         loaded.module, loaded.tokenizer, texts=SANITY_UTTERANCES, max_length=loaded.max_length
     )
-    confidence_B = softmax(logits_BC, axis=-1).max(axis=-1)
-    return pd.DataFrame(
-        {
-            "text": SANITY_UTTERANCES,
-            "intent": [loaded.intents[i] for i in logits_BC.argmax(axis=-1)],
-            "confidence": [f"{confidence:.4f}" for confidence in confidence_B],
-        }
-    )
+    intents = [loaded.intents[i] for i in logits_BC.argmax(axis=-1)]
+    confidences = [f"{confidence:.4f}" for confidence in softmax(logits_BC, axis=-1).max(axis=-1)]
+    return pd.DataFrame({"text": SANITY_UTTERANCES, "intent": intents, "confidence": confidences})

@@ -57,18 +57,10 @@ def _facts(config: TrainConfig, corpus: Corpus, *, result: TrainingResult, run_i
 
 
 def _findings(corpus: Corpus) -> list[DataNote]:
-    tested = len(corpus.part(TEST))
-    return [
-        DataNote(
-            _severity(finding.estimate / tested),
-            f"{finding.headline} {finding.advice}",
-            finding.rows[SHOWN_COLUMNS].head(EXAMPLES),
-        )
-        for finding in diagnose(corpus)
-    ]
-
-
-def _severity(share: float) -> str:
-    if share >= SEVERE_SHARE:
-        return "high"
-    return "medium" if share >= NOTABLE_SHARE else "low"
+    notes = []
+    for finding in diagnose(corpus):
+        share = finding.estimate / len(corpus.part(TEST))
+        severity = "high" if share >= SEVERE_SHARE else "medium" if share >= NOTABLE_SHARE else "low"
+        examples = finding.rows[SHOWN_COLUMNS].head(EXAMPLES)
+        notes.append(DataNote(severity, f"{finding.headline} {finding.advice}", examples))
+    return notes

@@ -54,24 +54,14 @@ class Answers:
 
     def predictions(self) -> list[Prediction]:
         """One typed row an utterance, in order."""
-        columns = (self.intent, self.confidence, self.energy, self.in_scope, self.best_intent)
         others_B = zip(self.other_intents_BK.tolist(), self.other_confidences_BK.tolist(), strict=True)
-        return [
-            Prediction(
-                intent=intent,
-                confidence=confidence,
-                energy=energy,
-                in_scope=in_scope,
-                best_intent=best,
-                alternatives=[
-                    Alternative(intent=other, confidence=share)
-                    for other, share in zip(others, shares, strict=True)
-                ],
-            )
-            for intent, confidence, energy, in_scope, best, (others, shares) in zip(
-                *(column.tolist() for column in columns), others_B, strict=True
-            )
+        alternatives_B = [
+            [Alternative(intent=other, confidence=share) for other, share in zip(*others, strict=True)]
+            for others in others_B
         ]
+        columns = [getattr(self, name).tolist() for name in Prediction.model_fields if name != "alternatives"]
+        rows = zip(*columns, alternatives_B, strict=True)
+        return [Prediction(**dict(zip(Prediction.model_fields, row, strict=True))) for row in rows]
 
 
 def normalised(text: str) -> str:
@@ -99,9 +89,8 @@ def answer(logits_BC: Floats, loaded: Artifact, *, top_k: int = 0, threshold: fl
         )
     probabilities_BC = softmax(logits_BC.astype(np.float64), axis=-1)
     energies_B = energy.energy(logits_BC)
-    accepted_B = energy.is_in_scope(
-        energies_B, loaded.rejection.energy_threshold if threshold is None else threshold
-    )
+    threshold = loaded.rejection.energy_threshold if threshold is None else threshold
+    accepted_B = energy.is_in_scope(energies_B, threshold)
     ranked_BK = _ranked(probabilities_BC, top_k)
     confidences_BK = np.take_along_axis(probabilities_BC, ranked_BK, axis=-1)
     names_BK = np.array(loaded.intents, dtype=object)[ranked_BK]

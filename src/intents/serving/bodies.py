@@ -164,12 +164,8 @@ def _parquet(body: bytes) -> Asked:
     return Asked(tables.texts(table), {})
 
 
-def _as_it_is(texts: Any) -> Any:
-    return texts
-
-
 _FORMS: dict[str, Callable[[Any], Any]] = {
-    scoring_server.INPUTS: _as_it_is,
+    scoring_server.INPUTS: lambda texts: texts,
     RECORDS: _records,
     SPLIT: _split,
 }

@@ -49,7 +49,8 @@ class IntentModel(PythonModel):  # type: ignore[misc]
             chosen = limits.from_environment(os.environ)
             torch.set_num_threads(1)  # of each pass; several at a time are faster than one on several threads
             self._load(context, chosen, seconds=float(MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT.get()))
-            self._warm_up()
+            for text in WARMING:  # the first answers take longer, and show whether any can be had
+                self._answers([text])
             bodies.serve()
         except Exception as error:
             if not isinstance(error, IntentsError):
@@ -67,11 +68,6 @@ class IntentModel(PythonModel):  # type: ignore[misc]
             most_rows=chosen.queue,
             most_long=chosen.long_requests,
         )
-
-    def _warm_up(self) -> None:
-        """The first answers take longer, and show whether any can be had."""
-        for text in WARMING:
-            self._answers([text])
 
     def predict(
         self,

@@ -83,9 +83,8 @@ def recorded(module: Any, *, tokens: int) -> Network:
     generator = torch.Generator().manual_seed(0)
     probes = [_probe(*shape, tokens=tokens, generator=generator) for shape in PROBES]
     with torch.inference_mode(), warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # torch.jit is deprecated; of what else it warns, the comparison decides
+        # torch.jit is deprecated; of what else it warns, the comparison decides
+        warnings.simplefilter("ignore")
         try:
             # Recording looks at every property, at losses that nobody uses, too.
             with silent("transformers.modeling_utils"):

@@ -13,7 +13,6 @@ from intents.models.directory import Artifact
 from intents.models.network import predict_logits
 from intents.parameters.ask import AskConfig
 from intents.serving import answers
-from intents.serving.answers import Prediction
 from intents.system import signals
 from intents.system.console import Say
 from intents.tracking import models
@@ -28,9 +27,8 @@ def ask(config: AskConfig, *, say: Say) -> None:
         model = directory.load(models.directory(config.model, Path(folder)))
         if config.text:
             if reason := answers.problem(config.text):
-                raise ConfigError(
-                    f"text: {reason}. Pass --text <an utterance>, or type it in without --text."
-                )
+                remedy = "Pass --text <an utterance>, or type it in without --text."
+                raise ConfigError(f"text: {reason}. {remedy}")
             say(_answer(config.text, model))
             return
         if _is_terminal():
@@ -41,14 +39,10 @@ def ask(config: AskConfig, *, say: Say) -> None:
 
 
 def _answer(text: str, model: Artifact) -> str:
+    """As in `Unknown, at best greet 0.31; then order 0.22, bye 0.08`: confidences, the likelier first."""
     texts = [answers.normalised(text)]
     logits_BC = predict_logits(model.module, model.tokenizer, texts=texts, max_length=model.max_length)
     (prediction,) = answers.answer(logits_BC, model, top_k=RUNNERS_UP).predictions()
-    return _in_words(prediction)
-
-
-def _in_words(prediction: Prediction) -> str:
-    """As in `Unknown, at best greet 0.31; then order 0.22, bye 0.08`: confidences, the likelier first."""
     best = "" if prediction.in_scope else f", at best {prediction.best_intent}"
     others = ", ".join(f"{other.intent} {other.confidence:.3f}" for other in prediction.alternatives)
     return f"{prediction.intent}{best} {prediction.confidence:.3f}" + (f"; then {others}" if others else "")

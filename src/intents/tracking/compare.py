@@ -34,12 +34,8 @@ class ComparisonOutcome:
     comparisons: tuple[Comparison, ...]
 
     def __str__(self) -> str:
-        return "\n\n".join(
-            [
-                f"run {self.run_id}; {PAGE} there has all of it",
-                *(comparison.text(found) for found in self.comparisons),
-            ]
-        )
+        said = [comparison.text(found) for found in self.comparisons]
+        return "\n\n".join([f"run {self.run_id}; {PAGE} there has all of it", *said])
 
 
 def compare_runs(config: CompareConfig, *, say: Say) -> ComparisonOutcome:
@@ -50,21 +46,12 @@ def compare_runs(config: CompareConfig, *, say: Say) -> ComparisonOutcome:
     with signals.stop_the_run(), runs.started_with(vars(config), name=name) as run_id:
         runs.work_starts(run_id)
         with tempfile.TemporaryDirectory() as folder:
-            places = [Path(folder) / str(number) for number in range(len(models))]
-            for place in places:
-                place.mkdir()
-            loaded = [load(model, place) for model, place in zip(models, places, strict=True)]
+            loaded = [load(model, Path(folder) / str(number)) for number, model in enumerate(models)]
             _say_what_is_predicted(loaded, say)
             reference, *candidates = answering.sides(loaded)
+        alpha = ALPHA / len(candidates)  # so many at once find a false difference so many times as often
         comparisons = tuple(
-            # So many candidates at once find a false difference so many times as often.
-            compare(
-                reference,
-                candidate,
-                resamples=config.resamples,
-                seed=config.seed,
-                alpha=ALPHA / len(candidates),
-            )
+            compare(reference, candidate, resamples=config.resamples, seed=config.seed, alpha=alpha)
             for candidate in candidates
         )
         with signals.whole():
@@ -82,11 +69,7 @@ def _say_what_is_predicted(loaded: Sequence[Loaded], say: Say) -> None:
 def _log(comparisons: Sequence[Comparison]) -> None:
     """The page and the numbers; metrics of the n-th candidate at step n."""
     for step, found in enumerate(comparisons, start=1):
-        metrics = {
-            "mcnemar_p": found.mcnemar_p,
-            "broken_rows": found.broken_rows,
-            "fixed_rows": found.fixed_rows,
-        }
+        metrics = {name: getattr(found, name) for name in ("mcnemar_p", "broken_rows", "fixed_rows")}
         for name, change in found.changes.items():
             metrics |= {f"change_{name}": change.change, f"change_{name}_ci_low": change.low}
             metrics |= {f"change_{name}_ci_high": change.high}
@@ -110,15 +93,14 @@ def _log(comparisons: Sequence[Comparison]) -> None:
 
 def load(named: Named, folder: Path) -> Loaded:
     """The named model and its predictions, downloaded into the folder. Raises TrackingError, or ArtifactError."""
-    return loaded(named, fetch(named, folder), folder=folder)
+    folder.mkdir(exist_ok=True)
+    return loaded(named.name, fetch(named, folder), run_id=named.run_id, folder=folder)
 
 
-def loaded(named: Named, directory: Path, *, folder: Path) -> Loaded:
-    """The named model, whose directory is here already; its predictions are downloaded into `folder`."""
-    rows, out_of_fold = (
-        predictions(named.run_id, file, folder=folder) for file in (PREDICTIONS, OUT_OF_FOLD)
-    )
-    return Loaded(named.name, directory, model_directory.load(directory), rows, out_of_fold)
+def loaded(name: str, directory: Path, *, run_id: str, folder: Path) -> Loaded:
+    """The model, whose directory is here already; its run's predictions are downloaded into `folder`."""
+    rows, out_of_fold = (predictions(run_id, file, folder=folder) for file in (PREDICTIONS, OUT_OF_FOLD))
+    return Loaded(name, directory, model_directory.load(directory), rows, out_of_fold)
 
 
 def predictions(run_id: str, file: str, *, folder: Path) -> pd.DataFrame | None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from intents.parameters.training.train import TrainConfig, train_config
 from intents.system import processes, signals
 from intents.system.console import Say
 from intents.tracking import runs, store
+from intents.tracking.train import mean_and_spread, shown, with_seed
 from intents.tracking.training import training_run
-from intents.tracking.training.seeds import mean_and_spread, shown, with_seed
 from intents.training import stages
 from intents.training.callbacks import Callbacks
 
@@ -37,11 +38,15 @@ class OpenSetOutcome:
 
     def __str__(self) -> str:
         lines = [f"run {self.run_id}"]
-        for share in self.table["known_share"].unique():
-            drawn = self.table[self.table["known_share"] == share].drop(columns=["known_share", "seed"])
+        for share, drawn in self.by_share():
             metrics = ", ".join(f"{name} {shown(drawn[name])}" for name in drawn)
             lines.append(f"{share:.0%} known, {len(drawn)} draws: {metrics}")
         return "\n".join(lines)
+
+    def by_share(self) -> Iterable[tuple[float, pd.DataFrame]]:
+        """Each share with the metrics of its draws."""
+        metrics = self.table.drop(columns=["known_share", "seed"])
+        return metrics.groupby(self.table["known_share"], sort=False)
 
 
 def evaluate_open_set(data: DataConfig, study: OpenSetConfig, *, say: Say) -> OpenSetOutcome:
@@ -65,8 +70,7 @@ def evaluate_open_set(data: DataConfig, study: OpenSetConfig, *, say: Say) -> Op
                 measured = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
                 say(f"{share:.0%} known, seed {seed}: {measured}")
         outcome = OpenSetOutcome(parent, pd.DataFrame(rows))
-        for share in study.shares:
-            drawn = outcome.table[outcome.table["known_share"] == share].drop(columns=["known_share", "seed"])
+        for share, drawn in outcome.by_share():
             summary = mean_and_spread(drawn)
             mlflow.log_metrics({f"{name}_{share * 100:g}_known": summary[name] for name in summary})
         mlflow.log_text(outcome.table.to_csv(index=False), OPEN_SET_TABLE)
@@ -80,12 +84,9 @@ def _leave_out_once(config: TrainConfig, corpus: Any, *, share: float, seed: int
         runs.work_starts(run_id)
         with signals.whole():
             mlflow.log_params({"known_share": share})
-        result = stages.train(
-            seeded,
-            leave_intents_out(corpus, in_scope_share=share, seed=seed),
-            checkpoints=Path(folder),
-            callbacks=Callbacks(training_run.log_metrics, training_run.log_metrics),
-        )
+        known = leave_intents_out(corpus, in_scope_share=share, seed=seed)
+        callbacks = Callbacks(training_run.log_metrics, training_run.log_metrics)
+        result = stages.train(seeded, known, checkpoints=Path(folder), callbacks=callbacks)
         metrics = open_set.open_intent_metrics(result.test.predictions, intents=result.intents)
         metrics |= {name: result.test.report.metrics[name] for name in ("auroc", "fpr95")}
         with signals.whole():

@@ -119,9 +119,9 @@ def fetch(named: Named, folder: Path) -> Path:
 def version_of(name: str, number: str, *, alias: str = store.PRODUCTION) -> Any:
     """The registered version of that number, or without one that of the alias. Raises what MLflow raises."""
     client = MlflowClient()
-    return (
-        client.get_model_version(name, number) if number else client.get_model_version_by_alias(name, alias)
-    )
+    if number:
+        return client.get_model_version(name, number)
+    return client.get_model_version_by_alias(name, alias)
 
 
 def model_id(version: Any) -> str:

@@ -3,7 +3,6 @@
 import contextlib
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +20,15 @@ from intents.tracking import compare
 from intents.tracking.models import Named
 
 
-@dataclass(frozen=True)
-class Replacement:
-    """What is judged, and the comparison that it rests on; None where there could be none."""
-
-    judgement: Judgement
-    comparison: Comparison | None
-
-
 def weigh(
     before: Loaded, after: Loaded, *, described: tuple[Described, Described], config: PromoteConfig
-) -> Replacement:
-    """May `after` take the place of `before`?"""
+) -> tuple[Judgement, Comparison | None]:
+    """May `after` take the place of `before`? And the comparison that says so; None where there could be none."""
     try:
         found = paired.compare(*answering.sides([before, after]))
     except IntentsError as error:
-        return Replacement(judge(*described, found=str(error), pooled=None, config=config), None)
-    return Replacement(judge(*described, found=found, pooled=_pooled(before, after), config=config), found)
+        return judge(*described, found=str(error), pooled=None, config=config), None
+    return judge(*described, found=found, pooled=_pooled(before, after), config=config), found
 
 
 def _pooled(before: Loaded, after: Loaded) -> Comparison | None:
@@ -48,18 +39,17 @@ def _pooled(before: Loaded, after: Loaded) -> Comparison | None:
     return None
 
 
-def weigh_versions(before: Named, after: Named, *, registered: str, config: PromoteConfig) -> Replacement:
-    """The same of two versions of one registered model, fetched for it. Raises TrackingError, or ArtifactError."""
-    with tempfile.TemporaryDirectory() as name:
-        folders = [Path(name) / side for side in ("before", "after")]
-        for folder in folders:
-            folder.mkdir()
-        models = [compare.load(model, folder) for model, folder in zip((before, after), folders, strict=True)]
-        described = tuple(
+def weigh_versions(before: Named, after: Named, *, registered: str, config: PromoteConfig) -> Judgement:
+    """May one version of a registered model take another's place? Both are fetched. Raises TrackingError, or
+    ArtifactError."""
+    with tempfile.TemporaryDirectory() as folder:
+        models = [compare.load(each, Path(folder) / str(n)) for n, each in enumerate((before, after))]
+        published, candidate = (
             describe(model.name, model.directory, registered=registered, run=run_of(version.run_id))
             for model, version in zip(models, (before, after), strict=True)
         )
-        return weigh(*models, described=(described[0], described[1]), config=config)
+        judgement, _ = weigh(*models, described=(published, candidate), config=config)
+        return judgement
 
 
 def describe(name: str, directory: Path, *, registered: str, run: Any | None) -> Described:

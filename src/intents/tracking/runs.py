@@ -53,9 +53,7 @@ def started(config: TrainConfig, *, name: str, is_nested: bool = False) -> Itera
             # `mlflow run` logs the declared defaults before this code starts, and a logged parameter can't be
             # changed: where the recipe changed some, a run of its own, nested, says what was really trained.
             run_id = stack.enter_context(_ended_as_it_went(is_nested=True, name=name))
-        _log_missing(run_id, config.as_parameters())
-        with signals.whole():
-            mlflow.set_tags(_tags_of(config))
+        _log_training(run_id, config)
         yield run_id
 
 
@@ -63,9 +61,7 @@ def started(config: TrainConfig, *, name: str, is_nested: bool = False) -> Itera
 def of_trial(config: TrainConfig, *, parent: str, name: str, tags: Mapping[str, Any]) -> Iterator[str]:
     """The run of one of a study's trainings, a child of another process's run, ended as what became of it."""
     with _ended_as_it_went(is_nested=False, parent=parent, name=name, tags=tags) as run_id:
-        _log_missing(run_id, config.as_parameters())
-        with signals.whole():
-            mlflow.set_tags(_tags_of(config))
+        _log_training(run_id, config)
         work_starts(run_id)
         yield run_id
 
@@ -114,14 +110,18 @@ def account_for(run_id: str, *, name: str, failure: str, stage: str) -> None:
     writing.join(PATIENCE_SECONDS)
 
 
-def _tags_of(config: TrainConfig) -> dict[str, str]:
+def _log_training(run_id: str, config: TrainConfig) -> None:
+    """Logs a training's parameters, where they are not yet, and tags the active run with what it is."""
+    _log_missing(run_id, config.as_parameters())
     hyperparams = config.hyperparams
-    return {
+    tags = {
         "family": hyperparams.FAMILY,
         "encoder": hyperparams.model_name,
         "recipe": hyperparams.recipe,
         "selected_on": "test" if hyperparams.selects_on_test else "validation",
     }
+    with signals.whole():
+        mlflow.set_tags(tags)
 
 
 def _log_missing(run_id: str, parameters: Mapping[str, Any]) -> None:
@@ -182,14 +182,9 @@ def _ended_as_it_went(
     before, run, is_finished = mlflow.active_run(), None, False
     try:
         with signals.whole():
-            run = _begun(
-                nested=is_nested,
-                parent_run_id=parent or None,
-                run_name=name or None,
-                tags=liveness.tags()
-                | {STAGE_TAG: NOT_STARTED}
-                | {tag: str(value) for tag, value in tags.items()},
-            )
+            texts = {STAGE_TAG: NOT_STARTED} | {tag: str(value) for tag, value in tags.items()}
+            texts |= liveness.tags()
+            run = _begun(nested=is_nested, parent_run_id=parent or None, run_name=name or None, tags=texts)
         yield run.info.run_id
         with signals.whole():
             mlflow.set_tag(STAGE_TAG, DONE)
@@ -197,27 +192,22 @@ def _ended_as_it_went(
             is_finished = True
     except BaseException as error:
         if not is_finished:
-            _end(run or _begun_since(before), error)
+            active = mlflow.active_run()  # where it is another than before, this is the one that was begun
+            is_older = active and before and active.info.run_id == before.info.run_id
+            _end(run or (None if is_older else active), error)
         raise
-
-
-def _begun_since(before: Any) -> Any | None:
-    """The run that is the active one, unless it was before."""
-    active = mlflow.active_run()
-    return None if active and before and active.info.run_id == before.info.run_id else active
 
 
 def _begun(**arguments: Any) -> Any:
     try:
         return mlflow.start_run(**arguments)
     except store.UNUSABLE as error:
-        is_deleted = "'active' state" in str(error)
-        remedy = (
-            "Bring it back with mlflow experiments restore --experiment-id <its number>, or name another: "
-            "MLFLOW_EXPERIMENT_NAME=<name>."
-            if is_deleted
-            else "Check that the store can be written, and MLFLOW_TRACKING_URI."
-        )
+        remedy = "Check that the store can be written, and MLFLOW_TRACKING_URI."
+        if "'active' state" in str(error):  # the experiment was deleted
+            remedy = (
+                "Bring it back with mlflow experiments restore --experiment-id <its number>, or name another: "
+                "MLFLOW_EXPERIMENT_NAME=<name>."
+            )
         raise TrackingError(f"the tracking store takes no run: {store.said_by(error)} {remedy}") from error
 
 

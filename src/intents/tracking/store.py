@@ -96,9 +96,8 @@ def page(run_id: str) -> str:
         return f"{without_secrets(uri).rstrip('/')}{path}"
     is_default = Path(database_file(uri)).resolve() == Path(database_file(DEFAULT_URI)).resolve()
     shown = shlex.quote(uri) if without_secrets(uri) == uri else '"$MLFLOW_TRACKING_URI"'
-    return (
-        f"mlflow ui{'' if is_default else f' --backend-store-uri {shown}'}, then http://127.0.0.1:5000{path}"
-    )
+    option = "" if is_default else f" --backend-store-uri {shown}"
+    return f"mlflow ui{option}, then http://127.0.0.1:5000{path}"
 
 
 def place(root: str, name: str) -> str:
@@ -136,6 +135,5 @@ def impatient(
     What the user's environment says goes first, unless `whatever_is_set`: while others wait for a lock.
     """
     hurried = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(retries), "MLFLOW_HTTP_REQUEST_TIMEOUT": str(seconds)}
-    return processes.environment(
-        {name: text for name, text in hurried.items() if whatever_is_set or name not in os.environ}
-    )
+    kept = () if whatever_is_set else os.environ
+    return processes.environment({name: text for name, text in hurried.items() if name not in kept})

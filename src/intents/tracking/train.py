@@ -1,6 +1,6 @@
 """Several trainings under one MLflow run: the same one with several seeds, or with intents left out."""
 
-from typing import Any
+import dataclasses
 
 import mlflow
 import pandas as pd
@@ -12,7 +12,6 @@ from intents.system import processes, signals
 from intents.system.console import Say
 from intents.tracking import best_trial, models, runs, store
 from intents.tracking.training import training_run
-from intents.tracking.training.seeds import mean_and_spread, shown, with_seed
 from intents.tracking.training.training_run import RunOutcome
 from intents.tracking.versions import register, verdict
 
@@ -37,20 +36,17 @@ def train(config: TrainConfig, *, say: Say) -> RunOutcome | None:
         for seed in range(config.hyperparams.seed, config.hyperparams.seed + config.run.seeds):
             say(f"seed {seed}")
             outcomes.append(training_run.train(with_seed(config, seed), say=say, is_nested=True))
-        table = _metrics_of(outcome.run_id for outcome in outcomes)
+        client = MlflowClient()
+        table = pd.DataFrame([client.get_run(outcome.run_id).data.metrics for outcome in outcomes])
         mlflow.log_metrics(mean_and_spread(table))
         say(_headline(table))
         best = outcomes[int(table[SELECTED_BY].to_numpy().argmax())].run_id
         logged = models.find(best, registered=config.run.register)
-        version = register(f"models:/{logged.model_id}", config.run.register, run_id=best)
+        name = config.run.register
+        version = register(f"models:/{logged.model_id}", name, run_id=best)
         mlflow.set_tag("best_seed_run", best)
-        name, said = config.run.register, verdict(config.run.register, version)
+        said = verdict(name, version)
         return training_run.outcome(parent, model_of=best, name=name, version=version, verdict=said)
-
-
-def _metrics_of(run_ids: Any) -> pd.DataFrame:
-    client = MlflowClient()
-    return pd.DataFrame([client.get_run(run_id).data.metrics for run_id in run_ids])
 
 
 def _headline(table: pd.DataFrame) -> str:
@@ -60,3 +56,24 @@ def _headline(table: pd.DataFrame) -> str:
         if f"test_{name}" in table
     ]
     return f"{len(table)} seeds: {', '.join(measured)}"
+
+
+def with_seed(config: TrainConfig, seed: int) -> TrainConfig:
+    """The same training with another seed, on its own, registering nothing."""
+    return dataclasses.replace(
+        config,
+        hyperparams=dataclasses.replace(config.hyperparams, seed=seed),
+        run=dataclasses.replace(config.run, register="", seeds=1),
+    )
+
+
+def mean_and_spread(table: pd.DataFrame) -> dict[str, float]:
+    """Each column's mean, and its sample standard deviation as `…_std`."""
+    spread = table.std().fillna(0.0).add_suffix("_std")
+    return {str(name): value for name, value in pd.concat([table.mean(), spread]).items()}
+
+
+def shown(values: "pd.Series[float]") -> str:
+    """The mean, and the spread where there is one."""
+    spread = f" ± {values.std():.4f}" if len(values) > 1 else ""
+    return f"{values.mean():.4f}{spread}"

@@ -47,18 +47,17 @@ def verdict(name: str, candidate: str) -> str:
     if production is None:
         return f"{registered}; nothing is in Production yet\n{_publish(name, candidate)}"
     config = PromoteConfig(name=name)
+    numbers = production.version, candidate
     try:
-        pair = [
-            models.find(f"{name}/{number}", registered=name) for number in (production.version, candidate)
-        ]
-        judgement = replacement.weigh_versions(*pair, registered=name, config=config).judgement
+        pair = [models.find(f"{name}/{number}", registered=name) for number in numbers]
+        judgement = replacement.weigh_versions(*pair, registered=name, config=config)
     except IntentsError as error:
         return f"{registered}; not compared with version {production.version}: {error}\n{_publish(name, candidate)}"
     lines = [f"{registered}; against version {production.version}, in Production: {judgement.line}"]
     lines += [f"  - {reason.text}" for reason in judgement.reasons]
     is_worse = judgement.verdict == WORSE
-    lines += ["keep what is published"] if is_worse else [_publish(name, candidate, accept=judgement.accept)]
-    return "\n".join([*lines, *filter(None, [judgement.hint])])
+    lines += ["keep what is published" if is_worse else _publish(name, candidate, accept=judgement.accept)]
+    return "\n".join(filter(None, [*lines, judgement.hint]))
 
 
 def _publish(name: str, version: str, *, accept: Sequence[str] = ()) -> str:

@@ -76,7 +76,8 @@ class Crew:
     def _missing(self, study: optuna.Study) -> int:
         """Trials that are neither settled nor under way elsewhere."""
         mine = {member.pid for member in self.members}
-        elsewhere = [t for t in trials.running(study) if _process_of(t) not in mine]
+        owners = (trial.user_attrs.get(trials.OWNER) for trial in trials.running(study))
+        elsewhere = [owner for owner in owners if not owner or int(owner[liveness.PID_TAG]) not in mine]
         return self.job.config.n_trials - len(trials.settled(study)) - len(elsewhere)
 
     def _check(self, study: optuna.Study, *, deaths: int) -> None:
@@ -99,7 +100,10 @@ class Crew:
 
     def _start(self) -> None:
         ours, theirs = PROCESSES.Pipe()
-        with processes.environment(_inherited(self.job.config.n_jobs)), processes.ctrl_c_held_back():
+        # A worker has its share of the cores, and no run of its parent's.
+        cores = max(1, processes.cores() // self.job.config.n_jobs)
+        inherited = {"OMP_NUM_THREADS": str(cores), "MLFLOW_RUN_ID": None}
+        with processes.environment(inherited), processes.ctrl_c_held_back():
             member = PROCESSES.Process(target=worker.work, args=(theirs, self.started), daemon=True)
             member.start()
         theirs.close()
@@ -133,13 +137,3 @@ def _hand_over(job: Job, connection: Connection) -> None:
     """
     with connection, contextlib.suppress(OSError):
         connection.send(job)
-
-
-def _process_of(trial: optuna.trial.FrozenTrial) -> int | None:
-    owner = trial.user_attrs.get(trials.OWNER)
-    return int(owner[liveness.PID_TAG]) if owner else None
-
-
-def _inherited(n_jobs: int) -> dict[str, str | None]:
-    """Of a worker's environment: its share of the cores, and no run of its parent's."""
-    return {"OMP_NUM_THREADS": str(max(1, processes.cores() // n_jobs)), "MLFLOW_RUN_ID": None}

@@ -2,7 +2,6 @@
 
 import math
 import warnings
-from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
@@ -15,13 +14,13 @@ def sampler(kind: str, seed: int) -> optuna.samplers.BaseSampler:
     """A sampler of that kind, seeded."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        made: dict[str, Any] = {
-            "tpe": optuna.samplers.TPESampler,
-            "gp": optuna.samplers.GPSampler,
-            "random": optuna.samplers.RandomSampler,
-        }
-        sampler: optuna.samplers.BaseSampler = made[kind](seed=seed)
-        return sampler
+        if kind == "gp":
+            return optuna.samplers.GPSampler(seed=seed)
+        return (
+            optuna.samplers.TPESampler(seed=seed)
+            if kind == "tpe"
+            else optuna.samplers.RandomSampler(seed=seed)
+        )
 
 
 def pruner(kind: str, *, epochs: int) -> optuna.pruners.BasePruner:

@@ -64,15 +64,9 @@ def drop_half_a_record(journal: Path) -> None:
     """Cuts off what stands behind the last line's end."""
     with journal.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
-        if not size or _byte_at(file, size - 1) == b"\n":
-            return
-        file.seek(0)
-        file.truncate(file.read().rfind(b"\n") + 1)
-
-
-def _byte_at(file: Any, place: int) -> bytes:
-    file.seek(place)
-    return bytes(file.read(1))
+        if size and os.pread(file.fileno(), 1, size - 1) != b"\n":
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def opened(url: str, *, study: str, workspace: Path) -> BaseStorage:

@@ -1,7 +1,6 @@
 """What became of a study's trials: which count, which were cut off and are to be tried again."""
 
 from datetime import datetime
-from typing import Any
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
@@ -57,16 +56,12 @@ def of_state(study: optuna.Study, state: TrialState) -> list[FrozenTrial]:
 
 
 def retry(study: optuna.Study, trial: FrozenTrial) -> None:
-    """Lets the values of a trial that was cut off be tried again, unless that has been done often enough."""
+    """Lets the values that a trial that was cut off had, or was to have, be tried again, unless that has been done
+    often enough."""
     retries = int(trial.user_attrs.get(RETRIES, 0))
     if retries < MOST_RETRIES:
-        attributes = {RETRY_OF: trial.number, RETRIES: retries + 1}
-        study.enqueue_trial(_asked_for(trial), user_attrs=attributes)
-
-
-def _asked_for(trial: FrozenTrial) -> dict[str, Any]:
-    """The values that the trial had, or was to have."""
-    return trial.params or dict(trial.system_attrs.get("fixed_params", {}))
+        values = trial.params or dict(trial.system_attrs.get("fixed_params", {}))
+        study.enqueue_trial(values, user_attrs={RETRY_OF: trial.number, RETRIES: retries + 1})
 
 
 def retire_dead(study: optuna.Study) -> list[FrozenTrial]:

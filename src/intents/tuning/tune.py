@@ -59,7 +59,8 @@ def tune(
         raise ConfigError(
             f"tune was started in {processes.count()} processes; it starts its own (n_jobs). Leave torchrun out."
         )
-    base = _base(data, config)
+    stated = {"seed": str(config.seed), "register": ""} | config.overrides
+    base = train_config(config.family, as_texts(data) | stated)
     encoder.locate(base.hyperparams.model_name, workspace=Path(data.workspace))
     store.connect()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -85,18 +86,9 @@ def tune(
         return _outcome(study, config, data=data, parent=parent)
 
 
-def _base(data: DataConfig, config: TuneConfig) -> TrainConfig:
-    return train_config(
-        config.family, as_texts(data) | {"seed": str(config.seed), "register": ""} | config.overrides
-    )
-
-
 def _space(base: TrainConfig, config: TuneConfig) -> dict[str, Range]:
-    space = {
-        name: choice
-        for name, choice in type(base.hyperparams).SEARCH_SPACE.items()
-        if name not in config.overrides
-    }
+    declared = type(base.hyperparams).SEARCH_SPACE
+    space = {name: choice for name, choice in declared.items() if name not in config.overrides}
     if not space:
         raise ConfigError("hyperparams fixes every hyperparameter that could be tuned. Leave some out.")
     return space
@@ -127,16 +119,15 @@ def _begun(
 
 
 def _job(study: optuna.Study, config: TuneConfig, *, parent: str, **rest: Any) -> Job:
+    tags = {
+        "mlflow.runName": run_name("tune", study.study_name),
+        STUDY_TAG: study.study_name,
+        TUNED_TAG: ",".join(rest["space"]),
+        "family": config.family,
+        CORPUS_DIGEST_TAG: rest["corpus"].digest,
+    }
     with signals.whole():
-        mlflow.set_tags(
-            {
-                "mlflow.runName": run_name("tune", study.study_name),
-                STUDY_TAG: study.study_name,
-                TUNED_TAG: ",".join(rest["space"]),
-                "family": config.family,
-                CORPUS_DIGEST_TAG: rest["corpus"].digest,
-            }
-        )
+        mlflow.set_tags(tags)
     return Job(
         study=study.study_name,
         config=config,
@@ -166,18 +157,15 @@ def _log_findings(study: optuna.Study, config: TuneConfig) -> None:
 
 def _outcome(study: optuna.Study, config: TuneConfig, *, data: DataConfig, parent: str) -> TuningOutcome:
     best = page.best(study)
+    name = study.study_name
     if best is None:
-        return TuningOutcome(
-            parent, study.study_name, None, f"study {study.study_name}: no trial is complete yet"
-        )
+        return TuningOutcome(parent, name, None, f"study {name}: no trial is complete yet")
     first = next((t for t in trials.of_state(study, optuna.trial.TrialState.COMPLETE) if t.number == 0), None)
     against = f" (the defaults: {first.value:.4f})" if first else ""
     entry_point = FAMILIES[config.family].ENTRY_POINT
     corpus = f" -P data={data.data}" if data.data else ""
-    return TuningOutcome(
-        parent,
-        study.study_name,
-        best,
+    advice = (
         f"best: trial {best.number}, {config.metric} {best.value:.4f}{against}; pictures in {page.PAGE}\n"
-        f"train with: mlflow run . -e {entry_point} -P params=best:{study.study_name}{corpus} --env-manager local",
+        f"train with: mlflow run . -e {entry_point} -P params=best:{name}{corpus} --env-manager local"
     )
+    return TuningOutcome(parent, name, best, advice)

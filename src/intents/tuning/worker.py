@@ -80,9 +80,8 @@ def work(parent: Connection, number: int) -> None:
     except (EOFError, OSError):
         return  # the parent is gone
     quieten()
-    logging.getLogger("transformers.trainer_callback").setLevel(
-        logging.ERROR
-    )  # no trial keeps an epoch's weights
+    # No trial keeps an epoch's weights.
+    logging.getLogger("transformers.trainer_callback").setLevel(logging.ERROR)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         with signals.stop_the_run():
@@ -131,17 +130,20 @@ def _value(trial: optuna.Trial, job: Job) -> float:
     if trials.is_surplus(trial.study, trial.number, n_trials=job.config.n_trials):
         trial.set_user_attr(trials.CUT_OFF, trials.SURPLUS)
         raise _SurplusTrialError(trials.SURPLUS)
-    config = with_values(job.base, suggested(trial, job.space))
+    values = suggested(trial, job.space)
+    config = replace(job.base, hyperparams=replace(job.base.hyperparams, **values))
     try:
         name = f"trial {trial.number}"
-        tags = _tags(job, trial.number)
+        tags = {STUDY_TAG: job.study, TRIAL_TAG: trial.number, TUNED_TAG: ",".join(job.space)}
+        tags |= {MAXIMISED_TAG: is_maximised(job.config.metric)}
         with signals.heeded(), runs.of_trial(config, parent=job.parent_run, name=name, tags=tags):
             with signals.whole():
                 trial.set_user_attr(trials.RUN, mlflow.active_run().info.run_id)
             value = _trained(trial, config, job=job)
     except KeyboardInterrupt:
         trial.set_user_attr(trials.CUT_OFF, trials.INTERRUPTED)
-        trials.retry(trial.study, _frozen(trial))
+        cut_off = next(known for known in trials.every(trial.study) if known.number == trial.number)
+        trials.retry(trial.study, cut_off)
         raise
     except Exception as error:
         trial.set_user_attr(trials.FAILURE, f"{type(error).__name__}: {error}"[:LONGEST_FAILURE])
@@ -151,27 +153,13 @@ def _value(trial: optuna.Trial, job: Job) -> float:
     return value
 
 
-def _tags(job: Job, number: int) -> dict[str, Any]:
-    return {
-        STUDY_TAG: job.study,
-        TRIAL_TAG: number,
-        TUNED_TAG: ",".join(job.space),
-        MAXIMISED_TAG: is_maximised(job.config.metric),
-    }
-
-
 def _trained(trial: optuna.Trial, config: TrainConfig, *, job: Job) -> float | None:
     """The metric of the epoch that is kept; None of a trial that was stopped early."""
     report = _Report(trial, metric=job.config.metric, last_epoch=config.hyperparams.epochs)
     began = time.perf_counter()
     try:
-        made = stages.fitted(
-            config,
-            job.corpus,
-            checkpoints=None,
-            callbacks=Callbacks(report, draws_bar=False),
-            prepared=job.prepared,
-        )
+        callbacks = Callbacks(report, draws_bar=False)
+        made = stages.fitted(config, job.corpus, checkpoints=None, callbacks=callbacks, prepared=job.prepared)
     except optuna.TrialPruned:
         spent = time.perf_counter() - began - report.seconds
         _log_end(PRUNED, {EPOCHS: max(report.values), SECONDS: spent})
@@ -214,10 +202,6 @@ def _log_end(state: str, metrics: Mapping[str, float]) -> None:
         mlflow.set_tag(STATE_TAG, state)
 
 
-def _frozen(trial: optuna.Trial) -> optuna.trial.FrozenTrial:
-    return next(known for known in trials.every(trial.study) if known.number == trial.number)
-
-
 def suggested(trial: optuna.trial.BaseTrial, space: Mapping[str, Range]) -> dict[str, Any]:
     """A value for every hyperparameter of the space."""
     return {
@@ -226,8 +210,3 @@ def suggested(trial: optuna.trial.BaseTrial, space: Mapping[str, Range]) -> dict
         else trial.suggest_categorical(name, choice.choices)
         for name, choice in space.items()
     }
-
-
-def with_values(base: TrainConfig, values: Mapping[str, Any]) -> TrainConfig:
-    """The same training with these hyperparameters."""
-    return replace(base, hyperparams=replace(base.hyperparams, **values))

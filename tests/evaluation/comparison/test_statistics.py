@@ -26,13 +26,8 @@ def answers(rows: int = 400, out_of_scope: int = 90, seed: int = 1) -> tuple[Ans
 
 def resampled(first: Answers, second: Answers, labels_B: np.ndarray, *, resamples: int, seed: int) -> dict:
     sides = [side.measures(labels_B, number_of_intents=4) for side in (first, second)]
-    return statistics.changes(
-        *sides,
-        rows=len(labels_B),
-        out_of_scope_rows=len(first.energies_N),
-        resamples=resamples,
-        seed=seed,
-    )
+    sizes = len(labels_B), len(first.energies_N)
+    return statistics.changes(*sides, sizes=sizes, resamples=resamples, seed=seed)
 
 
 def test_the_bootstraps_spread_is_that_of_a_paired_difference():

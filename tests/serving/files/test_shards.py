@@ -46,7 +46,7 @@ def scored(path: Path, output: Path, model: Model, *, chunks: int | None = None)
             *(Refused(chunk.lines[place], reason) for place, reason in said.refused),
         ]
         work.add(
-            answer_columns.rows(chunk, said.places, answers=said.answers, schema=work.schema),
+            answer_columns.rows(chunk, said, schema=work.schema),
             refused,
             end=chunk.end,
         )
@@ -110,7 +110,7 @@ def test_a_shard_that_could_not_be_written_is_forgotten(
     work = scored(path, output, model)
     (chunk,) = begun(path, output)[0].chunks(0)
     said = model.answered(chunk.texts)
-    rows = answer_columns.rows(chunk, said.places, answers=said.answers, schema=work.schema)
+    rows = answer_columns.rows(chunk, said, schema=work.schema)
     monkeypatch.delattr(Refused, "_asdict")
     with pytest.raises(AttributeError):
         work.add(rows, [Refused(1, "why")], end=chunk.end)
@@ -138,7 +138,7 @@ def test_what_a_cut_off_clean_up_leaves_is_not_joined_to_another_scoring(
     for chunk in begun(path, output)[0].chunks(work.done.end):
         said = model.answered(chunk.texts)
         work.add(
-            answer_columns.rows(chunk, said.places, answers=said.answers, schema=work.schema),
+            answer_columns.rows(chunk, said, schema=work.schema),
             chunk.refused,
             end=chunk.end,
         )

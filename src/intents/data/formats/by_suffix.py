@@ -8,9 +8,12 @@ import pandas as pd
 from intents.data.formats import csv, json, jsonl, parquet
 from intents.data.formats.chunks import Source, Wanted
 from intents.data.formats.lines import require_file
-from intents.data.formats.writing import Format
 
-WRITERS: dict[str, type[Format]] = {".jsonl": jsonl.Jsonl, ".csv": csv.Csv, ".parquet": parquet.Parquet}
+WRITERS: dict[str, type[jsonl.Jsonl | csv.Csv | parquet.Parquet]] = {
+    ".jsonl": jsonl.Jsonl,
+    ".csv": csv.Csv,
+    ".parquet": parquet.Parquet,
+}
 READERS: dict[str, Callable[..., pd.DataFrame]] = {
     ".jsonl": jsonl.read,
     ".json": json.read,

@@ -15,7 +15,7 @@ import pyarrow.parquet
 from intents.data.formats import chunks, rows, spreadsheets
 from intents.data.formats.chunks import Chunk, Refusals, Source, Wanted
 from intents.data.formats.lines import lines_and_notes, numbered_lines
-from intents.data.formats.writing import JoinedLines, append_files
+from intents.data.formats.writing import JoinedLines
 from intents.data.problems import Problems
 from intents.data.utterances import MAX_CHARACTERS
 from intents.errors import DataError
@@ -43,7 +43,7 @@ def _values(
     path: Path, problems: Problems, *, needed: Sequence[str]
 ) -> Iterator[tuple[int, Mapping[str, str]]]:
     """Each row by its columns."""
-    line, names, found = _under_header(path, problems)
+    line, names, found = under_header(path, problems)
     rejected = rows.check_columns(names, needed=needed) if names else None
     if rejected:
         problems.add(path, line, kind=rejected.kind, detail=rejected.detail)
@@ -57,7 +57,7 @@ def opened(path: Path, wanted: Wanted) -> Source:
     """The file, to be read in chunks, its columns checked. Raises DataError."""
     problems = Problems()
     lines, notes = lines_and_notes(path)
-    _, names, _ = _under_header(path, problems)
+    _, names, _ = under_header(path, problems)
     if not names:
         problems.raise_if_any(of=str(path), expected="Expected .csv in UTF-8, with a header.")
         raise DataError(f"{path}: the file holds no rows.")
@@ -70,7 +70,7 @@ def opened(path: Path, wanted: Wanted) -> Source:
 
 def _chunks(path: Path, column: str, *, schema: Any, after: int) -> Iterator[Chunk]:
     refusals = Refusals(after)
-    _, names, found = _under_header(path, refusals, text=column)
+    _, names, found = under_header(path, refusals, text=column)
     text, places = names.index(column), [names.index(name) for name in schema.names]
     taken = (
         (line, (fields[text], [fields[place] for place in places], sum(map(len, fields))))
@@ -82,7 +82,7 @@ def _chunks(path: Path, column: str, *, schema: Any, after: int) -> Iterator[Chu
     return chunks.gathered(taken, schema, refusals=refusals)
 
 
-def _under_header(
+def under_header(
     path: Path, problems: Problems, *, text: str = "text"
 ) -> tuple[int, list[str], Iterator[tuple[int, list[str]]]]:
     """The line of the first record that has any fields, the names there, and the records behind it."""
@@ -199,7 +199,8 @@ class _StrayQuotes:
         records = [values for _, line in lines if (values := self._values(line))]
         if 2 * len(records) <= len(lines):
             return False
-        counts = self._counts([*self._neighbours(), *lines])
+        counted = dict([*self._neighbours(), *lines]).values()  # each once, by its number
+        counts = Counter(value for line in counted for value in self._values(line))
         known = [values for values in records if all(counts[value] > 1 for value in values)]
         return 2 * len(known) > len(lines)
 
@@ -209,10 +210,6 @@ class _StrayQuotes:
             start = itertools.islice(numbered_lines(self._path, Problems()), NEIGHBOURS)
             self._beginning = [(number, line.decode("utf-8", "replace")) for number, line in start]
         return [*self._beginning, *self._latest]
-
-    def _counts(self, lines: Iterable[tuple[int, str]]) -> Counter[tuple[int, str]]:
-        """In how many of the lines, each counted once, a value stands in a column."""
-        return Counter(value for line in dict(lines).values() for value in self._values(line))
 
     def _values(self, line: str) -> list[tuple[int, str]]:
         """The column and value, digits aside, of what a line says beside the text; none if it reads as no record."""
@@ -241,12 +238,10 @@ class Csv(JoinedLines):
         pyarrow.csv.write_csv(rows, self.handle, pyarrow.csv.WriteOptions(include_header=False))
 
     @staticmethod
-    def join(shards: Sequence[Path], target: Path, *, schema: Any) -> None:
-        """Writes the rows of the shards, in order, into one file."""
-        with target.open("wb") as joined:
-            header = schema.empty_table().rename_columns(list(map(spreadsheets.harmless, schema.names)))
-            pyarrow.csv.write_csv(header, joined)
-            append_files(shards, joined)
+    def write_header(joined: Any, schema: Any) -> None:
+        """Writes the names of the columns."""
+        header = schema.empty_table().rename_columns(list(map(spreadsheets.harmless, schema.names)))
+        pyarrow.csv.write_csv(header, joined)
 
 
 def _harmless(column: Any) -> Any:

@@ -14,7 +14,7 @@ from intents.data.formats import chunks, rows
 from intents.data.formats.chunks import LINE, ROWS, Chunk, Refusals, Source, Taken, Wanted
 from intents.data.formats.json import parse
 from intents.data.formats.lines import lines_and_notes, numbered_lines
-from intents.data.formats.writing import JoinedLines, append_files
+from intents.data.formats.writing import JoinedLines
 from intents.data.problems import Problems, Rejected, listed, quoted
 
 
@@ -97,16 +97,13 @@ def _taken(
             yield number, None
             continue
         if may_leave_out and not row.keys() <= known:
-            notes.append(_left_out(sorted(row.keys() - known), number))
+            strange = ", ".join(map(quoted, sorted(row.keys() - known)))
+            notes.append(
+                f"not carried along: {strange}, first met in line {number}, when the columns were settled; "
+                "keep=… names columns beforehand"
+            )
             known |= row.keys()
         yield number, (row[wanted.column], beside, len(written)) if row else None
-
-
-def _left_out(keys: list[str], line: int) -> str:
-    return (
-        f"not carried along: {', '.join(map(quoted, keys))}, first met in line {line}, when the columns were settled; "
-        "keep=… names columns beforehand"
-    )
 
 
 def _beside(
@@ -147,12 +144,6 @@ class Jsonl(JoinedLines):
                 for row in _as_objects(batch)
             )
         self.handle.writelines(line + b"\n" for line in lines)
-
-    @staticmethod
-    def join(shards: Sequence[Path], target: Path, *, schema: Any) -> None:  # noqa: ARG004
-        """Writes the rows of the shards, in order, into one file."""
-        with target.open("wb") as joined:
-            append_files(shards, joined)
 
 
 def _as_objects(batch: Any) -> list[dict[str, Any]]:

@@ -56,13 +56,11 @@ def opened(path: Path, wanted: Wanted) -> Source:
         raise DataError(
             f"{path}: column {wanted.column} holds {str(kind)[:60]}, expected strings. Pass column=<another>."
         )
-    beside = pyarrow.schema([_taken_from(schema.field(name)) for name in wanted.carried(schema.names)])
+    is_view = pyarrow.types.is_string_view  # of a view of strings rows can't be taken (pyarrow 25)
+    fields = [schema.field(name) for name in wanted.carried(schema.names)]
+    taken = [field.with_type(pyarrow.string()) if is_view(field.type) else field for field in fields]
+    beside = pyarrow.schema(taken)
     return Source(number, beside, lambda after: _chunks(path, wanted.column, schema=beside, after=after))
-
-
-def _taken_from(field: Any) -> Any:
-    """The column as rows can be taken from it: of views of strings they can't (pyarrow 25)."""
-    return field.with_type(pyarrow.string()) if pyarrow.types.is_string_view(field.type) else field
 
 
 def _chunks(path: Path, column: str, *, schema: Any, after: int) -> Iterator[Chunk]:
@@ -129,12 +127,8 @@ def holds_strings(kind: Any) -> bool:
     kinds = pyarrow.types
     if kinds.is_dictionary(kind):
         return holds_strings(kind.value_type)
-    return bool(
-        kinds.is_string(kind)
-        or kinds.is_large_string(kind)
-        or kinds.is_string_view(kind)
-        or kinds.is_null(kind)
-    )
+    are_strings = (kinds.is_string, kinds.is_large_string, kinds.is_string_view, kinds.is_null)
+    return any(are(kind) for are in are_strings)
 
 
 def cells(column: Any) -> list[Any]:
@@ -166,8 +160,7 @@ class Parquet:
     """A row group a shard."""
 
     def __init__(self, path: Path, schema: Any) -> None:
-        self.schema = schema
-        self.path = path
+        self.path, self.schema = path, schema
         self.batches: list[Any] = []
 
     def write(self, batch: Any) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from intents.data.problems import Problems, Rejected, listed, quoted
@@ -49,14 +48,8 @@ class RowTable:
     def frame(self) -> pd.DataFrame:
         """Columns text, label, split, kind, line."""
         columns = zip(COLUMNS, self._columns, strict=True)
-        frame = pd.DataFrame({name: _objects(values) for name, values in columns})
+        frame = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns})
         return frame.assign(line=np.array(self._lines, dtype=np.int64))
-
-
-def _objects(values: list[str]) -> "pd.Series[str]":
-    cells: npt.NDArray[np.object_] = np.empty(len(values), dtype=object)
-    cells[:] = values
-    return pd.Series(cells, dtype=object)
 
 
 def gathered(

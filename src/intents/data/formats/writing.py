@@ -1,9 +1,9 @@
-"""What a format must offer to be written: shards, joined into one file at the end."""
+"""What formats are written by: shards, joined into one file at the end."""
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow
 import pyarrow.compute
@@ -14,32 +14,28 @@ from intents.data.formats import chunks
 from intents.errors import ScoringError
 
 
-class Format(Protocol):
-    """A shard being written, and the way from shards to the file."""
-
-    def __init__(self, path: Path, schema: Any) -> None: ...
-
-    def write(self, batch: Any) -> None:
-        """Adds rows of the schema."""
-
-    def close(self) -> None:
-        """Ends the shard."""
-
-    @staticmethod
-    def join(shards: Sequence[Path], target: Path, *, schema: Any) -> None:
-        """Writes the rows of the shards, in order, into one file."""
-
-
 class JoinedLines:
-    """What .jsonl and .csv have in common: shards are joined byte by byte."""
+    """What .jsonl and .csv have in common: shards are joined byte by byte, behind a header where there is one."""
 
-    def __init__(self, path: Path, schema: Any) -> None:
-        self.schema = schema
+    def __init__(self, path: Path, _: Any) -> None:
         self.handle = path.open("wb")
 
     def close(self) -> None:
         """Ends the shard."""
         self.handle.close()
+
+    @staticmethod
+    def write_header(joined: Any, schema: Any) -> None:
+        """Writes what stands before the first row."""
+
+    @classmethod
+    def join(cls, shards: Sequence[Path], target: Path, *, schema: Any) -> None:
+        """Writes the rows of the shards, in order, into one file."""
+        with target.open("wb") as joined:
+            cls.write_header(joined, schema)
+            for shard in shards:
+                with shard.open("rb") as handle:
+                    shutil.copyfileobj(handle, joined)
 
 
 def check_schema(schema: Any, output: Path) -> None:
@@ -63,9 +59,3 @@ def _holds_bytes(kind: Any) -> bool:
         return _holds_bytes(kind.value_type)
     are_bytes = (kinds.is_binary, kinds.is_large_binary, kinds.is_fixed_size_binary, kinds.is_binary_view)
     return any(are(kind) for are in are_bytes)
-
-
-def append_files(shards: Iterable[Path], joined: Any) -> None:
-    for shard in shards:
-        with shard.open("rb") as handle:
-            shutil.copyfileobj(handle, joined)

@@ -11,9 +11,9 @@ import pandas as pd
 from intents.axes import Booleans
 from intents.data.utterances import is_seen
 from intents.errors import ComparisonError
-from intents.evaluation import predictions as evaluation_predictions
 from intents.evaluation.comparison import latency
 from intents.evaluation.comparison.sides import ROW, Side, same_rows
+from intents.evaluation.predictions import predictions
 from intents.models import directory as model_directory
 from intents.models.directory import Artifact
 from intents.models.file_names import PREDICTIONS
@@ -70,13 +70,9 @@ def pooled_sides(models: Sequence[Loaded]) -> tuple[Side, ...] | None:
         return None
     keyed = [table.astype(dict.fromkeys(ROW, str)).drop_duplicates(ROW).set_index(ROW) for table in tables]
     shared = functools.reduce(lambda left, right: left.intersection(right), (table.index for table in keyed))
+    is_seen_B = np.zeros(len(shared), dtype=bool)
     return tuple(
-        Side(
-            model.name,
-            model.model.intents,
-            table.loc[shared].reset_index(),
-            np.zeros(len(shared), dtype=bool),
-        )
+        Side(model.name, model.model.intents, table.loc[shared].reset_index(), is_seen_B)
         for model, table in zip(models, keyed, strict=True)
     )
 
@@ -90,13 +86,9 @@ def _answers(model: Loaded, rows: pd.DataFrame) -> pd.DataFrame:
     if answers_own_rows(model, rows):
         assert model.predictions is not None
         return model.predictions
-    loaded = model.model
-    logits_BC = predict_logits(
-        loaded.module, loaded.tokenizer, texts=list(rows["text"]), max_length=loaded.max_length
-    )
-    found = evaluation_predictions.predictions(
-        rows, logits_BC, intents=loaded.intents, rejection=loaded.rejection
-    )
+    loaded, texts = model.model, list(rows["text"])
+    logits_BC = predict_logits(loaded.module, loaded.tokenizer, texts=texts, max_length=loaded.max_length)
+    found = predictions(rows, logits_BC, intents=loaded.intents, rejection=loaded.rejection)
     return found.assign(**{name: rows[name].to_numpy() for name in ROW})
 
 

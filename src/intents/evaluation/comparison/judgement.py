@@ -212,17 +212,12 @@ def _answers(found: Comparison, pooled: Comparison | None, *, config: PromoteCon
         yield Reason(UNCLEAR, few, is_for_want_of_rows=True)
     auroc = found.changes.get("auroc")
     if auroc is not None and auroc.low < config.min_auroc_change:
-        yield _may_have_fallen(
-            "auroc",
-            auroc,
-            tolerated=config.min_auroc_change,
-            rows=found.out_of_scope_rows,
-            kind="out-of-scope ",
-        )
+        tolerated, rows = config.min_auroc_change, found.out_of_scope_rows
+        yield _may_have_fallen("auroc", auroc, tolerated=tolerated, rows=rows, kind="out-of-scope ")
     ratio = found.latency_ratio
     if ratio is not None and ratio > config.max_latency_ratio:
-        tolerated = f"tolerated are {config.max_latency_ratio:.2f}"
-        yield Reason(WORSE, f"an utterance takes {ratio:.2f} times as long, {tolerated}")
+        bound = f"tolerated are {config.max_latency_ratio:.2f}"
+        yield Reason(WORSE, f"an utterance takes {ratio:.2f} times as long, {bound}")
     yield from _intents(found)
 
 
@@ -257,14 +252,12 @@ def _may_have_fallen(metric: str, change: Change, *, tolerated: float, rows: int
     """A metric whose interval reaches below what is tolerated, on so many test rows of that kind."""
     factor, digits, unit = (POINTS, 2, " points") if metric == DECISIVE else (1, 4, "")
     low, high, bound = (f"{value * factor:+.{digits}f}" for value in (change.low, change.high, tolerated))
+    words, changed = METRICS[metric].words, f"changed by {low} to {high}{unit}, tolerated are {bound}"
     if change.high < 0:
-        return Reason(
-            WORSE, f"{METRICS[metric].words} has changed by {low} to {high}{unit}, tolerated are {bound}"
-        )
+        return Reason(WORSE, f"{words} has {changed}")
     needed = rows_needed(change, rows=rows, tolerated=tolerated)
     would = f"; about {needed:,} would, if both are equally good" if needed and needed > rows else ""
-    changed = f"{METRICS[metric].words} may have changed by {low} to {high}{unit}, tolerated are {bound}"
-    text = f"{rows:,} {kind}rows can't tell: {changed}{would}"
+    text = f"{rows:,} {kind}rows can't tell: {words} may have {changed}{would}"
     return Reason(UNCLEAR, text, is_for_want_of_rows=metric == DECISIVE)
 
 

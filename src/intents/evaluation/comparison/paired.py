@@ -10,10 +10,10 @@ from intents.axes import Booleans, Integers
 from intents.errors import ComparisonError
 from intents.evaluation.comparison import statistics
 from intents.evaluation.comparison.per_intent import changes_of_intents
-from intents.evaluation.comparison.sides import Latency, Side, check_same_rows
+from intents.evaluation.comparison.sides import Latency, Side, same_rows
 from intents.evaluation.comparison.statistics import Answers
 from intents.evaluation.intervals import interval
-from intents.evaluation.metrics import measured
+from intents.evaluation.metrics import Measure, measured
 from intents.evaluation.names import METRICS
 
 ALPHA = 0.05
@@ -127,7 +127,6 @@ def compare(
     Rows that a model has seen in training, and rows of intents that one model lacks, are left out. `alpha` is the
     share of false alarms that is accepted: intervals cover 1 - alpha.
     """
-    check_same_rows(reference, candidate)
     is_compared_R, left_out = _compared(reference, candidate)
     intents = sorted(set(reference.intents) & set(candidate.intents))
     before, after = reference.predictions[is_compared_R], candidate.predictions[is_compared_R]
@@ -135,18 +134,18 @@ def compare(
     before_B, after_B = before[is_in_scope_R], after[is_in_scope_R]
     labels_B = _ids(before_B["true_intent"], intents)
     answers = [_answers(table, is_in_scope_R, intents=intents) for table in (before, after)]
+    measures = [side.measures(labels_B, number_of_intents=len(intents)) for side in answers]
+    sizes = len(labels_B), len(before) - len(labels_B)
     was_right_B, is_right_B = (side.predicted_B == labels_B for side in answers)
     is_broken_B, is_fixed_B = was_right_B & ~is_right_B, is_right_B & ~was_right_B
     return Comparison(
         reference=reference.name,
         candidate=candidate.name,
-        rows=len(labels_B),
-        out_of_scope_rows=len(before) - len(labels_B),
+        rows=sizes[0],
+        out_of_scope_rows=sizes[1],
         alpha=alpha,
         resamples=resamples,
-        changes=_changes(
-            answers, labels_B, number_of_intents=len(intents), resamples=resamples, seed=seed, alpha=alpha
-        ),
+        changes=_changes(measures, sizes, resamples=resamples, seed=seed, alpha=alpha),
         broken_rows=int(is_broken_B.sum()),
         fixed_rows=int(is_fixed_B.sum()),
         mcnemar_p=float(statistics.mcnemar(is_broken_B.sum(), is_fixed_B.sum())),
@@ -162,7 +161,12 @@ def compare(
 
 
 def _compared(reference: Side, candidate: Side) -> tuple[Booleans, LeftOut]:
-    """Which rows are compared, and the account of the others."""
+    """Which rows are compared, and the account of the others; both sides must answer the same, in the same order."""
+    if not same_rows(reference.predictions, candidate.predictions):
+        raise ComparisonError(
+            f"{reference.name} and {candidate.name} answer different rows ({len(reference.predictions)} and "
+            f"{len(candidate.predictions)}); expected the same in the same order. Predict one's rows with the other."
+        )
     true_R = reference.predictions["true_intent"].astype(str).to_numpy()
     known = [side.is_seen_B for side in (reference, candidate) if side.is_seen_B is not None]
     is_seen_R = np.any(known, axis=0) if known else np.zeros(len(true_R), dtype=bool)
@@ -192,41 +196,28 @@ def _compared(reference: Side, candidate: Side) -> tuple[Booleans, LeftOut]:
 
 def _ids(names: "pd.Series[str]", intents: list[str]) -> Integers:
     """The place of each name among the intents; their number for any other."""
-    ids = {intent: i for i, intent in enumerate(intents)}
-    return np.array([ids.get(name, len(intents)) for name in names], dtype=np.int64)
+    places = pd.Index(intents, dtype=object).get_indexer(pd.Index(names, dtype=object))
+    return np.where(places < 0, len(intents), places)
 
 
 def _answers(predictions: pd.DataFrame, is_in_scope_R: Booleans, *, intents: list[str]) -> Answers:
-    in_scope = predictions[is_in_scope_R]
-    energies_R = predictions["energy"].to_numpy(dtype=np.float64)
+    in_scope, out_of_scope = predictions[is_in_scope_R], predictions[~is_in_scope_R]
     return Answers(
         predicted_B=_ids(in_scope["pred_intent"], intents),
         confidence_B=in_scope["confidence"].to_numpy(dtype=np.float64),
-        energies_B=energies_R[is_in_scope_R],
-        energies_N=energies_R[~is_in_scope_R],
+        energies_B=in_scope["energy"].to_numpy(dtype=np.float64),
+        energies_N=out_of_scope["energy"].to_numpy(dtype=np.float64),
     )
 
 
 def _changes(
-    answers: list[Answers],
-    labels_B: Integers,
-    *,
-    number_of_intents: int,
-    resamples: int,
-    seed: int,
-    alpha: float,
+    measures: list[list[Measure]], sizes: tuple[int, int], *, resamples: int, seed: int, alpha: float
 ) -> dict[str, Change]:
-    before, after = (side.measures(labels_B, number_of_intents=number_of_intents) for side in answers)
-    size = {"rows": len(labels_B), "out_of_scope_rows": len(answers[0].energies_N)}
-    was, is_now = measured(before, **size), measured(after, **size)
-    changes = statistics.changes(before, after, **size, resamples=resamples, seed=seed)
+    before, after = measures
+    was, is_now = measured(before, sizes=sizes), measured(after, sizes=sizes)
+    changes = statistics.changes(before, after, sizes=sizes, resamples=resamples, seed=seed)
     return {
-        name: Change(
-            was[name],
-            is_now[name],
-            *interval(change_S, alpha=alpha),
-            is_more_better=METRICS[name].is_more_better,
-        )
+        name: Change(was[name], is_now[name], *interval(change_S, alpha=alpha), METRICS[name].is_more_better)
         for name, change_S in changes.items()
     }
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from intents.axes import Booleans
-from intents.errors import ComparisonError
 
 ROW = ["text", "true_intent", "kind"]
 """What makes two test rows the same one."""
@@ -34,15 +33,6 @@ class Side:
     is_seen_B: Booleans | None = None
     latency: Latency | None = None
     model_bytes: int | None = None
-
-
-def check_same_rows(reference: Side, candidate: Side) -> None:
-    """Raises ComparisonError unless both answer the same rows in the same order."""
-    if not same_rows(reference.predictions, candidate.predictions):
-        raise ComparisonError(
-            f"{reference.name} and {candidate.name} answer different rows ({len(reference.predictions)} and "
-            f"{len(candidate.predictions)}); expected the same in the same order. Predict one's rows with the other."
-        )
 
 
 def same_rows(first: pd.DataFrame, second: pd.DataFrame) -> bool:

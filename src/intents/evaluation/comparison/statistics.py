@@ -11,7 +11,7 @@ from scipy.stats import binom
 
 from intents.axes import Floats, Integers
 from intents.evaluation.intervals import resampled
-from intents.evaluation.metrics import CalibrationError, Classification, Measure, Ranking
+from intents.evaluation.metrics import Measure, calibration_error, classification, ranking
 from intents.evaluation.names import METRICS
 
 
@@ -26,30 +26,23 @@ class Answers:
 
     def measures(self, labels_B: Integers, *, number_of_intents: int) -> list[Measure]:
         """What is compared of them; rankings where there are out-of-scope rows."""
-        ranking = [Ranking(self.energies_B, self.energies_N)] if len(self.energies_N) else []
+        ranked = [ranking(self.energies_B, self.energies_N)] if len(self.energies_N) else []
         return [
-            Classification(labels_B, self.predicted_B, number_of_intents=number_of_intents),
-            CalibrationError(self.confidence_B, self.predicted_B == labels_B),
-            *ranking,
+            classification(labels_B, self.predicted_B, number_of_intents=number_of_intents),
+            calibration_error(self.confidence_B, self.predicted_B == labels_B),
+            *ranked,
         ]
 
 
 def changes(
-    reference: list[Measure],
-    candidate: list[Measure],
-    *,
-    rows: int,
-    out_of_scope_rows: int,
-    resamples: int,
-    seed: int,
+    reference: list[Measure], candidate: list[Measure], *, sizes: tuple[int, int], resamples: int, seed: int
 ) -> dict[str, Floats]:
     """The change of each compared metric, candidate less reference, on each resample of the rows, shape (S,).
 
     Both models answer the same resampled rows. Efron and Tibshirani 1993, chapters 6 and 13.
     """
     before, after = (
-        resampled(side, rows=rows, out_of_scope_rows=out_of_scope_rows, resamples=resamples, seed=seed)
-        for side in (reference, candidate)
+        resampled(side, sizes=sizes, resamples=resamples, seed=seed) for side in (reference, candidate)
     )
     return {name: after[name] - before[name] for name in after if name in METRICS}
 

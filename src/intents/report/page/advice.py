@@ -48,18 +48,11 @@ def _baseline(content: ReportContent) -> Iterator[Advice]:
     ours, baseline = content.metrics["f1_weighted"], content.baseline["baseline_f1_weighted"]
     figures = f"{F1} {ours:.1%}, the baseline's is {baseline:.1%}"
     if ours <= baseline:
-        yield Advice(
-            BLOCKER,
-            f"The baseline is not beaten: {figures}. Check the data, the learning rate and the epochs first.",
-            "glance",
-        )
+        advice = "Check the data, the learning rate and the epochs first."
+        yield Advice(BLOCKER, f"The baseline is not beaten: {figures}. {advice}", "glance")
     elif content.metrics["f1_weighted_ci_low"] <= baseline:
-        yield Advice(
-            IMPROVE,
-            f"The lead over the baseline may be chance: {figures}, which lies in our interval. "
-            "More test rows would tell.",
-            "glance",
-        )
+        chance = f"The lead over the baseline may be chance: {figures}, which lies in our interval."
+        yield Advice(IMPROVE, f"{chance} More test rows would tell.", "glance")
 
 
 def _calibration(content: ReportContent) -> Iterator[Advice]:
@@ -121,11 +114,8 @@ def _rejection(content: ReportContent) -> Iterator[Advice]:
 def _out_of_scope(content: ReportContent) -> Iterator[Advice]:
     _, out_of_scope = counts.split(content.predictions)
     if out_of_scope.empty:
-        yield Advice(
-            IMPROVE,
-            "Nothing out-of-scope was tested, so nobody knows what is rejected. Give such ones: noise=<file>.",
-            "rejection",
-        )
+        untested = "Nothing out-of-scope was tested, so nobody knows what is rejected."
+        yield Advice(IMPROVE, f"{untested} Give such ones: noise=<file>.", "rejection")
         return
     accepted = out_of_scope["in_scope"].astype(bool)
     if accepted.mean() > MOST_ACCEPTED_OUT_OF_SCOPE:
@@ -143,6 +133,7 @@ def _confused_pairs(content: ReportContent) -> Iterator[Advice]:
     intents, support = content.per_intent.index, content.per_intent["support"].to_numpy()
     in_scope, _ = counts.split(content.predictions)
     confusion = counts.cells(in_scope, intents, rejects=False)
+    fullest_first = counts.mistakes(confusion)[["true", "predicted"]].to_numpy().tolist()
     for first, second, rows in counts.confused_pairs(confusion).head(CONFUSED_PAIRS).itertuples(index=False):
         tested = int(support[first] + support[second])
         if rows >= LEAST_CONFUSIONS and rows >= LEAST_CONFUSED_SHARE * tested:
@@ -151,14 +142,9 @@ def _confused_pairs(content: ReportContent) -> Iterator[Advice]:
                 f"{_quoted(intents[first])} and {_quoted(intents[second])} are taken for each other in {rows} of their "
                 f"{tested} test rows. Tell them apart in the data, or make them one intent.",
                 "confusion",
-                _fuller(confusion, first, second=second),
+                # of both cells the one that has more rows
+                next((t, p) for t, p in fullest_first if {t, p} == {first, second}),
             )
-
-
-def _fuller(confusion: pd.DataFrame, first: int, *, second: int) -> tuple[int, int]:
-    """The one of both cells (true, predicted) of a pair that has more rows."""
-    ways = counts.mistakes(confusion)[["true", "predicted"]].itertuples(index=False)
-    return next((true, predicted) for true, predicted in ways if {true, predicted} == {first, second})
 
 
 def _poor_intents(content: ReportContent) -> Iterator[Advice]:
@@ -166,43 +152,29 @@ def _poor_intents(content: ReportContent) -> Iterator[Advice]:
     poor = table[(table["f1-score"] < POOR_F1) & (table["support"] >= LEAST_TEST_ROWS)]
     if not poor.empty:
         worst = poor.sort_values("f1-score", kind="stable").index
-        yield Advice(
-            IMPROVE,
-            f"{_intents(len(worst))} an F1 under {POOR_F1:.0%}: {_named(worst)}. Read their mistakes, then their "
-            "training rows.",
-            "intents",
-        )
+        found = f"{_intents(len(worst))} an F1 under {POOR_F1:.0%}: {_named(worst)}."
+        yield Advice(IMPROVE, f"{found} Read their mistakes, then their training rows.", "intents")
 
 
 def _rare_intents(content: ReportContent) -> Iterator[Advice]:
     rows = {intent: content.train_rows.get(intent, 0) for intent in content.per_intent.index}
     rare = [intent for intent in sorted(rows, key=lambda name: rows[name]) if rows[intent] < LEAST_TRAIN_ROWS]
     if content.train_rows and rare:
-        yield Advice(
-            IMPROVE,
-            f"{_intents(len(rare))} fewer than {LEAST_TRAIN_ROWS} training rows: {_named(rare)}. Collect more of them.",
-            "intents",
-        )
+        found = f"{_intents(len(rare))} fewer than {LEAST_TRAIN_ROWS} training rows: {_named(rare)}."
+        yield Advice(IMPROVE, f"{found} Collect more of them.", "intents")
     support = content.per_intent["support"]
     untested = support[support < LEAST_TEST_ROWS].sort_values(kind="stable").index
     if len(untested):
-        yield Advice(
-            NOTE,
-            f"{_intents(len(untested))} fewer than {LEAST_TEST_ROWS} test rows, so that their figures say little: "
-            f"{_named(untested)}.",
-            "intents",
-        )
+        found = f"{_intents(len(untested))} fewer than {LEAST_TEST_ROWS} test rows"
+        yield Advice(NOTE, f"{found}, so that their figures say little: {_named(untested)}.", "intents")
 
 
 def _interval(content: ReportContent) -> Iterator[Advice]:
     width = content.metrics["f1_weighted_ci_high"] - content.metrics["f1_weighted_ci_low"]
     if width > WIDEST_INTERVAL:
-        yield Advice(
-            NOTE,
-            f"The 95% interval of {F1} is {100 * width:.1f} points wide: a smaller difference between two "
-            "models won't show on so few test rows.",
-            "glance",
-        )
+        wide = f"The 95% interval of {F1} is {100 * width:.1f} points wide"
+        unseen = "a smaller difference between two models won't show on so few test rows"
+        yield Advice(NOTE, f"{wide}: {unseen}.", "glance")
 
 
 def _other_score(content: ReportContent) -> Iterator[Advice]:
@@ -210,12 +182,9 @@ def _other_score(content: ReportContent) -> Iterator[Advice]:
         return
     auroc = content.scores["auroc"]
     if auroc.max() - auroc["energy"] > BETTER_RANKING:
-        yield Advice(
-            NOTE,
-            f"{auroc.idxmax()} tells out-of-scope better than energy does: {METRICS['auroc'].words} "
-            f"{auroc.max():.3f} against {auroc['energy']:.3f}.",
-            "scores",
-        )
+        figures = f"{METRICS['auroc'].words} {auroc.max():.3f} against {auroc['energy']:.3f}"
+        better = f"{auroc.idxmax()} tells out-of-scope better than energy does"
+        yield Advice(NOTE, f"{better}: {figures}.", "scores")
 
 
 def _data(content: ReportContent) -> Iterator[Advice]:

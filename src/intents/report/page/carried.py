@@ -1,5 +1,6 @@
 """The data that the page carries: everything it counts, draws or lists, as one JSON that no text can break out of."""
 
+import dataclasses
 import json
 import math
 import re
@@ -39,14 +40,13 @@ def embedded(content: ReportContent, advice: Sequence[Advice]) -> dict[str, Any]
     in_scope, out_of_scope = counts.split(predictions)
     confusion = counts.cells(predictions, intents, rejects=False)
     carried = carried_rows(predictions, threshold=content.threshold)
+    train_rows: pd.Series[Any] = pd.Series(dict(content.train_rows), dtype=int)
     return {
         "intents": [shortened(intent) for intent in intents],
         "unknown": shortened(content.unknown_intent),
         "threshold": content.threshold,
         "rows": {"in_scope": len(in_scope), "out_of_scope": len(out_of_scope), "carried": len(carried)},
-        "per_intent": _columns(
-            counts.per_intent(content.per_intent, predictions, train_rows=_train_rows(content))
-        ),
+        "per_intent": _columns(counts.per_intent(content.per_intent, predictions, train_rows=train_rows)),
         "confusion": _columns(confusion),
         "confusion_with_rejection": _columns(counts.cells(predictions, intents, rejects=True)),
         "neighbours": counts.neighbours_order(confusion, number_of_intents=len(intents)),
@@ -61,10 +61,7 @@ def embedded(content: ReportContent, advice: Sequence[Advice]) -> dict[str, Any]
         "kinds": _table(content.kinds.reset_index()),
         "scores": _table(content.scores.reset_index()),
         "findings": [_finding(finding) for finding in content.findings],
-        "advice": [
-            {"urgency": one.urgency, "text": one.text, "section": one.section, "pair": one.pair}
-            for one in advice
-        ],
+        "advice": [dataclasses.asdict(one) for one in advice],
     }
 
 
@@ -87,10 +84,6 @@ def shortened(text: object) -> str:
     """The text, at most `LONGEST_TEXT` characters of it."""
     whole = str(text)
     return whole if len(whole) <= LONGEST_TEXT else whole[: LONGEST_TEXT - 1] + "…"
-
-
-def _train_rows(content: ReportContent) -> "pd.Series[Any]":
-    return pd.Series(dict(content.train_rows), dtype=int)
 
 
 def _utterances(rows: pd.DataFrame, intents: "pd.Index[str]") -> dict[str, Any]:
@@ -125,39 +118,35 @@ def _number(value: float | None) -> float | None:
 def _columns(table: pd.DataFrame) -> dict[str, list[Any]]:
     """Lists by column name; a missing number is null. Thresholds and edges are whole, as energies are."""
     whole = ("threshold", "low", "high")
-    return {str(name): _values(column, rounds=name not in whole) for name, column in table.items()}
-
-
-def _values(column: "pd.Series[Any]", *, rounds: bool) -> list[Any]:
-    if column.dtype.kind != "f":
-        return list(column.tolist())
-    return [_number(value) if rounds else value for value in column.tolist()]
+    return {
+        str(name): list(map(_number, values))
+        if values.dtype.kind == "f" and name not in whole
+        else values.tolist()
+        for name, values in table.items()
+    }
 
 
 def _table(table: pd.DataFrame) -> dict[str, Any]:
     """Names of the columns, and the rows below them."""
     return {
         "columns": [shortened(name) for name in table.columns],
-        "rows": [[_cell(value) for value in row] for row in table.itertuples(index=False, name=None)],
+        "rows": [list(map(_cell, row)) for row in table.to_dict("split")["data"]],
     }
 
 
 def _cell(value: Any) -> float | str | None:
-    if isinstance(value, bool | np.bool_):
-        return str(bool(value))
-    if isinstance(value, int | np.integer):
-        return int(value)
-    if isinstance(value, float | np.floating):
-        return _number(float(value))
+    if isinstance(value, float):
+        return _number(value)
+    if type(value) is int:
+        return value
     return None if value is None or value is pd.NA else shortened(value)
 
 
 def _finding(finding: DataNote) -> dict[str, Any]:
-    examples = pd.DataFrame() if finding.examples is None else finding.examples
-    shown = examples.head(FINDING_EXAMPLES)
+    shown = finding.examples.head(FINDING_EXAMPLES)
     return {
         "severity": finding.severity,
         "text": finding.text,
         "examples": _table(shown),
-        "hidden": len(examples) - len(shown),
+        "hidden": len(finding.examples) - len(shown),
     }

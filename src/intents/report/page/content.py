@@ -13,7 +13,7 @@ class DataNote:
     severity: str
     """One word, shown as it is; "high", "medium" and "low" are coloured."""
     text: str
-    examples: pd.DataFrame | None = None
+    examples: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

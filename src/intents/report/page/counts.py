@@ -36,9 +36,8 @@ def is_right(predictions: pd.DataFrame) -> "pd.Series[bool]":
 def label_ids(predictions: pd.DataFrame, intents: "pd.Index[str]") -> tuple[Integers, Integers]:
     """True and predicted label of each row; a true one is the number of intents where out-of-scope."""
     true_N = intents.get_indexer(pd.Index(predictions["true_intent"]))
-    return np.where(true_N < 0, len(intents), true_N), intents.get_indexer(
-        pd.Index(predictions["pred_intent"])
-    )
+    predicted_N = intents.get_indexer(pd.Index(predictions["pred_intent"]))
+    return np.where(true_N < 0, len(intents), true_N), predicted_N
 
 
 def cells(predictions: pd.DataFrame, intents: "pd.Index[str]", *, rejects: bool) -> pd.DataFrame:
@@ -114,12 +113,10 @@ def energy_histogram(predictions: pd.DataFrame, *, threshold: float) -> pd.DataF
     """low, high, and how many in_scope and out_of_scope rows, of each bar; the ends hold what lies beyond, too."""
     low, high = energy_range(predictions["energy"].to_numpy(), threshold=threshold)
     edges = np.linspace(low, high, HISTOGRAM_BINS + 1)
-    counts = [
-        np.histogram(np.clip(group["energy"], low, high), bins=edges)[0] for group in split(predictions)
-    ]
-    return pd.DataFrame(
-        {"low": edges[:-1], "high": edges[1:], "in_scope": counts[0], "out_of_scope": counts[1]}
-    )
+    table = pd.DataFrame({"low": edges[:-1], "high": edges[1:]})
+    for name, rows in zip(("in_scope", "out_of_scope"), split(predictions), strict=True):
+        table[name], _ = np.histogram(np.clip(rows["energy"], low, high), bins=edges)
+    return table
 
 
 def sweep(predictions: pd.DataFrame, *, threshold: float) -> pd.DataFrame:
@@ -133,9 +130,8 @@ def sweep(predictions: pd.DataFrame, *, threshold: float) -> pd.DataFrame:
     energies_B, energies_N = in_scope["energy"].to_numpy(), out_of_scope["energy"].to_numpy()
     right_B = is_right(in_scope).to_numpy()
     steps = np.union1d(np.linspace(low, high, SWEEP_STEPS + 1), [threshold])
-    return pd.DataFrame(
-        [_accepting(energies_B, energies_N, right_B=right_B, threshold=step) for step in steps]
-    )
+    rows = [_accepting(energies_B, energies_N, right_B=right_B, threshold=step) for step in steps]
+    return pd.DataFrame(rows)
 
 
 def _accepting(

@@ -61,15 +61,15 @@ class Headline:
 def page(content: ReportContent) -> str:
     """The page as one HTML text, the same for the same content. Write it as UTF-8."""
     script = "\n".join((ASSETS / f"{name}.js").read_text("utf-8") for name in SCRIPTS)
-    advised = advice.advise(content)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return filled(
         "page.html.j2",
         title=content.title,
         content=content,
         headlines=headlines(content),
-        data=carried.script_json(carried.embedded(content, advised)),
+        data=carried.script_json(carried.embedded(content, advice.advise(content))),
         script=script,
-        script_digest=_digest(script),
+        script_digest=f"sha256-{digest}",  # by it a content security policy lets the browser run no other script
     )
 
 
@@ -104,8 +104,3 @@ def _scale(low: float, high: float, *, value: float, baseline: float | None) -> 
     return Scale(
         start, place(low), place(high), place(value), baseline=None if baseline is None else place(baseline)
     )
-
-
-def _digest(script: str) -> str:
-    """What a content security policy calls this script by, so that the browser runs no other."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"

@@ -40,11 +40,11 @@ GRID_COLOUR = "0.92"
 
 
 @contextmanager
-def picture(path: Path, *, width_in: float, height_in: float) -> Iterator[Axes]:
-    """Axes of this size to draw on; the file is cut to what was drawn, so labels of any length fit."""
+def picture(path: Path, size_in: tuple[float, float]) -> Iterator[Axes]:
+    """Axes of this width and height to draw on; the file is cut to what was drawn, so labels of any length fit."""
     _drawable_code_points()
     with matplotlib.rc_context({"font.family": FONT_FAMILIES, "text.parse_math": False}):
-        figure = Figure(figsize=(width_in, height_in))
+        figure = Figure(figsize=size_in)
         FigureCanvasAgg(figure)
         yield figure.add_axes((0, 0, 1, 1))
         figure.savefig(path, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.2)

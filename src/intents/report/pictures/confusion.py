@@ -35,7 +35,7 @@ def plot_confusion_matrix(path: Path, counts_CC: np.ndarray, *, intents: Sequenc
     cell_pt = side_in * POINTS_PER_INCH / len(intents)
     heading_size = 10 + side_in / 2.5
     shares_CC = row_shares(counts_CC)
-    with picture(path, width_in=side_in, height_in=side_in) as axes:
+    with picture(path, (side_in, side_in)) as axes:
         colours = matplotlib.colormaps["Blues"].with_extremes(bad=EMPTY_ROW_COLOUR)
         scale = PowerNorm(0.5, vmin=0, vmax=1)
         image = axes.imshow(shares_CC, cmap=colours, norm=scale, interpolation="nearest")
@@ -53,9 +53,7 @@ def plot_confusion_matrix(path: Path, counts_CC: np.ndarray, *, intents: Sequenc
 def row_shares(counts_CC: np.ndarray) -> np.ndarray:
     """Each count as a share of its row, shape (C, C), in [0, 1]; NaN in a row that sums to zero."""
     totals_C1 = counts_CC.sum(axis=1, keepdims=True)
-    shares_CC = np.full(counts_CC.shape, np.nan)
-    np.divide(counts_CC, totals_C1, out=shares_CC, where=totals_C1 > 0)
-    return shares_CC
+    return counts_CC / np.where(totals_C1 > 0, totals_C1, np.nan)
 
 
 def _label_cells(axes: Axes, intents: Sequence[str], *, cell_pt: float) -> str:

@@ -29,24 +29,21 @@ def plot_length_distribution(path: Path, lengths_N: np.ndarray, *, bins: int = 4
     """Draw how many utterances have which length in characters, with the median and the 95th percentile."""
     median, percentile_95 = np.percentile(lengths_N, [50, 95])
     drawn = lengths_N[lengths_N <= HISTOGRAM_END * percentile_95]
-    width_in, height_in = HISTOGRAM_IN
-    with picture(path, width_in=width_in, height_in=height_in) as axes:
-        axes.hist(
-            drawn, bins=length_bins(drawn, bins=bins), color=BAR_COLOUR, edgecolor="white", linewidth=0.5
-        )
+    edges = length_bins(drawn, bins=bins)
+    with picture(path, HISTOGRAM_IN) as axes:
+        axes.hist(drawn, bins=edges, color=BAR_COLOUR, edgecolor="white", linewidth=0.5)
         axes.axvline(median, color=CENTRE_COLOUR, label=f"median: {median:g}")
-        percentile_text = f"95th percentile: {percentile_95:g}"
-        axes.axvline(percentile_95, color=PERCENTILE_COLOUR, linestyle="--", label=percentile_text)
+        label = f"95th percentile: {percentile_95:g}"
+        axes.axvline(percentile_95, color=PERCENTILE_COLOUR, linestyle="--", label=label)
         axes.set_xlim(left=0)
         for axis in (axes.xaxis, axes.yaxis):
             count_in_whole_numbers(axis)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
-        axes.set_xlabel("characters")
-        axes.set_ylabel("utterances")
         hidden = len(lengths_N) - len(drawn)
         longer = f" ({hidden:,} longer ones, up to {lengths_N.max():,}, not drawn)" if hidden else ""
-        axes.set_title(f"Length of {len(lengths_N):,} utterances{longer}")
+        title = f"Length of {len(lengths_N):,} utterances{longer}"
+        axes.set(xlabel="characters", ylabel="utterances", title=title)
 
 
 def length_bins(lengths_N: np.ndarray, *, bins: int) -> list[float]:
@@ -70,26 +67,18 @@ def plot_energies(
     missing = max(0.0, MIN_ENERGY_SPAN - np.ptp(energies)) / 2
     edges = np.linspace(energies.min() - missing, energies.max() + missing, ENERGY_BINS + 1)
     groups = [("in-scope", in_scope_B, BAR_COLOUR), ("out-of-scope", out_of_scope_N, OUT_OF_SCOPE_COLOUR)]
-    width_in, height_in = HISTOGRAM_IN
-    with picture(path, width_in=width_in, height_in=height_in) as axes:
+    with picture(path, HISTOGRAM_IN) as axes:
         for name, group, colour in groups:
             if len(group):
-                accepted = (group <= threshold).mean()
-                axes.hist(
-                    group,
-                    bins=list(edges),
-                    weights=np.full(len(group), 1 / len(group)),
-                    color=colour,
-                    alpha=0.6,
-                    label=f"{name}: {len(group):,} rows, {accepted:.1%} accepted",
-                )
+                shares = np.full(len(group), 1 / len(group))
+                label = f"{name}: {len(group):,} rows, {(group <= threshold).mean():.1%} accepted"
+                axes.hist(group, bins=list(edges), weights=shares, color=colour, alpha=0.6, label=label)
         axes.axvline(threshold, color=CENTRE_COLOUR, label=f"threshold {threshold:.2f}: accepted to its left")
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        axes.set_xlabel("energy (lower is more in-scope)")
-        axes.set_ylabel("share of the group")
-        axes.set_title("Energy of test utterances")
+        label, title = "energy (lower is more in-scope)", "Energy of test utterances"
+        axes.set(xlabel=label, ylabel="share of the group", title=title)
 
 
 def plot_reliability(path: Path, bins: pd.DataFrame, *, ece: float) -> None:
@@ -99,7 +88,7 @@ def plot_reliability(path: Path, bins: pd.DataFrame, *, ece: float) -> None:
     """
     width, height = RELIABILITY_IN, RELIABILITY_IN + GAP_IN + ROWS_IN
     middle, widths = (bins["low"] + bins["high"]) / 2, bins["high"] - bins["low"]
-    with picture(path, width_in=width, height_in=height) as below:
+    with picture(path, (width, height)) as below:
         above = below.figure.add_axes((0, 1 - width / height, 1, width / height))
         below.set_position((0, 0, 1, ROWS_IN / height))
         above.bar(middle, bins["accuracy"], width=widths, color=BAR_COLOUR, edgecolor="white", linewidth=0.5)
@@ -107,15 +96,11 @@ def plot_reliability(path: Path, bins: pd.DataFrame, *, ece: float) -> None:
         above.plot([0, 1], [0, 1], linestyle="--", color=CENTRE_COLOUR, label="as promised")
         below.bar(middle, bins["rows"], width=widths, color=BAR_COLOUR, edgecolor="white", linewidth=0.5)
         for axes in (above, below):
-            axes.set_xlim(0, 1)
+            axes.set(xlim=(0, 1), axisbelow=True)
             axes.grid(color=GRID_COLOUR)
-            axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)
-        above.set_ylim(0, 1)
-        above.set_xticklabels([])
+        title = f"Reliability on {bins['rows'].sum():,} test rows: {METRICS['ece'].words} {ece:.4f}"
+        above.set(ylim=(0, 1), xticklabels=[], ylabel="accuracy", title=title)
         above.legend(loc="upper left", edgecolor="none")
-        above.set_ylabel("accuracy")
-        above.set_title(f"Reliability on {bins['rows'].sum():,} test rows: {METRICS['ece'].words} {ece:.4f}")
         count_in_whole_numbers(below.yaxis)
-        below.set_xlabel("confidence")
-        below.set_ylabel("rows")
+        below.set(xlabel="confidence", ylabel="rows")

@@ -1,6 +1,5 @@
 """The columns of what is written: the line a row was read from, what was carried along of it, and the answer."""
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,15 +40,12 @@ class Answered:
     """The places of the other texts, and why they have none."""
 
 
-def rows(chunk: chunks.Chunk, places: Sequence[int], *, answers: Any, schema: Any) -> Any:
+def rows(chunk: chunks.Chunk, answered: Answered, *, schema: Any) -> Any:
     """The rows to write of those texts of a chunk that have an answer, an Arrow batch."""
-    if len(places) == len(chunk.lines):
-        lines, beside = chunk.lines, chunk.beside
-    else:
-        lines = [chunk.lines[place] for place in places]
-        beside = (
-            chunk.beside.take(pyarrow.array(places, pyarrow.int64())) if chunk.beside is not None else None
-        )
-    carried = beside.columns if beside is not None else []
-    arrays = itertools.chain([pyarrow.array(lines, pyarrow.int64())], carried, answers.columns)
-    return pyarrow.record_batch(list(arrays), schema=schema)
+    places = answered.places
+    lines, carried = chunk.lines, [] if chunk.beside is None else chunk.beside.columns
+    if len(places) < len(lines):
+        lines = [lines[place] for place in places]
+        carried = [column.take(pyarrow.array(places, pyarrow.int64())) for column in carried]
+    arrays = [pyarrow.array(lines, pyarrow.int64()), *carried, *answered.answers.columns]
+    return pyarrow.record_batch(arrays, schema=schema)

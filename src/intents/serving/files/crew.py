@@ -94,7 +94,7 @@ class Crew:
                     unasked.append(_Task(chunk))
                     in_order.append(unasked[-1])
             speaking = wait(self._busy, timeout=0 if reads or not self._busy else None)
-            for connection in [connection for connection in self._busy if connection in speaking]:
+            for connection in [each for each in self._busy if each in speaking]:
                 self._busy.pop(connection).answered = self._hear(connection)
             while self._idle and unasked:
                 self._ask(self._idle.pop(), unasked.popleft())

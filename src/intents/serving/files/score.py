@@ -11,12 +11,11 @@ from typing import Any
 from tqdm import tqdm
 
 from intents.data.formats import by_suffix, writing
-from intents.data.formats.chunks import Chunk, Refused, Source, Wanted
+from intents.data.formats.chunks import Refused, Source, Wanted
 from intents.data.formats.lines import named
 from intents.errors import ScoringError
 from intents.parameters.score import ScoreConfig
 from intents.serving.files import answer_columns, crew, shards
-from intents.serving.files.answer_columns import Answered
 from intents.serving.files.crew import Crew
 from intents.serving.files.shards import Done, Shards
 from intents.system import processes, signals
@@ -31,7 +30,9 @@ def score(config: ScoreConfig, *, fetch: Callable[[str, Path], Path], say: Say) 
     began = time.monotonic()
     path, output = named(config.input), named(config.output)
     _check_paths(path, output)
-    source = _opened(path, output, config=config)
+    as_lines = {path.suffix.lower(), output.suffix.lower()} == {".jsonl"}
+    source = by_suffix.opened(path, Wanted(config.column, config.kept, as_lines, answer_columns.OURS))
+    writing.check_schema(source.schema, output)
     crew.begin_to_import()
     schema = answer_columns.schema(source.schema)
     with contextlib.ExitStack() as stack:
@@ -54,16 +55,8 @@ def score(config: ScoreConfig, *, fetch: Callable[[str, Path], Path], say: Say) 
         say(f"note: {note}")
     if work.done.refused > work.done.scored:
         raise _mostly_refused(path, output, done=work.done, reasons=reasons)
-    return _summary(
-        output, work.done, before=before, starting=loaded - began, scoring=time.monotonic() - loaded
-    )
-
-
-def _opened(path: Path, output: Path, *, config: ScoreConfig) -> Source:
-    as_lines = {path.suffix.lower(), output.suffix.lower()} == {".jsonl"}
-    source = by_suffix.opened(path, Wanted(config.column, config.kept, as_lines, answer_columns.OURS))
-    writing.check_schema(source.schema, output)
-    return source
+    starting, scoring = loaded - began, time.monotonic() - loaded
+    return _summary(output, work.done, before=before, starting=starting, scoring=scoring)
 
 
 def _score(source: Source, work: Shards, *, workers: Crew, say: Say) -> "Counter[str]":
@@ -82,11 +75,10 @@ def _score(source: Source, work: Shards, *, workers: Crew, say: Say) -> "Counter
     with bar:
         try:
             for chunk, answered in workers.answered(source.chunks(work.done.end)):
-                refused = _refused(chunk, answered)
+                refused = [*chunk.refused]
+                refused += [Refused(chunk.lines[place], reason) for place, reason in answered.refused]
                 reasons.update(row.reason for row in refused)
-                rows = answer_columns.rows(
-                    chunk, answered.places, answers=answered.answers, schema=work.schema
-                )
+                rows = answer_columns.rows(chunk, answered, schema=work.schema)
                 with signals.whole():
                     work.add(rows, refused, end=chunk.end)
                 bar.update(chunk.end - bar.n)
@@ -106,10 +98,6 @@ def _keep(work: Shards, *, say: Say) -> None:
         say(
             f"{work.done.scored:,} rows are scored and kept in {work.folder}; the same command goes on from there"
         )
-
-
-def _refused(chunk: Chunk, answered: Answered) -> list[Refused]:
-    return [*chunk.refused, *(Refused(chunk.lines[place], reason) for place, reason in answered.refused)]
 
 
 def _check_paths(path: Path, output: Path) -> None:

@@ -16,6 +16,7 @@ from intents.system import lock
 from intents.system.disk import put, replace, sync
 
 STATE, LOCK = "state.json", "lock"
+RECORD, REFUSED = ".json", ".rejected"
 SHARD_ROWS = 65_536
 SHARD_BYTES = 1 << 26
 SHARD_SECONDS = 10.0
@@ -35,12 +36,8 @@ class Done:
 
     def and_then(self, other: "Done") -> "Done":
         """This and what follows it."""
-        return Done(
-            other.end,
-            self.scored + other.scored,
-            self.unknown + other.unknown,
-            self.refused + other.refused,
-        )
+        scored, unknown = self.scored + other.scored, self.unknown + other.unknown
+        return Done(other.end, scored, unknown, self.refused + other.refused)
 
 
 class _OpenShard:
@@ -81,19 +78,19 @@ class Shards:
     """The folder of one scoring, whose identity must be that of the run that it goes on from. Raises ScoringError."""
 
     def __init__(self, output: Path, schema: Any, *, identity: Mapping[str, Any]) -> None:
-        self.output, self.schema = output, schema
+        self.output, self.ending, self.schema = output, output.suffix.lower(), schema
         self.folder = part_folder(output)
         self._require_identity(dict(identity))
         self.done = Done()
         self.count = 0
-        while (record := self._record(self.count)).is_file():
+        while (record := self._file(self.count, RECORD)).is_file():
             self.done = self.done.and_then(Done(**json.loads(record.read_text("utf-8"))))
             self.count += 1
         self._open: _OpenShard | None = None
 
     def _require_identity(self, identity: dict[str, Any]) -> None:
         state = self.folder / STATE
-        if not (state.is_file() and self._record(0).is_file()):
+        if not (state.is_file() and self._file(0, RECORD).is_file()):
             self.clear()  # what is left of another scoring must not be joined to this one
             replace(state, _as_json(identity))
         before = json.loads(state.read_text("utf-8"))
@@ -104,20 +101,14 @@ class Shards:
                 "own command, or delete the folder."
             )
 
-    def _record(self, number: int) -> Path:
-        return self.folder / f"{number:06}.json"
-
-    def _data(self, number: int) -> Path:
-        return self.folder / f"{number:06}{self.output.suffix.lower()}"
-
-    def _refused(self, number: int) -> Path:
-        return self.folder / f"{number:06}.rejected"
+    def _file(self, number: int, ending: str) -> Path:
+        """Of a shard its rows, under the output's ending, what can't be scored, or what it holds, last of all."""
+        return self.folder / f"{number:06}{ending}"
 
     def add(self, rows: Any, refused: Sequence[Refused], *, end: int) -> None:
         """Takes the rows up to the input's line `end`, an Arrow batch, and what can't be scored of them."""
-        self._open = self._open or _OpenShard(
-            self._data(self.count), self._refused(self.count), schema=self.schema
-        )
+        data, beside = self._file(self.count, self.ending), self._file(self.count, REFUSED)
+        self._open = self._open or _OpenShard(data, beside, schema=self.schema)
         try:
             self._open.add(rows, refused, end=end)
         except BaseException:
@@ -132,7 +123,7 @@ class Shards:
             return
         shard, self._open = self._open, None
         shard.finish()
-        replace(self._record(self.count), _as_json(asdict(shard.done)))
+        replace(self._file(self.count, RECORD), _as_json(asdict(shard.done)))
         self.done = self.done.and_then(shard.done)
         self.count += 1
 
@@ -145,13 +136,12 @@ class Shards:
 
     def join(self) -> None:
         """Puts the output and the file of what can't be scored in place, each in one step."""
-        joined, refused = self.folder / f"joined{self.output.suffix.lower()}", self.folder / "joined.rejected"
-        WRITERS[self.output.suffix.lower()].join(
-            [self._data(number) for number in range(self.count)], joined, schema=self.schema
-        )
+        joined, refused = self.folder / f"joined{self.ending}", self.folder / f"joined{REFUSED}"
+        shards = [self._file(number, self.ending) for number in range(self.count)]
+        WRITERS[self.ending].join(shards, joined, schema=self.schema)
         with refused.open("wb") as handle:
             for number in range(self.count):
-                handle.write(self._refused(number).read_bytes())
+                handle.write(self._file(number, REFUSED).read_bytes())
         put(refused, rejected_file(self.output))
         if not self.done.refused:
             rejected_file(self.output).unlink()

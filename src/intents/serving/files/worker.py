@@ -5,7 +5,6 @@ import hashlib
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow
@@ -16,7 +15,6 @@ from intents.errors import IntentsError
 from intents.models import directory as model_directory
 from intents.models.file_names import MANIFEST
 from intents.serving import answers
-from intents.serving.answers import Answers
 from intents.serving.files.answer_columns import ANSWERS, Answered
 from intents.serving.runtime import Runtime
 from intents.system.console import quieten
@@ -35,11 +33,6 @@ class Model:
         self.digest = hashlib.sha256((directory / MANIFEST).read_bytes()).hexdigest()
         self._runtime = Runtime(self._artifact)
 
-    def warm_up(self) -> None:
-        """The first answers take longer."""
-        for _ in range(WARMING_CHUNKS):
-            self.answered(["warm" * length for length in range(1, BATCH_TEXTS)])
-
     def answered(self, texts: Sequence[object]) -> Answered:
         """The answers to those of the texts that can be asked. Raises ArtifactError."""
         asked: list[str] = []
@@ -51,7 +44,9 @@ class Model:
             else:
                 asked.append(answers.normalised(str(text)))
                 places.append(place)
-        return Answered(places, _batch(answers.answer(self._logits(asked), self._artifact)), refused)
+        found = answers.answer(self._logits(asked), self._artifact)
+        columns = [pyarrow.array(getattr(found, field.name), field.type) for field in ANSWERS]
+        return Answered(places, pyarrow.record_batch(columns, schema=ANSWERS), refused)
 
     def _logits(self, texts: Sequence[str]) -> Floats:
         """Logits (B, C), from batches of texts of like length."""
@@ -74,7 +69,8 @@ def work(connection: Connection, directory: Path) -> None:
     quieten()
     try:
         model = Model(directory)
-        model.warm_up()
+        for _ in range(WARMING_CHUNKS):  # the first answers take longer
+            model.answered(["warm" * length for length in range(1, BATCH_TEXTS)])
         connection.send(model.digest)
         while True:
             connection.send(model.answered(connection.recv()))
@@ -82,9 +78,3 @@ def work(connection: Connection, directory: Path) -> None:
         connection.send(error)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # whoever asked is gone
-
-
-def _batch(found: Answers) -> Any:
-    columns = [getattr(found, field.name) for field in ANSWERS]
-    arrays = [pyarrow.array(column, field.type) for column, field in zip(columns, ANSWERS, strict=True)]
-    return pyarrow.record_batch(arrays, schema=ANSWERS)

@@ -1,1 +1,1 @@
-"""A training as an MLflow run: what is logged of it, how it goes on after an interruption, what seeds differ in."""
+"""A training as an MLflow run: what is logged of it, how it goes on after an interruption."""

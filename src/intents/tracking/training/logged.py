@@ -55,21 +55,15 @@ RECORDED_PACKAGES = (*SERVING_PACKAGES, "accelerate", "pyarrow", "scikit-learn")
 
 def log_corpus(corpus: Corpus) -> None:
     name = shortened(corpus.name, LONGEST_CORPUS_NAME)
-    mlflow.set_tags(
-        {
-            "dataset": name,
-            CORPUS_DIGEST_TAG: corpus.digest,
-            TEST_DIGEST_TAG: corpora.digest(corpus.part(TEST)),
-        }
-    )
+    test_digest = corpora.digest(corpus.part(TEST))
+    mlflow.set_tags({"dataset": name, CORPUS_DIGEST_TAG: corpus.digest, TEST_DIGEST_TAG: test_digest})
     for part in (TRAIN, VALIDATION, TEST):
         rows = corpus.part(part)
         if not rows.empty:
-            files = ",".join(str(file) for file in corpus.files)
+            files = ",".join(map(str, corpus.files))
             source = LocalArtifactDatasetSource(shortened(files, LONGEST_SOURCE))
-            dataset = mlflow.data.from_pandas(
-                rows[["text", "label"]], source=source, targets="label", name=name
-            )
+            labelled = rows[["text", "label"]]
+            dataset = mlflow.data.from_pandas(labelled, source=source, targets="label", name=name)
             mlflow.log_input(dataset, context=part)
     counts = corpus.ledger["reason"].value_counts().to_dict()
     summary = {

@@ -69,12 +69,9 @@ def train(config: TrainConfig, *, say: Say, is_nested: bool = False) -> RunOutco
         processes.agreed((config, workspace))
         store.log_first(environment(), "environment.json", run_id=run_id)
         corpus = _logged_corpus(config, run_id, say=say)
-        result = stages.train(
-            config,
-            corpus,
-            checkpoints=workspace / resume.CHECKPOINTS,
-            callbacks=Callbacks(log_metrics, log_metrics, on_note=lambda line: say(f"note: {line}")),
-        )
+        callbacks = Callbacks(log_metrics, log_metrics, on_note=lambda line: say(f"note: {line}"))
+        checkpoints = workspace / resume.CHECKPOINTS
+        result = stages.train(config, corpus, checkpoints=checkpoints, callbacks=callbacks)
         result = dataclasses.replace(result, facts=result.facts | baseline.measure(corpus))
         model = _save_and_log(result, config, corpus=corpus, directory=workspace / MODEL_ARTIFACT)
         say(_headline(result))
@@ -105,13 +102,8 @@ def outcome(run_id: str, *, model_of: str, name: str, version: str, verdict: str
     """What is said of a run at its end; its model is that of the run `model_of`, registered or not."""
     page = store.place(mlflow.get_run(model_of).info.artifact_uri, REPORT)
     model = f"models:/{name}/{version}" if version else f"runs:/{model_of}"
-    return RunOutcome(
-        run_id,
-        version,
-        f"{page}, or {store.page(run_id)}",
-        f"python -m intents.cli ask --model {shlex.quote(model)}",
-        verdict,
-    )
+    attempt = f"python -m intents.cli ask --model {shlex.quote(model)}"
+    return RunOutcome(run_id, version, f"{page}, or {store.page(run_id)}", attempt, verdict)
 
 
 def _save_and_log(result: TrainingResult, config: TrainConfig, *, corpus: Corpus, directory: Path) -> Any:
