@@ -97,7 +97,7 @@ def test_a_model_that_is_better_by_more_than_chance_is_better():
     [
         (answers(2, accuracy=0.9), 1.0, "weighted F1 has changed by"),
         (answers(2, energy_gap=1.5), 1.0, "AUROC has changed by"),
-        (answers(2, overconfidence=0.04), 1.0, "the calibration error has changed by"),
+        (answers(2, overconfidence=0.04), 1.0, "calibration error has changed by"),
         (answers(2), 1.51, "takes 1.51 times as long, tolerated are 1.50"),
     ],
     ids=["less accurate", "worse at refusing", "overconfident", "slow"],
@@ -144,6 +144,20 @@ def test_rows_that_cannot_tell_are_not_called_worse_and_the_number_that_could_is
     assert found.accept == (UNCLEAR,)
 
 
+def test_a_calibration_error_that_may_have_risen_by_chance_is_told_as_the_other_metrics_are():
+    comparison = compared(answers(1), answers(2))
+    comparison.changes["ece"] = Change(0.02, 0.0315, -0.0400, 0.0586, is_more_better=False)
+    found = judged(comparison)
+    (reason,) = found.reasons
+    assert (found.verdict, reason.code) == (CANT_TELL, UNCLEAR)
+    # half the interval's width is 0.0493: 3,000 x (0.0493 / 0.01) squared
+    assert reason.text == (
+        "3,000 rows can't tell: calibration error may have changed by -0.0400 to +0.0586, tolerated are +0.0100; "
+        "about 72,915 would, if both are equally good"
+    )
+    assert "folds=5" in found.hint
+
+
 def test_so_many_rows_as_are_said_to_be_needed_do_tell():
     few = {"rows": 400, "out_of_scope": 0}
     change = compared(answers(1, **few), answers(2, **few)).changes["f1_weighted"]
@@ -152,7 +166,8 @@ def test_so_many_rows_as_are_said_to_be_needed_do_tell():
     more = {"rows": needed, "out_of_scope": 0}
     found = compared(answers(1, **more), answers(2, **more)).changes["f1_weighted"]
     assert (found.high - found.low) / 2 == pytest.approx(0.01, rel=0.15)
-    assert rows_needed(Change(0.9, 0.9, -0.01, 0.01, True), rows=100, tolerated=0.0) is None
+    for tolerated in (0.0, 0.01):
+        assert rows_needed(Change(0.9, 0.9, -0.01, 0.01, True), rows=100, tolerated=tolerated) is None
 
 
 def test_23_shared_rows_are_never_better():

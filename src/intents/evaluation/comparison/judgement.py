@@ -142,12 +142,13 @@ def unmeasured(before: Described, after: Described, *, why: str) -> Judgement:
 
 
 def rows_needed(change: Change, *, rows: int, tolerated: float) -> int | None:
-    """The test rows that would tell a change as small as `tolerated` (below 0) of two models that are equally good.
+    """The test rows that would tell a change as small as `tolerated` of two models that are equally good.
 
-    An interval's half-width falls with the square root of the rows. None where nothing is tolerated.
+    An interval's half-width falls with the square root of the rows. None where no loss is tolerated.
     """
     half = (change.high - change.low) / 2
-    return math.ceil(rows * (half / tolerated) ** 2) if tolerated < 0 else None
+    is_loss = tolerated < 0 if change.is_more_better else tolerated > 0
+    return math.ceil(rows * (half / tolerated) ** 2) if is_loss else None
 
 
 def _differences(before: Described, after: Described) -> Iterator[Reason]:
@@ -212,7 +213,7 @@ def _answers(found: Comparison, pooled: Comparison | None, *, config: PromoteCon
         yield Reason(UNCLEAR, few, is_for_want_of_rows=True)
     auroc = found.changes.get("auroc")
     if auroc is not None and auroc.low < config.min_auroc_change:
-        yield _may_have_fallen(
+        yield _may_be_worse(
             "auroc",
             auroc,
             tolerated=config.min_auroc_change,
@@ -232,7 +233,7 @@ def _f1(told: list[Comparison], config: PromoteConfig) -> Iterator[Reason]:
     worse = [each for each in failing if each.changes[DECISIVE].high < 0]
     for each in _decisive(told, failing=failing, worse=worse):
         change = each.changes[DECISIVE]
-        yield _may_have_fallen(DECISIVE, change, tolerated=config.min_f1_change, rows=each.rows)
+        yield _may_be_worse(DECISIVE, change, tolerated=config.min_f1_change, rows=each.rows)
 
 
 def _calibration(told: list[Comparison], config: PromoteConfig) -> Iterator[Reason]:
@@ -240,10 +241,7 @@ def _calibration(told: list[Comparison], config: PromoteConfig) -> Iterator[Reas
     failing = [each for each in told if each.changes["ece"].change > config.max_ece_change]
     worse = [each for each in failing if each.changes["ece"].low > 0]
     for each in _decisive(told, failing=failing, worse=worse):
-        code, word = (WORSE, "has changed") if worse else (UNCLEAR, "may have changed")
-        bound = f"tolerated are {config.max_ece_change:+.4f}"
-        text = f"the {METRICS['ece'].words} {word} by {each.changes['ece'].change:+.4f}, {bound}"
-        yield Reason(code, text, is_for_want_of_rows=code == UNCLEAR)
+        yield _may_be_worse("ece", each.changes["ece"], tolerated=config.max_ece_change, rows=each.rows)
 
 
 def _decisive(
@@ -253,11 +251,11 @@ def _decisive(
     return worse[:1] or [each for each in failing if each is told[-1]]
 
 
-def _may_have_fallen(metric: str, change: Change, *, tolerated: float, rows: int, kind: str = "") -> Reason:
-    """A metric whose interval reaches below what is tolerated, on so many test rows of that kind."""
+def _may_be_worse(metric: str, change: Change, *, tolerated: float, rows: int, kind: str = "") -> Reason:
+    """A metric that may have lost more than is tolerated, on so many test rows of that kind."""
     factor, digits, unit = (POINTS, 2, " points") if metric == DECISIVE else (1, 4, "")
     low, high, bound = (f"{value * factor:+.{digits}f}" for value in (change.low, change.high, tolerated))
-    if change.high < 0:
+    if change.verdict == WORSE:
         return Reason(
             WORSE, f"{METRICS[metric].words} has changed by {low} to {high}{unit}, tolerated are {bound}"
         )
@@ -265,7 +263,7 @@ def _may_have_fallen(metric: str, change: Change, *, tolerated: float, rows: int
     would = f"; about {needed:,} would, if both are equally good" if needed and needed > rows else ""
     changed = f"{METRICS[metric].words} may have changed by {low} to {high}{unit}, tolerated are {bound}"
     text = f"{rows:,} {kind}rows can't tell: {changed}{would}"
-    return Reason(UNCLEAR, text, is_for_want_of_rows=metric == DECISIVE)
+    return Reason(UNCLEAR, text, is_for_want_of_rows=not kind)
 
 
 def _intents(found: Comparison) -> Iterator[Reason]:
