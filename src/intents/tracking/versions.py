@@ -56,8 +56,8 @@ def verdict(name: str, candidate: str) -> str:
         return f"{registered}; not compared with version {production.version}: {error}\n{_publish(name, candidate)}"
     lines = [f"{registered}; against version {production.version}, in Production: {judgement.line}"]
     lines += [f"  - {reason.text}" for reason in judgement.reasons]
-    is_worse = judgement.verdict == WORSE
-    lines += ["keep what is published"] if is_worse else [_publish(name, candidate, accept=judgement.accept)]
+    keeps = judgement.verdict == WORSE or judgement.is_another
+    lines += ["keep what is published"] if keeps else [_publish(name, candidate, accept=judgement.accept)]
     return "\n".join([*lines, *filter(None, [judgement.hint])])
 
 

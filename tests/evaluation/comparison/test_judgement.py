@@ -230,8 +230,27 @@ def test_lost_intents_are_named_and_asked_about():
     (reason,) = found.reasons
     assert reason.code == LOST_INTENTS
     assert "2 of the 3 intents that live knows are missing: b, c" in reason.text
+    assert "the run's data/cleaning_ledger.csv says" in reason.text
     assert found.against((LOST_INTENTS,)) == ()
     assert found.against((UNCLEAR,)) == found.reasons
+
+
+def test_of_intents_of_another_corpus_no_ledger_is_said_to_tell():
+    found = judged(compared(answers(1), answers(2)), intents=("a",), corpus="rows.csv")
+    assert codes(found) == {LOST_INTENTS, OTHER_CORPUS}
+    assert not any("cleaning_ledger" in reason.text for reason in found.reasons)
+
+
+def test_a_model_that_shares_no_intent_is_another_one():
+    found = judged("none is left to compare", intents=("x", "y"))
+    assert found.is_another
+    reason = found.reasons[0]
+    assert (reason.code, found.accept) == (LOST_INTENTS, (LOST_INTENTS, UNCLEAR))
+    assert "none of the 3 intents that live knows is among its 2" in reason.text
+    assert "register=<name>" in reason.text
+    assert not judged("it can't be loaded").is_another
+    of_another_hand = dataclasses.replace(LIVE, intents=())
+    assert not judged("it can't be loaded", before=of_another_hand).is_another
 
 
 def test_another_model_corpus_or_family_is_asked_about_each_by_its_name():
@@ -275,6 +294,7 @@ def test_what_cannot_be_compared_is_unclear_with_the_reason():
     found = judged("none is left to compare")
     assert (found.verdict, found.line) == (CANT_TELL, "can't tell: no answers were compared")
     assert "none is left to compare" in found.reasons[0].text
+    assert found.hint == ""  # more rows of the same corpora can't be compared either
 
 
 def test_where_nothing_can_be_asked_what_the_models_are_still_counts():

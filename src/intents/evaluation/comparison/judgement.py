@@ -68,7 +68,7 @@ class Judgement:
     """What stands against the candidate, and in one line how it compares.
 
     `is_better`: by more than chance. `is_pooled`: answers to all rows of the corpus, out-of-fold, were compared too.
-    `is_measured`: any answers were.
+    `is_measured`: any answers were. `is_another`: the two share no intent.
     """
 
     reasons: tuple[Reason, ...]
@@ -76,6 +76,7 @@ class Judgement:
     is_better: bool = False
     is_pooled: bool = False
     is_measured: bool = True
+    is_another: bool = False
 
     @property
     def verdict(self) -> str:
@@ -125,8 +126,9 @@ def judge(
     """
     reasons = [*_differences(before, after), *beside_baseline(after.metrics, before.metrics)]
     if isinstance(found, str):
-        reasons.append(Reason(UNCLEAR, f"it can't be compared: {found}", is_for_want_of_rows=True))
-        return Judgement(tuple(reasons), "no answers were compared", is_measured=False)
+        reasons.append(Reason(UNCLEAR, f"it can't be compared: {found}"))
+        is_another = _shares_nothing(before, after)
+        return Judgement(tuple(reasons), "no answers were compared", is_measured=False, is_another=is_another)
     pooled = pooled if pooled is not None and pooled.rows >= max(LEAST_ROWS, found.rows) else None
     reasons += _answers(found, pooled, config=config)
     compared = f"{F1} {_points(found.changes[DECISIVE])} on {found.rows:,} test rows"
@@ -154,15 +156,23 @@ def rows_needed(change: Change, *, rows: int, tolerated: float) -> int | None:
 def _differences(before: Described, after: Described) -> Iterator[Reason]:
     """What whoever reads the published model would find changed, whatever the two answer."""
     lost = sorted(set(before.intents) - set(after.intents))
-    if lost:
+    is_another_corpus = _is_another_corpus(before, after)
+    if _shares_nothing(before, after):
         yield Reason(
             LOST_INTENTS,
-            f"{len(lost)} of the {len(before.intents)} intents that {before.name} knows are missing: {_listed(lost)} "
-            "(too few rows, blacklisted, or another corpus: the run's data/cleaning_ledger.csv says)",
+            f"none of the {len(lost)} intents that {before.name} knows is among its {len(after.intents)}: this is "
+            "another model, to be registered under a name of its own (register=<name>)",
+        )
+    elif lost:
+        why = " (too few rows, or blacklisted: the run's data/cleaning_ledger.csv says; or gone from the corpus)"
+        yield Reason(
+            LOST_INTENTS,
+            f"{len(lost)} of the {len(before.intents)} intents that {before.name} knows are missing: {_listed(lost)}"
+            + ("" if is_another_corpus else why),
         )
     if before.registered and after.registered and before.registered != after.registered:
         yield Reason(OTHER_MODEL, f"{before.registered!r} is published there, this is {after.registered!r}")
-    if _is_another_corpus(before, after):
+    if is_another_corpus:
         named = f"{before.corpus or 'another'} -> {after.corpus or 'this one'}"
         yield Reason(OTHER_CORPUS, f"it was trained on another corpus ({named}), with few rows in common")
     if before.family and after.family and before.family != after.family:
@@ -172,6 +182,10 @@ def _differences(before: Described, after: Described) -> Iterator[Reason]:
             READER_IMPORTS_INTENTS,
             "whoever reads it must `import intents` first; plain transformers reads what is published now",
         )
+
+
+def _shares_nothing(before: Described, after: Described) -> bool:
+    return bool(before.intents) and set(before.intents).isdisjoint(after.intents)
 
 
 def _is_another_corpus(before: Described, after: Described) -> bool:
