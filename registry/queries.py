@@ -1,6 +1,6 @@
 """What is live, what was, and whether it is sound: questions that change nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -54,19 +54,26 @@ def status(config: PromoteConfig) -> Outcome:
 
 
 def history(config: PromoteConfig) -> Outcome:
-    """Every change of what is live, the oldest first."""
+    """Every change of what is live and end of a hold, the oldest first."""
     entries = target_of(config).history()
-    lines = tuple(map(_told, entries)) or (f"nothing was ever published to {config.directory}",)
+    lines = tuple(line for entry in entries for line in _told(entry)) or (
+        f"nothing was ever published to {config.directory}",
+    )
     return Outcome("history", lines, {"history": entries})
 
 
-def _told(entry: Mapping[str, Any]) -> str:
+def _told(entry: Mapping[str, Any]) -> Iterator[str]:
+    before, after = entry.get("from") or "nothing", entry.get("to")
+    way = f"{after} stays live" if before == after else f"{before} -> {after}"
+    accepted = ", ".join(entry.get("accepted") or [])
     forced = " ".join(str(entry.get("forced") or "").split())
-    return (
-        f"{entry.get('time')}  {entry.get('action'):<12} {entry.get('name')} version {entry.get('version')} "
-        f"({entry.get('from') or 'nothing'} -> {entry.get('to')})"
+    yield (
+        f"{entry.get('time')}  {entry.get('action'):<12} {entry.get('name')} version {entry.get('version')} ({way})"
+        + (f"; accepted: {accepted}" if accepted else "")
         + (f"; published though the gate refused it, because: {forced}" if forced else "")
     )
+    for reason in entry.get("reasons") or []:
+        yield f"  - {' '.join(reason.split())}"
 
 
 def checked(live: Path) -> Promotion | None:

@@ -66,7 +66,12 @@ def test_an_equal_model_is_not_told_from_few_rows_and_passes_where_that_is_accep
         assert run.data.tags["gate"] == gate.ACCEPTED
         files = {file.path for file in MlflowClient().list_artifacts(one.run_id, gate.FILES)}
         assert files == {f"gate/{name}" for name in ("verdict.json", "comparison.html", "comparison.json")}
-        assert Target(gated.target).history()[-1]["gate"] == gate.ACCEPTED
+        told = Target(gated.target).history()[-1]
+        assert (told["gate"], told["accepted"]) == (gate.ACCEPTED, ["unclear"])
+        assert told["reasons"] == found["reasons"]
+        *_, line, reason = gated("--history")[1].splitlines()
+        assert line.endswith("; accepted: unclear")
+        assert re.match(r"  - \d\d rows can't tell: at least 100 ", reason)
     finally:
         MlflowClient().delete_model_version(one.config.run.register, again)
 
