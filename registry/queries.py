@@ -42,13 +42,14 @@ def status(config: PromoteConfig) -> Outcome:
         return Outcome("status", (f"{target.target}: {what}",), {"live": None})
     promotion = record.read(live)
     held = target.refused()
-    lines = [f"{described(promotion)} is live in {target.target}, as {live.name}"]
+    lines = [f"{promotion.identity} is live in {target.target}, as {live.name}"]
     lines += [
         f"published {promotion.published_at}, run {promotion.identity.run_id}, number {promotion.sequence}"
     ]
     lines += [f"held: {held} and older ones don't come back before --release"] if held else []
     lines += [f"a rollback leads to {promotion.previous or 'nothing: it is the first'}"]
-    lines += [f"{len(target.versions())} versions kept in {target.folder}"]
+    kept = {promotion.identity for promotion in target.versions().values()}
+    lines += [f"versions kept in {target.folder}: {len(kept)}"]
     facts = facts_of(promotion) | {"previous": promotion.previous, "held": held.version if held else None}
     return Outcome("status", tuple(lines), facts | {"kept": [folder.name for folder in target.versions()]})
 

@@ -231,15 +231,20 @@ def test_what_a_hold_keeps_live_is_checked_too(run: Promote):
     assert "is damaged, and a rollback holds it" in said
 
 
-def test_status_history_and_verify_tell_what_is_live(prepared: Prepare, say: Say):
+def test_status_history_and_verify_tell_what_is_live(toys: dict[int, Path], prepared: Prepare, say: Say):
     target = prepared(1, 2)
-    assert f"toy version 2 (published {datetime.now(UTC).year}" in say(target, "--status")[1]
+    publishers.publish(target, toys[1], 1)
+    publishers.publish(target, toys[2], 2)
+    said = say(target, "--status")[1]
+    assert said.startswith("toy version 2 is live in ")
+    assert said.count(f"published {datetime.now(UTC).year}") == 1
+    assert said.splitlines()[-1] == f"versions kept in {Target(target).folder}: 2"  # of each two folders
     assert [line.split("  ")[1].split()[0] for line in say(target, "--history")[1].splitlines()] == [
         "published"
-    ] * 2
+    ] * 4
     assert say(target, "--verify")[0] == 0
     facts = json.loads(say(target, "--status", "--json")[1])
-    assert (facts["version"], facts["sequence"], len(facts["kept"])) == ("2", 2, 2)
+    assert (facts["version"], facts["sequence"], len(facts["kept"])) == ("2", 4, 4)
 
 
 def test_verify_refuses_a_damaged_live_version_and_names_a_damaged_backup(prepared: Prepare, say: Say):
