@@ -204,6 +204,11 @@ def test_a_command_or_flag_that_does_not_exist_ends_with_2(
     assert said.splitlines()[-1].startswith("error: ")
 
 
+def test_without_a_command_the_commands_are_listed(capsys: pytest.CaptureFixture[str]):
+    assert cli.main([]) == 2
+    assert {"train_bert", "ask", "score"} <= set(re.findall(r"\w+", capsys.readouterr().err))
+
+
 @pytest.mark.parametrize(
     ("arguments", "meant"),
     [

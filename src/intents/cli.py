@@ -99,7 +99,7 @@ def name_of_run(words: Sequence[str]) -> str:
 def build_parser() -> Parser:
     """One subcommand an entry point, one flag a parameter; flags left out keep their default."""
     parser = Parser(prog="intents", description="Train and check intent classifiers.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    commands = parser.add_subparsers(dest="command", required=True)
     for name in (*_FAMILY_OF, *_COMMANDS):
         command = commands.add_parser(name, help=entry_points.ENTRY_POINT_MEANINGS[name])
         add_flags(command, name)
