@@ -40,7 +40,7 @@ class OpenSetOutcome:
         for share in self.table["known_share"].unique():
             drawn = self.table[self.table["known_share"] == share].drop(columns=["known_share", "seed"])
             metrics = ", ".join(f"{name} {shown(drawn[name])}" for name in drawn)
-            lines.append(f"{share:.0%} known, {len(drawn)} draws: {metrics}")
+            lines.append(f"{share:.0%} known, {len(drawn)} draw(s): {metrics}")
         return "\n".join(lines)
 
 
