@@ -8,7 +8,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from intents.errors import IntentsError
-from intents.evaluation.comparison.judgement import WORSE
+from intents.evaluation.comparison.paired import WORSE
 from intents.parameters.promote import PromoteConfig
 from intents.parameters.training.train import REGISTERED_MODEL
 from intents.tracking import models, replacement, runs, store

@@ -28,6 +28,7 @@ from intents.parameters.promote import (
     UNCLEAR,
     PromoteConfig,
 )
+from intents.report import comparison
 
 INTENTS = ("a", "b", "c")
 LIVE = Described(name="live", intents=INTENTS, registered="shop", family="bert", corpus="week 1")
@@ -118,6 +119,21 @@ def test_an_intent_that_got_worse_is_named_though_the_whole_did_not():
     (reason,) = [each for each in found.reasons if "got worse by more than chance" in each.text]
     assert "a (F1" in reason.text
     assert reason.code == WORSE
+
+
+@pytest.mark.parametrize(
+    ("candidate", "rows"),
+    [
+        (answers(2), 3000),
+        (answers(2, rows=300), 300),
+        (answers(2, rows=40), 40),
+        (answers(2, accuracy=0.9), 3000),
+    ],
+    ids=["as good", "can't tell", "too few", "worse"],
+)
+def test_a_comparison_and_the_judgement_on_it_have_one_word(candidate: pd.DataFrame, rows: int):
+    found = compared(answers(1, rows=rows), candidate)
+    assert comparison.verdict_line(found).startswith(f"candidate against live: {judged(found).verdict}: ")
 
 
 def test_what_is_tolerated_can_be_named():

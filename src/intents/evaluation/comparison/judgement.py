@@ -10,7 +10,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from intents.evaluation.baseline import LINEAR_MODEL
-from intents.evaluation.comparison.paired import BETTER, DECISIVE, LEAST_ROWS, Change, Comparison
+from intents.evaluation.comparison.paired import (
+    AS_GOOD,
+    BETTER,
+    CANT_TELL,
+    DECISIVE,
+    LEAST_ROWS,
+    WORSE,
+    Change,
+    Comparison,
+)
 from intents.evaluation.names import METRICS
 from intents.parameters.promote import (
     BELOW_BASELINE,
@@ -24,7 +33,7 @@ from intents.parameters.promote import (
 )
 
 F1 = METRICS[DECISIVE].words
-WORSE, CANT_TELL, AS_GOOD, NOT_COMPARED = "worse", "can't tell", "as good", "not compared"
+NOT_COMPARED = "not compared"
 MORE_ROWS = (
     "to know more: train both with folds=5, and all rows of the corpus are compared, not only the test part"
 )
