@@ -11,6 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 train: install
 	mlflow run . -e train_bert --env-manager local
+	@echo 'for these commands, once in each shell: source $(VENV)/bin/activate'
 
 test: install
 	$(PYTEST)

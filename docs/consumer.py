@@ -49,4 +49,5 @@ if __name__ == "__main__":
         )
     model = PublishedModel(target)
     for line in sys.stdin:
-        print(*model.predict(line.strip()), flush=True)
+        text = line.strip()
+        print(*(model.predict(text) if text else ["can't be answered: text is blank"]), flush=True)

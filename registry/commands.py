@@ -125,8 +125,11 @@ def release(config: PromoteConfig) -> Outcome:
     target = Target(config.directory)
     require_store(target)
     with transaction.writing(target, wait=config.wait) as repaired:
-        held = target.refused()
+        held, live = target.refused(), target.live()
         target.release()
+        kept = [promotion for promotion in target.versions().values() if promotion.identity == held]
+        if live and kept:
+            target.tell_history("released", kept[-1], before=live.name, after=live)
     if held is None:
         return Outcome("nothing to do", (*repaired, f"nothing to do: nothing is held at {target.target}"))
     line = (

@@ -35,9 +35,9 @@ def _is_for_scripts(words: Sequence[str]) -> bool:
 def _as_json(words: Sequence[str], actions: Actions) -> None:
     """Prints what was done. An error is printed too, so that there is one object whatever happens, and raised."""
     try:
-        print(_outcome(words, actions).as_json())
+        cli.put(_outcome(words, actions).as_json())
     except (Exception, KeyboardInterrupt) as error:
-        print(outcome.of(error).as_json())
+        cli.put(outcome.of(error).as_json())
         raise
 
 

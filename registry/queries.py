@@ -1,6 +1,6 @@
 """What is live, what was, and whether it is sound: questions that change nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -39,31 +39,39 @@ def status(config: PromoteConfig) -> Outcome:
         return Outcome("status", (f"{target.target}: {what}",), {"live": None})
     promotion = record.read(live)
     held, kept = target.refused(), [folder.name for folder in target.versions()]
+    identities = {promotion.identity for promotion in target.versions().values()}
     lines = (
-        f"{described(promotion)} is live in {target.target}, as {live.name}",
+        f"{promotion.identity} is live in {target.target}, as {live.name}",
         f"published {promotion.published_at}, run {promotion.identity.run_id}, number {promotion.sequence}",
         *([f"held: {held} and older ones don't come back before --release"] if held else []),
         f"a rollback leads to {promotion.previous or 'nothing: it is the first'}",
-        f"{len(kept)} versions kept in {target.folder}",
+        f"versions kept in {target.folder}: {len(identities)}",
     )
     facts = facts_of(promotion) | {"previous": promotion.previous, "held": held.version if held else None}
     return Outcome("status", lines, facts | {"kept": kept})
 
 
 def history(config: PromoteConfig) -> Outcome:
-    """Every change of what is live, the oldest first."""
+    """Every change of what is live and end of a hold, the oldest first."""
     entries = Target(config.directory).history()
-    lines = tuple(map(_told, entries)) or (f"nothing was ever published to {config.directory}",)
+    lines = tuple(line for entry in entries for line in _told(entry)) or (
+        f"nothing was ever published to {config.directory}",
+    )
     return Outcome("history", lines, {"history": entries})
 
 
-def _told(entry: Mapping[str, Any]) -> str:
+def _told(entry: Mapping[str, Any]) -> Iterator[str]:
+    before, after = entry.get("from") or "nothing", entry.get("to")
+    way = f"{after} stays live" if before == after else f"{before} -> {after}"
+    accepted = ", ".join(entry.get("accepted") or [])
     forced = " ".join(str(entry.get("forced") or "").split())
-    return (
-        f"{entry.get('time')}  {entry.get('action'):<12} {entry.get('name')} version {entry.get('version')} "
-        f"({entry.get('from') or 'nothing'} -> {entry.get('to')})"
+    yield (
+        f"{entry.get('time')}  {entry.get('action'):<12} {entry.get('name')} version {entry.get('version')} ({way})"
+        + (f"; accepted: {accepted}" if accepted else "")
         + (f"; published though the gate refused it, because: {forced}" if forced else "")
     )
+    for reason in entry.get("reasons") or []:
+        yield f"  - {' '.join(reason.split())}"
 
 
 def _require_live(target: Target) -> Path:

@@ -3,7 +3,7 @@
 assets/models/intent_predictor -> intent_predictor_backups/v7_20260801T120000Z_0123456789ab
 assets/models/intent_predictor_backups/v7_…, v6_…     immutable, named by version, time and content
                                        adopted_…      a directory that stood at the target before the first link
-                                       history.jsonl  one line a change of the link
+                                       history.jsonl  one line a change of the link, or the end of a hold
                                        hold.json      after a rollback: what must not come back by itself
                                        .lock .publishing .staging-… .trash-…
 """
@@ -133,7 +133,7 @@ class Target:
         return 1 + max([0, *recorded, *(entry.get("sequence") or 0 for entry in self.history())])
 
     def history(self) -> list[dict[str, Any]]:
-        """Every change of the link, the oldest first; lines that a crash cut short are passed over."""
+        """Every change of the link and end of a hold, the oldest first; lines cut short by a crash are passed over."""
         if not self.history_file.is_file():
             return []
         entries = []
@@ -143,7 +143,12 @@ class Target:
         return [entry for entry in entries if isinstance(entry, dict)]
 
     def tell_history(self, action: str, promotion: Promotion, *, before: str, after: Path) -> None:
-        """Adds a line: the link led to the folder `before`, and now leads to `after`, which has this record."""
+        """Adds a line: the link led to the folder `before`, and now leads to `after`; the record says of which version.
+
+        What the gate found is told when a version goes live, not again when a rollback brings it back, ungated.
+        """
+        is_told = any(entry.get("sequence") == promotion.sequence for entry in self.history())
+        found = {} if is_told else promotion.evidence.get("gate", {})
         entry = {
             "time": now(),
             "action": action,
@@ -152,8 +157,7 @@ class Target:
             "sequence": promotion.sequence,
             "name": promotion.identity.name,
             "version": promotion.identity.version,
-            "gate": promotion.evidence.get("gate", {}).get("gate"),
-            "forced": promotion.evidence.get("gate", {}).get("forced"),
+            **{name: found.get(name) for name in ("gate", "accepted", "forced", "reasons")},
         }
         is_new = not self.history_file.exists()
         with self.history_file.open("ab+") as file:

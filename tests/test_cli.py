@@ -1,5 +1,6 @@
 """The commands: exit codes, one line an error, and nothing done before the parameters are sound."""
 
+import os
 import re
 import socket
 import subprocess
@@ -203,6 +204,11 @@ def test_a_command_or_flag_that_does_not_exist_ends_with_2(
     assert said.splitlines()[-1].startswith("error: ")
 
 
+def test_without_a_command_the_commands_are_listed(capsys: pytest.CaptureFixture[str]):
+    assert cli.main([]) == 2
+    assert {"train_bert", "ask", "score"} <= set(re.findall(r"\w+", capsys.readouterr().err))
+
+
 @pytest.mark.parametrize(
     ("arguments", "meant"),
     [
@@ -329,6 +335,27 @@ def test_what_a_console_cannot_print_is_printed_as_its_number(
     )
     assert process.returncode == 2
     assert r"error: \U0001f44d.csv: there is no such file" in process.stderr.decode("gbk")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "intents.cli check_data --findings= --blacklist=none --data={}",
+        "registry.promote --status",
+        "registry.promote --history --json",
+    ],
+)
+def test_a_reader_that_has_closed_the_pipe_is_no_error(
+    words: str, tiny_corpus: Path, subprocess_environment: dict[str, str]
+):
+    theirs, ours = os.pipe()
+    os.close(theirs)
+    with os.fdopen(ours, "wb") as pipe:
+        command = [sys.executable, "-m", *words.format(tiny_corpus / "rows").split()]
+        process = subprocess.run(
+            command, env=subprocess_environment, stdout=pipe, stderr=subprocess.PIPE, timeout=60, check=False
+        )
+    assert (process.returncode, process.stderr) == (1, b"")
 
 
 def test_what_a_command_prints_shows_no_secret(

@@ -1,5 +1,6 @@
-"""conda.yaml, constraints.txt and pyproject.toml name the same packages at the same versions."""
+"""conda.yaml, constraints.txt and pyproject.toml name the same packages; make train says how to reach them."""
 
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -54,3 +55,11 @@ def test_mlproject_names_conda_yaml_and_no_other_environment() -> None:
     project = yaml.safe_load((ROOT / "MLproject").read_text(encoding="utf-8"))
     assert project["conda_env"] == "conda.yaml"
     assert not project.keys() & {"python_env", "docker_env"}
+
+
+def test_make_train_ends_by_saying_what_makes_the_commands_it_names_work() -> None:
+    command = ["make", "--dry-run", "--no-print-directory", "train"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    *_, training, last = shown.stdout.splitlines()
+    assert training.startswith("mlflow run . ")
+    assert last.endswith("source .venv/bin/activate'")

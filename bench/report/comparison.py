@@ -7,7 +7,7 @@
     PYTHONPATH=src python -m bench.report.comparison --runs <run id>,<run id>
 
 False alarms: a coin for each test row decides which of the two models gets which of its two answers (intent,
-confidence, energy), so that neither can be better; any verdict but "no real difference" is false.
+confidence, energy), so that neither can be better; the verdicts "better" and "worse" are false.
 
 Detection: some of the second run's wrong answers are corrected at random (or right ones broken), so many that it is
 right on exactly so many points more rows (or fewer) than the first. Where models shall disagree more, each is first
@@ -107,7 +107,7 @@ def _false_alarms(reference: Side, candidate: Side, *, times: int) -> dict[str, 
 def _calls(found: Comparison) -> list[str]:
     """What calls this a difference: the verdict, its two halves, each metric's interval, any intent."""
     called = {
-        "verdict": found.verdict != NO_DIFFERENCE,
+        "verdict": found.verdict in (BETTER, WORSE),
         "verdict: better": found.verdict == BETTER,
         "verdict: worse": found.verdict == WORSE,
         "McNemar alone": found.mcnemar_p <= found.alpha,
@@ -137,7 +137,7 @@ def _detections(reference: Side, candidate: Side, *, points: float, times: int) 
     return {
         "resamplings": times,
         "found": verdicts[expected],
-        "the wrong way round": times - verdicts[expected] - verdicts[NO_DIFFERENCE],
+        "the wrong way round": verdicts[WORSE if expected == BETTER else BETTER],
         "true change of accuracy": truth.changes["accuracy"].change,
         "true change of weighted F1": truth.changes[DECISIVE].change,
         "rows right by one model only": truth.broken_rows + truth.fixed_rows,

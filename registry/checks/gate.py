@@ -69,7 +69,7 @@ def _state(judgement: "Judgement", config: PromoteConfig) -> str:
 
 def _refusal(judgement: "Judgement", found: "Comparison | None", *, config: PromoteConfig) -> str:
     """The comparison, each reason that nobody accepted, and what can be done."""
-    from intents.evaluation.comparison.judgement import WORSE
+    from intents.evaluation.comparison.paired import WORSE
     from intents.report import comparison
 
     standing = judgement.against(config.accepted)

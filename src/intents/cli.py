@@ -38,6 +38,10 @@ BEFORE_WORK = (ConfigError, DataError, EncoderError, TrackingError, ResumeError,
 """What ends a command before its work begins."""
 
 
+class NoReaderError(KeyboardInterrupt):
+    """Nobody reads standard output any more, as after `| head`: the command ends as by Ctrl-C, without a word."""
+
+
 class Parser(argparse.ArgumentParser):
     """argparse's, which raises ConfigError once it has shown the usage, and knows what was meant."""
 
@@ -97,7 +101,7 @@ def name_of_run(words: Sequence[str]) -> str:
 def build_parser() -> Parser:
     """One subcommand an entry point, one flag a parameter; flags left out keep their default."""
     parser = Parser(prog="intents", description="Train and check intent classifiers.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    commands = parser.add_subparsers(dest="command", required=True)
     for name in (*_FAMILY_OF, *_COMMANDS):
         command = commands.add_parser(name, help=entry_points.ENTRY_POINT_MEANINGS[name])
         add_flags(command, name)
@@ -140,6 +144,8 @@ def _outcome(command: Callable[[], Any]) -> tuple[int, str, bool]:
     except IntentsError as error:
         _complain(f"error: {error}")
         return error.exit_code, f"{type(error).__name__}: {error}", not isinstance(error, BEFORE_WORK)
+    except NoReaderError:
+        return FAILURE, "", True
     except KeyboardInterrupt:
         _complain("interrupted")
         return INTERRUPTED, "", True
@@ -235,7 +241,18 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
 
 
 def _say(line: str) -> None:
-    print(without_secrets(line), flush=True)
+    put(without_secrets(line))
+
+
+def put(line: str) -> None:
+    """Prints the line. Raises NoReaderError."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError as error:
+        # What is still to be written goes nowhere, or Python would complain of it at exit:
+        # https://docs.python.org/3/library/signal.html#note-on-sigpipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise NoReaderError from error
 
 
 if __name__ == "__main__":

@@ -302,6 +302,10 @@ def test_utterances_that_can_not_be_spelled_are_ranked_by_how_much_of_them_is_lo
     parts = known.rows.assign(part=["train", "train", "test", "test", "test"])
     (found,) = spelling.findings(dataclasses.replace(known, rows=parts), tokenizer)
     assert found.estimate == 1  # and now a test row, of a model that is right otherwise
+    assert found.advice.startswith("Choose an encoder of this language")
+    parts = known.rows.assign(part=["train", "test", "test", "test", "train"])
+    (found,) = spelling.findings(dataclasses.replace(known, rows=parts), tokenizer)
+    assert found.advice == "Add training rows that have these characters: so far none has."
 
 
 def test_findings_are_ranked_by_their_estimate_and_described_with_examples(

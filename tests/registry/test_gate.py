@@ -21,7 +21,7 @@ from intents.tracking import versions as registering
 from registry import record
 from registry.checks import gate
 from registry.target import Target
-from tests.conftest import Logged
+from tests.conftest import Logged, run_tracked
 from tests.registry.conftest import Promote, stored
 
 UNCLEAR = ("--accept", "unclear")
@@ -66,7 +66,12 @@ def test_an_equal_model_is_not_told_from_few_rows_and_passes_where_that_is_accep
         assert run.data.tags["gate"] == gate.ACCEPTED
         files = {file.path for file in MlflowClient().list_artifacts(one.run_id, gate.FILES)}
         assert files == {f"gate/{name}" for name in ("verdict.json", "comparison.html", "comparison.json")}
-        assert Target(gated.target).history()[-1]["gate"] == gate.ACCEPTED
+        told = Target(gated.target).history()[-1]
+        assert (told["gate"], told["accepted"]) == (gate.ACCEPTED, ["unclear"])
+        assert told["reasons"] == found["reasons"]
+        *_, line, reason = gated("--history")[1].splitlines()
+        assert line.endswith("; accepted: unclear")
+        assert re.match(r"  - \d\d rows can't tell: at least 100 ", reason)
     finally:
         MlflowClient().delete_model_version(one.config.run.register, again)
 
@@ -127,6 +132,31 @@ def test_intents_that_would_be_lost_are_named_and_asked_about(
     code, said = gated("--version", "2", "--accept", "unclear,lost_intents", "--max_latency_ratio", "1000")
     assert code == 0, said
     assert "lost_intents" in evidence(gated.target)["accepted"]
+
+
+def test_a_model_of_other_intents_is_told_to_be_another_and_no_command_publishes_it_ready_made(
+    gated: Promote, in_store: str, tiny_settings: dict[str, str], write: Callable[..., Path]
+):
+    assert gated("--version", "1")[0] == 0
+    rows = [
+        {"text": f"{word}{n}", "label": label}
+        for label in ("weather", "music")
+        for word in label
+        for n in range(9)
+    ]
+    settings = tiny_settings | {"data": str(write("other.jsonl", rows)), "register": "shop"}
+    other = run_tracked(in_store, settings)
+    try:
+        *said, last = other.verdict.splitlines()
+        assert last == "keep what is published"
+        code, refusal = gated("--version", other.version)
+        assert code == 2
+        for words in ("\n".join(said), refusal):
+            assert "register=<name>" in words
+            assert "folds=5" not in words
+            assert "cleaning_ledger" not in words
+    finally:
+        MlflowClient().delete_model_version("shop", other.version)
 
 
 def test_another_registered_model_is_asked_about_by_its_name(gated: Promote, versions: tuple[Logged, Logged]):

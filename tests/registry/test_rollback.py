@@ -231,15 +231,20 @@ def test_what_a_hold_keeps_live_is_checked_too(run: Promote):
     assert "is damaged, and a rollback holds it" in said
 
 
-def test_status_history_and_verify_tell_what_is_live(prepared: Prepare, say: Say):
+def test_status_history_and_verify_tell_what_is_live(toys: dict[int, Path], prepared: Prepare, say: Say):
     target = prepared(1, 2)
-    assert f"toy version 2 (published {datetime.now(UTC).year}" in say(target, "--status")[1]
+    publishers.publish(target, toys[1], 1)
+    publishers.publish(target, toys[2], 2)
+    said = say(target, "--status")[1]
+    assert said.startswith("toy version 2 is live in ")
+    assert said.count(f"published {datetime.now(UTC).year}") == 1
+    assert said.splitlines()[-1] == f"versions kept in {Target(target).folder}: 2"  # of each two folders
     assert [line.split("  ")[1].split()[0] for line in say(target, "--history")[1].splitlines()] == [
         "published"
-    ] * 2
+    ] * 4
     assert say(target, "--verify")[0] == 0
     facts = json.loads(say(target, "--status", "--json")[1])
-    assert (facts["version"], facts["sequence"], len(facts["kept"])) == ("2", 2, 2)
+    assert (facts["version"], facts["sequence"], len(facts["kept"])) == ("2", 4, 4)
 
 
 def test_verify_refuses_a_damaged_live_version_and_names_a_damaged_backup(prepared: Prepare, say: Say):
@@ -362,17 +367,53 @@ def test_one_publisher_waits_for_another_but_not_the_one_who_rolls_back(prepared
     assert version_in(target) == 1
 
 
+def publish_judged(target: Path, source: Path, number: int, *, found: dict[str, object]) -> None:
+    """A publication of which the gate found this."""
+    candidate = Candidate(
+        Identity("toy", str(number), f"run{number}", f"m-{number}"),
+        "models:/m",
+        0,
+        lambda folder: Path(shutil.copytree(source, folder / "m")),
+    )
+    with transaction.queueing(Target(target), wait=1):
+        checks = {"gate": lambda _: found}
+        transaction.publish(Target(target), candidate, checks=checks, before_commit=lambda: None)
+
+
+def test_the_history_tells_what_the_gate_found_once_and_a_rollback_and_a_release_without_it(
+    toys: dict[int, Path], target: Path, say: Say
+):
+    for number in (1, 2):
+        publish_judged(target, toys[number], number, found={"gate": "passed"})
+    say(target, "--rollback")
+    say(target, "--release")
+    told = [(entry["action"], entry["version"], entry["gate"]) for entry in Target(target).history()]
+    assert told == [
+        ("published", "1", "passed"),
+        ("published", "2", "passed"),
+        ("rolled back", "1", None),
+        ("released", "2", None),
+    ]
+    last = say(target, "--history")[1].splitlines()[-1]
+    assert last.endswith(f"released     toy version 2 ({target.resolve().name} stays live)")
+    assert_sound(target)
+
+
+def test_a_history_of_before_is_still_read(prepared: Prepare, say: Say):
+    target = prepared(1)
+    new = ("accepted", "reasons")
+    (entry,) = Target(target).history()
+    old = {name: value for name, value in entry.items() if name not in new}
+    Target(target).history_file.write_text(json.dumps(old) + "\n")
+    assert say(target, "--rollback")[0] == 2
+    assert "published    toy version 1 (nothing -> v1_" in say(target, "--history")[1]
+
+
 def test_the_history_says_that_a_version_was_forced_and_why(
     toys: dict[int, Path], prepared: Prepare, say: Say
 ):
     target = prepared(1)
-    found = {"gate": {"gate": "forced", "forced": "the boss\n said so"}}
-    candidate = Candidate(
-        Identity("toy", "2", "run2", "m-2"), "models:/m", 0, lambda f: Path(shutil.copytree(toys[2], f / "m"))
-    )
-    with transaction.queueing(Target(target), wait=1):
-        checks = {"gate": lambda _: found["gate"]}
-        transaction.publish(Target(target), candidate, checks=checks, before_commit=lambda: None)
+    publish_judged(target, toys[2], 2, found={"gate": "forced", "forced": "the boss\n said so"})
     first, second = say(target, "--history")[1].splitlines()
     assert "because" not in first
     assert second.endswith("; published though the gate refused it, because: the boss said so")

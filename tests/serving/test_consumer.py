@@ -1,6 +1,8 @@
 """The chat service's five lines, in a process that has never heard of this project."""
 
+import io
 import json
+import re
 import runpy
 import subprocess
 import sys
@@ -120,3 +122,14 @@ def test_the_documented_reader_says_how_it_is_used(
     assert ended.value.code == 2
     assert said.startswith("usage: consumer.py [-h] target\n")
     assert reason in said
+
+
+def test_the_documented_reader_refuses_a_blank_line_in_its_place(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(sys, "argv", ["docs/consumer.py", str(trained.directory)])
+    monkeypatch.setattr(sys, "stdin", io.StringIO("你好\n \n几点钟\n"))
+    runpy.run_path(str(ROOT / "docs" / "consumer.py"), run_name="__main__")
+    first, blank, last = capsys.readouterr().out.splitlines()
+    assert blank == "can't be answered: text is blank"
+    assert all(re.fullmatch(r".+ 0\.\d+", line) for line in (first, last))

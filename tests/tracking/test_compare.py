@@ -98,6 +98,9 @@ def test_the_comparisons_run_holds_the_page_the_numbers_and_the_verdict(made: Ru
     (content,) = json.loads((folder / compare.JSON).read_text("utf-8"))["comparisons"]
     assert content["mcnemar_p"] == found.mcnemar_p
     assert str(outcome).endswith(run.data.tags["verdict"])
+    _, look = str(outcome).splitlines()[:2]
+    page = Path(look.removeprefix("look: ").split(", or mlflow ui")[0])
+    assert page.read_text("utf-8") == (folder / compare.PAGE).read_text("utf-8")
 
 
 def test_versions_and_production_name_the_runs_they_were_registered_by(made: Runs):

@@ -98,7 +98,10 @@ def test_a_study_registers_nothing_and_says_each_share_and_each_draw(studied: St
     assert in_store
     lines = str(studied.outcome).splitlines()
     assert lines[0] == f"run {studied.outcome.run_id}"
-    assert [line.split(": accuracy")[0] for line in lines[1:]] == ["50% known, 2 draws", "75% known, 2 draws"]
+    assert [line.split(": accuracy")[0] for line in lines[1:]] == [
+        "50% known, 2 draw(s)",
+        "75% known, 2 draw(s)",
+    ]
     assert [line.split(": accuracy")[0] for line in studied.said[1:]] == [
         f"{share}% known, seed {seed}" for share in (50, 75) for seed in (0, 1)
     ]
@@ -108,7 +111,9 @@ def test_a_study_registers_nothing_and_says_each_share_and_each_draw(studied: St
 
 def test_a_study_of_one_draw_a_share_has_no_spread():
     row = {"known_share": 0.5, "seed": 0, **dict.fromkeys(OPEN_METRICS, 0.75)}
-    assert "nan" not in str(OpenSetOutcome("some run", pd.DataFrame([row])))
+    said = str(OpenSetOutcome("some run", pd.DataFrame([row])))
+    assert "50% known, 1 draw(s): " in said
+    assert "nan" not in said
 
 
 def test_a_study_that_can_not_be_done_ends_failed_with_its_reason(in_store: str, data: DataConfig):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import mlflow
 import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
@@ -215,6 +216,22 @@ def test_what_is_interrupted_prints_the_whole_command_that_goes_on(
     ):
         raise KeyboardInterrupt
     assert (said[-1], in_store) == (f"go on from the last complete epoch with: {command}{begun}", in_store)
+
+
+def test_the_run_of_mlflow_run_around_the_one_that_goes_on_says_that_it_only_resumes(
+    in_store: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    resumed = "0" * 32
+    begun = MlflowClient().create_run("0", tags={runs.ENTRY_POINT_TAG: "train_bert"}).info.run_id
+    MlflowClient().log_param(begun, "epochs", "20")  # the default, as mlflow run logs it
+    monkeypatch.setenv("MLFLOW_RUN_ID", begun)
+    config = declarations.train_config("bert", settings | {"resume": resumed})
+    with runs.started(config, name="train_bert rows") as nested:
+        assert (nested != begun, in_store) == (True, mlflow.get_tracking_uri())
+    outer = get(begun)
+    assert outer.info.run_name == f"train_bert rows (resumes {resumed}: see the nested run)"
+    assert outer.data.tags[RESUMES_TAG] == resumed
+    assert get(nested).info.run_name == "train_bert rows"
 
 
 @pytest.mark.parametrize("resume", ["../x", "a b", "runs:/abc"])

@@ -13,6 +13,9 @@ from intents.models.encoders import encoder
 UNKNOWN = "unknown_tokens"
 MOSTLY = 0.5
 """Share of unknown tokens from which an utterance is taken for lost."""
+CHOOSE = "Choose an encoder of this language; extend_vocabulary=auto adds what the training part has."
+ADD = "Add training rows that have these characters: so far none has."
+"""What char, which spells whatever it was trained on, always wants."""
 
 
 def account(corpus: Corpus, tokenizer: Any, *, model_name: str, max_length: int) -> list[str]:
@@ -46,7 +49,7 @@ def findings(known: Evidence, tokenizer: Any) -> Iterator[Finding]:
         kind=UNKNOWN,
         headline=f"{len(order):,} of {len(known.rows):,} utterances have unknown tokens, "
         f"{int(is_lost_B.sum()):,} of them half or more",
-        advice="Choose an encoder of this language; extend_vocabulary=auto adds what the training part has.",
+        advice=CHOOSE if TRAIN in set(rows["part"]) else ADD,
         estimate=float((is_lost_B & is_tested_B).sum()) * (1 - known.error_rate),
         rows=shown_rows(rows, reasons=[f"{share:.0%} of its tokens are unknown" for share in share_B[order]]),
         table=table.reset_index(),

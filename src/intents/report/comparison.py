@@ -7,11 +7,12 @@ from typing import Any
 import pandas as pd
 
 from intents.evaluation.comparison.paired import (
+    AS_GOOD,
     BETTER,
+    CANT_TELL,
     DECISIVE,
     LEAST_ROWS,
     NO_DIFFERENCE,
-    TOO_FEW,
     WORSE,
     Change,
     Comparison,
@@ -24,14 +25,14 @@ COUNTED = ("f1_weighted", "f1_macro", "accuracy")
 ADVICE = {
     BETTER: "prefer {candidate}",
     WORSE: "keep {reference}",
-    NO_DIFFERENCE: "these rows can't tell them apart: choose by latency and size",
-    TOO_FEW: f"these rows can't tell: test on at least {LEAST_ROWS} that neither has seen",
+    AS_GOOD: "choose by latency and size",
+    CANT_TELL: f"test on more rows that neither has seen, {LEAST_ROWS} at the least",
 }
 SHOWN_UTTERANCES, SHOWN_INTENTS = 5, 10
 
 
 def verdict_line(found: Comparison) -> str:
-    """Better, worse or no real difference, by how much, and what to do."""
+    """Better, worse, as good or can't tell, by how much, and what to do."""
     decisive = found.changes[DECISIVE]
     others = [f"{METRICS[name].words} is {found.changes[name].verdict}" for name in _also_changed(found)]
     also = f"; but look at what else changed: {', '.join(others)}" if others else ""

@@ -31,11 +31,12 @@ class ComparisonOutcome:
     """Every candidate against the first model named, and the run that says so."""
 
     run_id: str
+    look: str
     comparisons: tuple[Comparison, ...]
 
     def __str__(self) -> str:
-        said = [comparison.text(found) for found in self.comparisons]
-        return "\n\n".join([f"run {self.run_id}; {PAGE} there has all of it", *said])
+        shown = [comparison.text(found) for found in self.comparisons]
+        return "\n\n".join([f"run {self.run_id}\nlook: {self.look}", *shown])
 
 
 def compare_runs(config: CompareConfig, *, say: Say) -> ComparisonOutcome:
@@ -56,7 +57,8 @@ def compare_runs(config: CompareConfig, *, say: Say) -> ComparisonOutcome:
         )
         with signals.whole():
             _log(comparisons)
-        return ComparisonOutcome(run_id, comparisons)
+        page = store.place(mlflow.get_run(run_id).info.artifact_uri, PAGE)
+        return ComparisonOutcome(run_id, f"{page}, or {store.page(run_id)}", comparisons)
 
 
 def _say_what_is_predicted(loaded: Sequence[Loaded], say: Say) -> None:

@@ -40,7 +40,7 @@ class OpenSetOutcome:
         lines = [f"run {self.run_id}"]
         for share, drawn in self.by_share():
             metrics = ", ".join(f"{name} {shown(drawn[name])}" for name in drawn)
-            lines.append(f"{share:.0%} known, {len(drawn)} draws: {metrics}")
+            lines.append(f"{share:.0%} known, {len(drawn)} draw(s): {metrics}")
         return "\n".join(lines)
 
     def by_share(self) -> Iterable[tuple[float, pd.DataFrame]]:

@@ -19,7 +19,7 @@ from intents.parameters.training.train import TrainConfig
 from intents.system import liveness, signals
 from intents.system.redaction import without_secrets
 from intents.tracking import store
-from intents.tracking.tags import FAILURE_TAG
+from intents.tracking.tags import FAILURE_TAG, RESUMES_TAG
 
 REGISTERED_BY_TAG = "registered_by"
 """Of a model version, and of a registered model: the run whose command made it."""
@@ -51,7 +51,11 @@ def started(config: TrainConfig, *, name: str, is_nested: bool = False) -> Itera
     with _ended_as_it_went(is_nested=is_nested, name=name) as run_id, contextlib.ExitStack() as stack:
         if _disagreeing(run_id, config):
             # `mlflow run` logs the declared defaults before this code starts, and a logged parameter can't be
-            # changed: where the recipe changed some, a run of its own, nested, says what was really trained.
+            # changed: where the recipe or a resumed run has others, a run of its own, nested, says what was trained.
+            if resumed := config.run.resume:
+                with signals.whole():
+                    MlflowClient().update_run(run_id, name=f"{name} (resumes {resumed}: see the nested run)")
+                    mlflow.set_tag(RESUMES_TAG, resumed)
             run_id = stack.enter_context(_ended_as_it_went(is_nested=True, name=name))
         _log_training(run_id, config)
         yield run_id

@@ -8,7 +8,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from intents.errors import IntentsError
-from intents.evaluation.comparison.judgement import WORSE
+from intents.evaluation.comparison.paired import WORSE
 from intents.parameters.promote import PromoteConfig
 from intents.parameters.training.train import REGISTERED_MODEL
 from intents.tracking import models, replacement, runs, store
@@ -55,8 +55,8 @@ def verdict(name: str, candidate: str) -> str:
         return f"{registered}; not compared with version {production.version}: {error}\n{_publish(name, candidate)}"
     lines = [f"{registered}; against version {production.version}, in Production: {judgement.line}"]
     lines += [f"  - {reason.text}" for reason in judgement.reasons]
-    is_worse = judgement.verdict == WORSE
-    lines += ["keep what is published" if is_worse else _publish(name, candidate, accept=judgement.accept)]
+    keeps = judgement.verdict == WORSE or judgement.is_another
+    lines += ["keep what is published" if keeps else _publish(name, candidate, accept=judgement.accept)]
     return "\n".join(filter(None, [*lines, judgement.hint]))
 
 

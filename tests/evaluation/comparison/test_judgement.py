@@ -28,6 +28,7 @@ from intents.parameters.promote import (
     UNCLEAR,
     PromoteConfig,
 )
+from intents.report import comparison
 
 INTENTS = ("a", "b", "c")
 LIVE = Described(name="live", intents=INTENTS, registered="shop", family="bert", corpus="week 1")
@@ -97,7 +98,7 @@ def test_a_model_that_is_better_by_more_than_chance_is_better():
     [
         (answers(2, accuracy=0.9), 1.0, "weighted F1 has changed by"),
         (answers(2, energy_gap=1.5), 1.0, "AUROC has changed by"),
-        (answers(2, overconfidence=0.04), 1.0, "the calibration error has changed by"),
+        (answers(2, overconfidence=0.04), 1.0, "calibration error has changed by"),
         (answers(2), 1.51, "takes 1.51 times as long, tolerated are 1.50"),
     ],
     ids=["less accurate", "worse at refusing", "overconfident", "slow"],
@@ -118,6 +119,21 @@ def test_an_intent_that_got_worse_is_named_though_the_whole_did_not():
     (reason,) = [each for each in found.reasons if "got worse by more than chance" in each.text]
     assert "a (F1" in reason.text
     assert reason.code == WORSE
+
+
+@pytest.mark.parametrize(
+    ("candidate", "rows"),
+    [
+        (answers(2), 3000),
+        (answers(2, rows=300), 300),
+        (answers(2, rows=40), 40),
+        (answers(2, accuracy=0.9), 3000),
+    ],
+    ids=["as good", "can't tell", "too few", "worse"],
+)
+def test_a_comparison_and_the_judgement_on_it_have_one_word(candidate: pd.DataFrame, rows: int):
+    found = compared(answers(1, rows=rows), candidate)
+    assert comparison.verdict_line(found).startswith(f"candidate against live: {judged(found).verdict}: ")
 
 
 def test_what_is_tolerated_can_be_named():
@@ -144,6 +160,20 @@ def test_rows_that_cannot_tell_are_not_called_worse_and_the_number_that_could_is
     assert found.accept == (UNCLEAR,)
 
 
+def test_a_calibration_error_that_may_have_risen_by_chance_is_told_as_the_other_metrics_are():
+    comparison = compared(answers(1), answers(2))
+    comparison.changes["ece"] = Change(0.02, 0.0315, -0.0400, 0.0586, is_more_better=False)
+    found = judged(comparison)
+    (reason,) = found.reasons
+    assert (found.verdict, reason.code) == (CANT_TELL, UNCLEAR)
+    # half the interval's width is 0.0493: 3,000 x (0.0493 / 0.01) squared
+    assert reason.text == (
+        "3,000 rows can't tell: calibration error may have changed by -0.0400 to +0.0586, tolerated are +0.0100; "
+        "about 72,915 would, if both are equally good"
+    )
+    assert "folds=5" in found.hint
+
+
 def test_so_many_rows_as_are_said_to_be_needed_do_tell():
     few = {"rows": 400, "out_of_scope": 0}
     change = compared(answers(1, **few), answers(2, **few)).changes["f1_weighted"]
@@ -152,7 +182,8 @@ def test_so_many_rows_as_are_said_to_be_needed_do_tell():
     more = {"rows": needed, "out_of_scope": 0}
     found = compared(answers(1, **more), answers(2, **more)).changes["f1_weighted"]
     assert (found.high - found.low) / 2 == pytest.approx(0.01, rel=0.15)
-    assert rows_needed(Change(0.9, 0.9, -0.01, 0.01, True), rows=100, tolerated=0.0) is None
+    for tolerated in (0.0, 0.01):
+        assert rows_needed(Change(0.9, 0.9, -0.01, 0.01, True), rows=100, tolerated=tolerated) is None
 
 
 def test_23_shared_rows_are_never_better():
@@ -215,8 +246,27 @@ def test_lost_intents_are_named_and_asked_about():
     (reason,) = found.reasons
     assert reason.code == LOST_INTENTS
     assert "2 of the 3 intents that live knows are missing: b, c" in reason.text
+    assert "the run's data/cleaning_ledger.csv says" in reason.text
     assert found.against((LOST_INTENTS,)) == ()
     assert found.against((UNCLEAR,)) == found.reasons
+
+
+def test_of_intents_of_another_corpus_no_ledger_is_said_to_tell():
+    found = judged(compared(answers(1), answers(2)), intents=("a",), corpus="rows.csv")
+    assert codes(found) == {LOST_INTENTS, OTHER_CORPUS}
+    assert not any("cleaning_ledger" in reason.text for reason in found.reasons)
+
+
+def test_a_model_that_shares_no_intent_is_another_one():
+    found = judged("none is left to compare", intents=("x", "y"))
+    assert found.is_another
+    reason = found.reasons[0]
+    assert (reason.code, found.accept) == (LOST_INTENTS, (LOST_INTENTS, UNCLEAR))
+    assert "none of the 3 intents that live knows is among its 2" in reason.text
+    assert "register=<name>" in reason.text
+    assert not judged("it can't be loaded").is_another
+    of_another_hand = dataclasses.replace(LIVE, intents=())
+    assert not judged("it can't be loaded", before=of_another_hand).is_another
 
 
 def test_another_model_corpus_or_family_is_asked_about_each_by_its_name():
@@ -260,6 +310,7 @@ def test_what_cannot_be_compared_is_unclear_with_the_reason():
     found = judged("none is left to compare")
     assert (found.verdict, found.line) == (CANT_TELL, "can't tell: no answers were compared")
     assert "none is left to compare" in found.reasons[0].text
+    assert found.hint == ""  # more rows of the same corpora can't be compared either
 
 
 def test_where_nothing_can_be_asked_what_the_models_are_still_counts():

@@ -8,7 +8,7 @@ from scipy import stats
 from sklearn import metrics as reference
 
 from intents.errors import ComparisonError
-from intents.evaluation.comparison.paired import BETTER, NO_DIFFERENCE, TOO_FEW, WORSE, compare
+from intents.evaluation.comparison.paired import AS_GOOD, BETTER, CANT_TELL, NO_DIFFERENCE, WORSE, compare
 from intents.evaluation.comparison.sides import Latency
 from intents.report import comparison
 from tests.evaluation.comparison.answers import INTENTS, random_sides, side
@@ -44,7 +44,7 @@ def test_the_metrics_are_scikit_learns_on_the_in_scope_rows():
 def test_equal_answers_are_no_real_difference_and_their_intervals_are_zero():
     old, _ = random_sides(100, 20, right=(0.7, 0.7), seed=2)
     found = compare(old, dataclasses.replace(old, name="same"))
-    assert found.verdict == NO_DIFFERENCE
+    assert found.verdict == AS_GOOD
     assert {(c.change, c.low, c.high, c.verdict) for c in found.changes.values()} == {
         (0, 0, 0, NO_DIFFERENCE)
     }
@@ -60,7 +60,7 @@ def test_four_rows_fixed_and_none_broken_are_too_few_whatever_the_bootstrap_says
     # A resample without any of the four comes in (1 - 4/100)^100 = 1.7 % of cases: less than 2.5 %.
     assert found.changes["f1_weighted"].low > 0
     assert found.mcnemar_p == 0.125
-    assert found.verdict == NO_DIFFERENCE
+    assert found.verdict == AS_GOOD
     assert found.changes["accuracy"].verdict == BETTER
     assert "accuracy is" not in comparison.verdict_line(found)
 
@@ -77,7 +77,7 @@ def test_more_right_answers_and_less_f1_are_no_verdict():
     assert found.changes["f1_weighted"].reference == pytest.approx(1.6 / 1.8)
     assert found.changes["f1_weighted"].candidate == pytest.approx(0.86)
     assert (found.changes["accuracy"].verdict, found.changes["f1_weighted"].verdict) == (BETTER, WORSE)
-    assert found.verdict == NO_DIFFERENCE
+    assert found.verdict == CANT_TELL
     assert "weighted F1 is worse" in comparison.verdict_line(found)
 
 
@@ -86,7 +86,7 @@ def test_more_candidates_at_once_need_more_evidence():
     old, new = side("old", true, ["c"] * 7 + true[7:]), side("new", true, true)
     assert compare(old, new).mcnemar_p == 2 / 2**7
     assert compare(old, new).verdict == BETTER
-    assert compare(old, new, alpha=0.01).verdict == NO_DIFFERENCE
+    assert compare(old, new, alpha=0.01).verdict == AS_GOOD
     wide, narrow = (compare(old, new, alpha=alpha).changes["accuracy"] for alpha in (0.01, 0.05))
     assert wide.low < narrow.low
     assert wide.high >= narrow.high
@@ -103,7 +103,7 @@ def test_less_calibration_error_and_less_fpr_are_better():
         {"accuracy": 0, "f1_weighted": 0, "f1_macro": 0, "ece": -0.5, "auroc": 0.5, "fpr95": -1.0}
     )
     assert {found.changes[name].verdict for name in ("ece", "auroc", "fpr95")} == {BETTER}
-    assert found.verdict == NO_DIFFERENCE
+    assert found.verdict == AS_GOOD
 
 
 def test_one_intent_and_no_out_of_scope_row_are_compared_all_the_same():
@@ -122,8 +122,8 @@ def test_fewer_than_a_hundred_rows_tell_nothing_however_clear_they_seem():
     found = compare(side("old", true, wrong), side("new", true, true))
     assert found.changes["f1_weighted"].low > 0.9
     assert found.mcnemar_p < 1e-9
-    assert found.verdict == TOO_FEW
-    assert "too few rows to tell" in comparison.verdict_line(found)
+    assert found.verdict == CANT_TELL
+    assert "100 at the least" in comparison.verdict_line(found)
     more = compare(side("old", [*true, "a"], [*wrong, "b"]), side("new", [*true, "a"], [*true, "a"]))
     assert more.verdict == BETTER
 

@@ -10,7 +10,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from intents.evaluation.baseline import LINEAR_MODEL
-from intents.evaluation.comparison.paired import BETTER, DECISIVE, LEAST_ROWS, Change, Comparison
+from intents.evaluation.comparison.paired import (
+    AS_GOOD,
+    BETTER,
+    CANT_TELL,
+    DECISIVE,
+    LEAST_ROWS,
+    WORSE,
+    Change,
+    Comparison,
+)
 from intents.evaluation.names import METRICS
 from intents.parameters.promote import (
     BELOW_BASELINE,
@@ -24,7 +33,7 @@ from intents.parameters.promote import (
 )
 
 F1 = METRICS[DECISIVE].words
-WORSE, CANT_TELL, AS_GOOD, NOT_COMPARED = "worse", "can't tell", "as good", "not compared"
+NOT_COMPARED = "not compared"
 MORE_ROWS = (
     "to know more: train both with folds=5, and all rows of the corpus are compared, not only the test part"
 )
@@ -68,7 +77,7 @@ class Judgement:
     """What stands against the candidate, and in one line how it compares.
 
     `is_better`: by more than chance. `is_pooled`: answers to all rows of the corpus, out-of-fold, were compared too.
-    `is_measured`: any answers were.
+    `is_measured`: any answers were. `is_another`: the two share no intent.
     """
 
     reasons: tuple[Reason, ...]
@@ -76,6 +85,7 @@ class Judgement:
     is_better: bool = False
     is_pooled: bool = False
     is_measured: bool = True
+    is_another: bool = False
 
     @property
     def verdict(self) -> str:
@@ -125,8 +135,9 @@ def judge(
     """
     reasons = [*_differences(before, after), *beside_baseline(after.metrics, before.metrics)]
     if isinstance(found, str):
-        reasons.append(Reason(UNCLEAR, f"it can't be compared: {found}", is_for_want_of_rows=True))
-        return Judgement(tuple(reasons), "no answers were compared", is_measured=False)
+        reasons.append(Reason(UNCLEAR, f"it can't be compared: {found}"))
+        is_another = _shares_nothing(before, after)
+        return Judgement(tuple(reasons), "no answers were compared", is_measured=False, is_another=is_another)
     pooled = pooled if pooled is not None and pooled.rows >= max(LEAST_ROWS, found.rows) else None
     reasons += _answers(found, pooled, config=config)
     compared = f"{F1} {_points(found.changes[DECISIVE])} on {found.rows:,} test rows"
@@ -142,26 +153,35 @@ def unmeasured(before: Described, after: Described, *, why: str) -> Judgement:
 
 
 def rows_needed(change: Change, *, rows: int, tolerated: float) -> int | None:
-    """The test rows that would tell a change as small as `tolerated` (below 0) of two models that are equally good.
+    """The test rows that would tell a change as small as `tolerated` of two models that are equally good.
 
-    An interval's half-width falls with the square root of the rows. None where nothing is tolerated.
+    An interval's half-width falls with the square root of the rows. None where no loss is tolerated.
     """
     half = (change.high - change.low) / 2
-    return math.ceil(rows * (half / tolerated) ** 2) if tolerated < 0 else None
+    is_loss = tolerated < 0 if change.is_more_better else tolerated > 0
+    return math.ceil(rows * (half / tolerated) ** 2) if is_loss else None
 
 
 def _differences(before: Described, after: Described) -> Iterator[Reason]:
     """What whoever reads the published model would find changed, whatever the two answer."""
     lost = sorted(set(before.intents) - set(after.intents))
-    if lost:
+    is_another_corpus = _is_another_corpus(before, after)
+    if _shares_nothing(before, after):
         yield Reason(
             LOST_INTENTS,
-            f"{len(lost)} of the {len(before.intents)} intents that {before.name} knows are missing: {_listed(lost)} "
-            "(too few rows, blacklisted, or another corpus: the run's data/cleaning_ledger.csv says)",
+            f"none of the {len(lost)} intents that {before.name} knows is among its {len(after.intents)}: this is "
+            "another model, to be registered under a name of its own (register=<name>)",
+        )
+    elif lost:
+        why = " (too few rows, or blacklisted: the run's data/cleaning_ledger.csv says; or gone from the corpus)"
+        yield Reason(
+            LOST_INTENTS,
+            f"{len(lost)} of the {len(before.intents)} intents that {before.name} knows are missing: {_listed(lost)}"
+            + ("" if is_another_corpus else why),
         )
     if before.registered and after.registered and before.registered != after.registered:
         yield Reason(OTHER_MODEL, f"{before.registered!r} is published there, this is {after.registered!r}")
-    if _is_another_corpus(before, after):
+    if is_another_corpus:
         named = f"{before.corpus or 'another'} -> {after.corpus or 'this one'}"
         yield Reason(OTHER_CORPUS, f"it was trained on another corpus ({named}), with few rows in common")
     if before.family and after.family and before.family != after.family:
@@ -171,6 +191,10 @@ def _differences(before: Described, after: Described) -> Iterator[Reason]:
             READER_IMPORTS_INTENTS,
             "whoever reads it must `import intents` first; plain transformers reads what is published now",
         )
+
+
+def _shares_nothing(before: Described, after: Described) -> bool:
+    return bool(before.intents) and set(before.intents).isdisjoint(after.intents)
 
 
 def _is_another_corpus(before: Described, after: Described) -> bool:
@@ -213,7 +237,7 @@ def _answers(found: Comparison, pooled: Comparison | None, *, config: PromoteCon
     auroc = found.changes.get("auroc")
     if auroc is not None and auroc.low < config.min_auroc_change:
         tolerated, rows = config.min_auroc_change, found.out_of_scope_rows
-        yield _may_have_fallen("auroc", auroc, tolerated=tolerated, rows=rows, kind="out-of-scope ")
+        yield _may_be_worse("auroc", auroc, tolerated=tolerated, rows=rows, kind="out-of-scope ")
     ratio = found.latency_ratio
     if ratio is not None and ratio > config.max_latency_ratio:
         bound = f"tolerated are {config.max_latency_ratio:.2f}"
@@ -227,7 +251,7 @@ def _f1(told: list[Comparison], config: PromoteConfig) -> Iterator[Reason]:
     worse = [each for each in failing if each.changes[DECISIVE].high < 0]
     for each in _decisive(told, failing=failing, worse=worse):
         change = each.changes[DECISIVE]
-        yield _may_have_fallen(DECISIVE, change, tolerated=config.min_f1_change, rows=each.rows)
+        yield _may_be_worse(DECISIVE, change, tolerated=config.min_f1_change, rows=each.rows)
 
 
 def _calibration(told: list[Comparison], config: PromoteConfig) -> Iterator[Reason]:
@@ -235,10 +259,7 @@ def _calibration(told: list[Comparison], config: PromoteConfig) -> Iterator[Reas
     failing = [each for each in told if each.changes["ece"].change > config.max_ece_change]
     worse = [each for each in failing if each.changes["ece"].low > 0]
     for each in _decisive(told, failing=failing, worse=worse):
-        code, word = (WORSE, "has changed") if worse else (UNCLEAR, "may have changed")
-        bound = f"tolerated are {config.max_ece_change:+.4f}"
-        text = f"the {METRICS['ece'].words} {word} by {each.changes['ece'].change:+.4f}, {bound}"
-        yield Reason(code, text, is_for_want_of_rows=code == UNCLEAR)
+        yield _may_be_worse("ece", each.changes["ece"], tolerated=config.max_ece_change, rows=each.rows)
 
 
 def _decisive(
@@ -248,17 +269,17 @@ def _decisive(
     return worse[:1] or [each for each in failing if each is told[-1]]
 
 
-def _may_have_fallen(metric: str, change: Change, *, tolerated: float, rows: int, kind: str = "") -> Reason:
-    """A metric whose interval reaches below what is tolerated, on so many test rows of that kind."""
+def _may_be_worse(metric: str, change: Change, *, tolerated: float, rows: int, kind: str = "") -> Reason:
+    """A metric that may have lost more than is tolerated, on so many test rows of that kind."""
     factor, digits, unit = (POINTS, 2, " points") if metric == DECISIVE else (1, 4, "")
     low, high, bound = (f"{value * factor:+.{digits}f}" for value in (change.low, change.high, tolerated))
     words, changed = METRICS[metric].words, f"changed by {low} to {high}{unit}, tolerated are {bound}"
-    if change.high < 0:
+    if change.verdict == WORSE:
         return Reason(WORSE, f"{words} has {changed}")
     needed = rows_needed(change, rows=rows, tolerated=tolerated)
     would = f"; about {needed:,} would, if both are equally good" if needed and needed > rows else ""
     text = f"{rows:,} {kind}rows can't tell: {words} may have {changed}{would}"
-    return Reason(UNCLEAR, text, is_for_want_of_rows=metric == DECISIVE)
+    return Reason(UNCLEAR, text, is_for_want_of_rows=not kind)
 
 
 def _intents(found: Comparison) -> Iterator[Reason]:

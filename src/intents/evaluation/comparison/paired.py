@@ -15,13 +15,16 @@ from intents.evaluation.comparison.statistics import Answers
 from intents.evaluation.intervals import interval
 from intents.evaluation.metrics import Measure, measured
 from intents.evaluation.names import METRICS
+from intents.parameters.promote import PromoteConfig
 
 ALPHA = 0.05
 RESAMPLES = 2000
 DECISIVE = "f1_weighted"
 LEAST_ROWS = 100
 """Fewer in-scope rows are no sample of anything, whatever their intervals say."""
-BETTER, WORSE, NO_DIFFERENCE, TOO_FEW = "better", "worse", "no real difference", "too few rows to tell"
+BETTER, WORSE, AS_GOOD, CANT_TELL = "better", "worse", "as good", "can't tell"
+NO_DIFFERENCE = "no real difference"
+"""Of one metric: its interval holds 0."""
 
 
 @dataclass(frozen=True)
@@ -96,14 +99,17 @@ class Comparison:
     def verdict(self) -> str:
         """Better or worse where the interval of weighted F1 leaves 0 out and McNemar's test says the same.
 
+        Otherwise as good, where it reaches no lower than the gate tolerates.
         On few rows the bootstrap alone finds differences too easily, McNemar's test alone knows no F1; on fewer than
         LEAST_ROWS neither is asked.
         """
         if self.rows < LEAST_ROWS:
-            return TOO_FEW
-        found = self.changes[DECISIVE].verdict
+            return CANT_TELL
+        change = self.changes[DECISIVE]
         turned = BETTER if self.fixed_rows > self.broken_rows else WORSE
-        return found if self.mcnemar_p <= self.alpha and found == turned else NO_DIFFERENCE
+        if self.mcnemar_p <= self.alpha and change.verdict == turned:
+            return turned
+        return AS_GOOD if change.low >= PromoteConfig.min_f1_change else CANT_TELL
 
     @property
     def latency_ratio(self) -> float | None:
