@@ -70,8 +70,9 @@ def write(table: pd.DataFrame, path: Path) -> None:
     """Writes the sheet as UTF-8 with a mark, by which spreadsheets know it. Raises DataError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        harmless = spreadsheets.harmless_table(table)
-        harmless.to_csv(path, index=False, encoding="utf-8-sig", lineterminator="\n")
+        spreadsheets.harmless_table(table).to_csv(
+            path, index=False, encoding="utf-8-sig", lineterminator="\n"
+        )
     except OSError as error:
         raise DataError(
             f"{path}: can't be written ({error.strerror}). Name another file with -P findings=<path>."
