@@ -44,7 +44,7 @@ class Kind:
 
 # Every family, over both kinds of encoder; the TextCNN also as the notebook has it, alone and normalised.
 KINDS = {
-    "bert-char": Kind("bert", {}, 1e-4),
+    "bert-char": Kind("bert", {"model_name": "char"}, 1e-4),
     "bert-pretrained": Kind("bert", {"model_name": PRETRAINED}, 1e-4),
     "textcnn-char": Kind("textcnn", {}, 1e-5),
     "textcnn-pretrained": Kind("textcnn", {"model_name": PRETRAINED}, 1e-5),

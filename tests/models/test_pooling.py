@@ -54,6 +54,15 @@ def test_plain_transformers_reads_it(network: tuple[Network, Any], tmp_path: Pat
     assert made.new_weights == {"classifier.weight", "classifier.bias"}
 
 
+def test_training_leaves_the_mean_a_mean(network: tuple[Network, Any]):
+    made, tokenizer = network
+    module = made.module.train()
+    module(**tokenizer(TEXTS, padding=True, return_tensors="pt")).logits.sum().backward()
+    moved = {name for name, weight in module.named_parameters() if weight.grad is not None}
+    assert {"classifier.weight", "bert.encoder.layer.1.output.dense.weight"} <= moved
+    assert not [name for name in moved if "pooler" in name or "layer.2." in name]
+
+
 def test_a_prediction_does_not_depend_on_its_batch(network: tuple[Network, Any]):
     made, tokenizer = network
     with torch.inference_mode():

@@ -62,6 +62,7 @@ EVERY_FAMILYS = {
     "patience": ("-1", "10001"),
     "padding": ("shortest",),
     "vocabulary": ("small", ""),
+    "intent_names": ("read", ""),
     "batching": ("sorted",),
     "precision": ("float16",),
     "special_tokens": NO_BOOLEAN,

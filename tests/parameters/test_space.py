@@ -8,7 +8,15 @@ from intents.parameters.training.hyperparams import Hyperparams
 from intents.parameters.training.space import Between, OneOf
 from intents.tuning import worker
 
-PREPARED_FROM = {"recipe", "model_name", "max_length", "special_tokens", "extend_vocabulary", "vocabulary"}
+PREPARED_FROM = {
+    "recipe",
+    "model_name",
+    "max_length",
+    "special_tokens",
+    "extend_vocabulary",
+    "intent_names",
+    "vocabulary",
+}
 """What `training.prepare.Prepared` depends on, which all trials share."""
 BY_FAMILY = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
 

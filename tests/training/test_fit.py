@@ -74,14 +74,14 @@ def run_fit(
 
 
 def test_a_training_row_is_the_utterances_tokens_and_its_label():
-    _, encoder = built(BertHyperparams())
+    _, encoder = built(BertHyperparams(model_name="char"))
     rows = TokenDataset.of(encoder.tokenizer, ROWS, max_length=8)
     assert rows[1] == {"input_ids": encoder.tokenizer("几点钟")["input_ids"], "labels": 1}
     assert len(rows) == 60
 
 
 def test_an_utterance_is_cut_at_the_longest_length():
-    _, encoder = built(BertHyperparams())
+    _, encoder = built(BertHyperparams(model_name="char"))
     assert len(TokenDataset.of(encoder.tokenizer, ROWS, max_length=5)[0]["input_ids"]) == 5
 
 

@@ -12,6 +12,7 @@ from intents.models.network import predict
 from intents.parameters.training.bert import BertHyperparams
 from intents.training import head
 from intents.training.batches import Labelled, TokenDataset
+from intents.training.prepare import with_names
 
 TEXTS = ["几点", "几点了", "几点钟", "你好", "你好呀", "您好", "多少", "多少钱", "多少个"]
 
@@ -46,3 +47,9 @@ def test_an_intent_without_a_training_row_keeps_its_random_weights(tiny_bert: Pa
     after = network.module.classifier.weight.detach()
     assert (after[1] == before[1]).all()
     assert not (after[0] == before[0]).any()
+
+
+def test_an_intents_name_is_one_more_utterance_of_it():
+    rows = with_names(Labelled(["a", "b"], np.array([1, 0])), ("card_lost", "问候-早 上"))
+    assert list(rows.texts) == ["a", "b", "card lost", "问候 早 上"]
+    assert rows.labels_B.tolist() == [1, 0, 0, 1]

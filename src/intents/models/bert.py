@@ -76,8 +76,6 @@ def _pretrained(
                 trust_remote_code=False,
                 output_loading_info=True,
                 dtype=torch.float32,
-                # On a processor fused attention is slower than none in training: batches are short and wide.
-                attn_implementation=None if torch.cuda.is_available() else "eager",
                 **labels,
             )
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:

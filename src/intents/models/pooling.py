@@ -6,7 +6,8 @@ nothing. The pooler after it is a small multiple of the identity, where tanh is 
 
     f = tanh(s * LN(g * mean(h) + h_first)),    s = POOLER_SCALE, g = MEAN_GAIN
 
-with the h of the last layer of the encoder. All of it is ordinary weights, and is trained with the others.
+with the h of the last layer of the encoder. These weights stay as they are: a step of the size that suits the encoder's
+would change scaled identities many times as much.
 """
 
 from typing import Any
@@ -35,6 +36,8 @@ def classify_mean(module: Any, model_name: str) -> set[str]:
     module.config.num_hidden_layers = len(layers)
     with torch.no_grad():
         _scale(module.bert.pooler.dense, POOLER_SCALE)
+    for part in (layer, module.bert.pooler):
+        _fix(part)
     return {name for name, _ in module.named_parameters() if name.startswith("classifier.")}
 
 
@@ -55,3 +58,10 @@ def _scale(linear: torch.nn.Linear, factor: float) -> None:
     torch.nn.init.eye_(linear.weight)
     linear.weight.mul_(factor)
     torch.nn.init.zeros_(linear.bias)
+
+
+def _fix(part: torch.nn.Module) -> None:
+    part.requires_grad_(False)
+    for each in part.modules():
+        if isinstance(each, torch.nn.Dropout):
+            each.p = 0.0

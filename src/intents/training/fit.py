@@ -6,7 +6,7 @@ import math
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,8 +115,8 @@ def fit(
     folder nothing is kept, and the last epoch's weights stay: for who wants the metrics alone.
     """
     precision = precision_of(hyperparams.precision)
-    training_set = _passes(train, hyperparams, on_note=callbacks.on_note)
-    steps = math.ceil(len(training_set) / hyperparams.batch_size) * hyperparams.epochs
+    rows = _passes(train, hyperparams, on_note=callbacks.on_note)
+    steps = math.ceil(len(rows) / hyperparams.batch_size) * hyperparams.epochs
     objective = objectives.build(hyperparams, tokenizer, negatives=negatives, steps=steps)
     course = _course(objective, callbacks, selection=Selection(hyperparams.selection), folder=folder)
     report = EpochReport(steps, course.journal, draws_bar=callbacks.draws_bar)
@@ -125,7 +125,7 @@ def fit(
         hyperparams,
         model=network.module,
         args=_arguments(hyperparams, folder, precision=precision),
-        train_dataset=training_set,
+        train_dataset=rows,
         eval_dataset=validation,
         processing_class=tokenizer,
         data_collator=collator(tokenizer, hyperparams),
@@ -134,9 +134,26 @@ def fit(
     )
     if processes.count() > 1:  # rows are dealt out; dropout and negatives are each process's own
         torch.manual_seed(hyperparams.seed + processes.rank())
-    with contextlib.closing(report.bar):  # what comes after, an error too, stands on a line of its own
+    with contextlib.closing(report.bar), _attention_for_training(network.module):  # then a line of its own
         seconds = _timed(trainer, course.checkpoint)
     return _outcome(trainer, seconds, precision=precision, past_epochs=course.past_epochs)
+
+
+@contextlib.contextmanager
+def _attention_for_training(module: Any) -> Iterator[None]:
+    """On a processor, attention step by step: the fused kind's backward pass is slow where batches are short and wide.
+
+    A network without attention, or that knows one kind only, stays as it is.
+    """
+    before = module.config._attn_implementation
+    if torch.cuda.is_available() or before != "sdpa":
+        yield
+        return
+    module.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        module.set_attn_implementation(before)
 
 
 def _passes(train: TokenDataset, hyperparams: Hyperparams, *, on_note: Callable[[str], None]) -> TokenDataset:

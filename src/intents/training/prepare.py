@@ -1,8 +1,10 @@
 """What a training starts from: its corpus, its encoder, its labelled rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from intents.data.corpus import Corpus
 from intents.data.parts import TEST, TRAIN, VALIDATION
@@ -29,9 +31,12 @@ def prepare(config: TrainConfig, corpus: Corpus, *, on_note: Callable[[str], Non
     """The encoder and the corpus's tokens; says what the encoder can't spell. Raises EncoderError."""
     hyperparams = config.hyperparams
     encoder = load_encoder(config, corpus, on_note=on_note)
+    learned = labelled(corpus, TRAIN)
+    if hyperparams.intent_names == "learn":
+        learned = with_names(learned, corpus.intents)
     train, validation = (
-        TokenDataset.of(encoder.tokenizer, labelled(corpus, part), max_length=hyperparams.max_length)
-        for part in (TRAIN, selecting_part(hyperparams))
+        TokenDataset.of(encoder.tokenizer, rows, max_length=hyperparams.max_length)
+        for rows in (learned, labelled(corpus, selecting_part(hyperparams)))
     )
     negatives = tokens_of(
         encoder.tokenizer, corpus.trainable_out_of_scope(), max_length=hyperparams.max_length
@@ -61,3 +66,9 @@ def load_encoder(config: TrainConfig, corpus: Corpus, *, on_note: Callable[[str]
 def labelled(corpus: Corpus, part: str) -> Labelled:
     """The utterances of one part with their label ids."""
     return Labelled(corpus.part(part)["text"].tolist(), corpus.label_ids(part))
+
+
+def with_names(rows: Labelled, intents: Sequence[str]) -> Labelled:
+    """The rows and, one more of each intent, its name: what an encoder that reads can know before any utterance."""
+    spoken = [" ".join(intent.replace("_", " ").replace("-", " ").split()) for intent in intents]
+    return Labelled([*rows.texts, *spoken], np.concatenate([rows.labels_B, np.arange(len(intents))]))

@@ -147,7 +147,7 @@ def test_characters_added_to_a_pretrained_encoder_keep_their_ids_without_special
 
 
 def test_an_encoder_remembers_where_its_run_keeps_what_is_derived(tmp_path: Path):
-    assert encoders.load(BertHyperparams(), TEXTS, workspace=tmp_path).workspace == tmp_path
+    assert encoders.load(BertHyperparams(model_name="char"), TEXTS, workspace=tmp_path).workspace == tmp_path
 
 
 def test_missing_characters_are_named_once_and_sorted(tiny_bert: Path):

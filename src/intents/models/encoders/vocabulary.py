@@ -3,14 +3,15 @@
 A multilingual encoder's token table is most of its weight (e5: 96 of 118 million parameters), and a corpus uses a few
 percent of it. Pieces are chosen by the most likely path (Unigram) or the longest match (WordPiece): a text whose
 pieces are all kept is cut into the same pieces as before and so gets the same logits; any other is spelled by smaller
-ones, down to single characters, and by the unknown token only where even a character was never in the vocabulary.
+ones, down to single characters, and by the unknown token where the whole vocabulary lacks a character or the corpus its
+script.
 """
 
 import functools
 import json
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tokenizers import Tokenizer
@@ -31,16 +32,22 @@ def can_trim(tokenizer: Any) -> bool:
 def trimmed(tokenizer: Any, texts: Sequence[str]) -> tuple[PreTrainedTokenizerFast, tuple[int, ...]]:
     """The tokenizer without what `texts` and their like don't need, and the ids that its tokens had, ascending.
 
-    Kept are the special tokens, the tokens of `texts`, every single character, and of their scripts the most frequent
-    pieces (Unigram orders by probability, WordPiece by frequency) until there are LEAST_TOKENS.
+    Kept are the special tokens, the tokens of `texts`, the single characters of their scripts, of the Latin one and of
+    none, and of their scripts the most frequent pieces until there are LEAST_TOKENS.
     """
     state = _state(tokenizer)
     pieces = _pieces(state["model"])
     kept = {token["id"] for token in state["added_tokens"]}
     for ids in tokenizer(list(texts), add_special_tokens=True, return_attention_mask=False)["input_ids"]:
         kept.update(ids)
-    kept.update(i for i, piece in enumerate(pieces) if len(_bare(piece)) <= 1)
-    kept.update(_likely(pieces, texts, number=LEAST_TOKENS - len(kept), but=kept))
+    characters = Counter(
+        _script(character) for text in texts for character in text if not character.isspace()
+    )
+    alphabet = {"", "LATIN", *characters}
+    kept.update(
+        i for i, p in enumerate(pieces) if len(_bare(p)) <= 1 and alphabet.issuperset(map(_script, _bare(p)))
+    )
+    kept.update(_likely(pieces, characters, number=LEAST_TOKENS - len(kept), but=kept))
     ids = tuple(sorted(kept))
     return _with_tokens(tokenizer, state, ids=ids), ids
 
@@ -63,14 +70,11 @@ def _bare(piece: str) -> str:
     return piece
 
 
-def _likely(pieces: Sequence[str], texts: Iterable[str], *, number: int, but: set[int]) -> list[int]:
-    """About `number` ids of the most frequent pieces, of each script as its share of the characters of `texts` is.
+def _likely(pieces: Sequence[str], characters: Counter[str], *, number: int, but: set[int]) -> list[int]:
+    """About `number` ids of the most frequent pieces, of each script as its share of the `characters` is.
 
     Tokenizers number their pieces from the most frequent on.
     """
-    characters = Counter(
-        _script(character) for text in texts for character in text if not character.isspace()
-    )
     quota = {script: number * count / characters.total() for script, count in characters.items()}
     chosen: list[int] = []
     for i, piece in enumerate(pieces):

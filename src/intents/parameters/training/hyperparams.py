@@ -22,6 +22,7 @@ NOTEBOOK_LOOP: Mapping[str, Any] = {
     "precision": "float32",
     "extend_vocabulary": "never",
     "vocabulary": "full",
+    "intent_names": "ignore",
 }
 """What both source notebooks did, by leaving everything else out."""
 
@@ -79,6 +80,8 @@ class Hyperparams:
     """Whether the encoder's marks of beginning and end are set around an utterance."""
     extend_vocabulary: Literal["auto", "never"] = "auto"
     """auto: add the training part's characters that the encoder can't spell."""
+    intent_names: Literal["auto", "learn", "ignore"] = "auto"
+    """learn: each intent's name is one more training utterance of it; auto: as suits the encoder."""
     vocabulary: Literal["auto", "trimmed", "full"] = "auto"
     """trimmed: the corpus's tokens, single characters, frequent pieces of its scripts; auto: as suits the encoder."""
     seed: int = 42

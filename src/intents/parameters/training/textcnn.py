@@ -60,8 +60,8 @@ class TextCNNHyperparams(Hyperparams):
     }
 
     ENCODERS: ClassVar[Mapping[str, Recipe]] = {
-        "e5": {"vocabulary": "trimmed"},
-        recipes.OTHER: {"vocabulary": "full"},
+        "e5": {"vocabulary": "trimmed", "intent_names": "ignore"},
+        recipes.OTHER: {"vocabulary": "full", "intent_names": "ignore"},
     }
 
     model_name: str = "char"
