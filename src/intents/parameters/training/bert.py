@@ -46,7 +46,7 @@ class BertHyperparams(Hyperparams):
     ENCODERS: ClassVar[Mapping[str, Recipe]] = {
         "e5": {
             "batch_size": 32,
-            "epochs": 8,
+            "epochs": 10,
             "min_steps": 200,
             "learning_rate": 1e-4,
             "new_weights_factor": 10.0,
