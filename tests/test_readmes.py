@@ -97,3 +97,14 @@ def test_the_guide_sends_nobody_to_a_file_that_is_not_there() -> None:
     assert len(named) > 20
     patterns = {re.sub(r"<\w+>", "*", name).rstrip("/") for name in named}
     assert [p for p in patterns if not any(any(root.glob(p)) for root in (ROOT, ROOT / "src/intents"))] == []
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_every_command_finds_its_environment_and_the_server_leaves_the_pages_their_port(name: str) -> None:
+    commands = [*fenced_commands(READMES[name]), *inline_commands(READMES[name])]
+    runs = [command for command in commands if "mlflow run . " in command]
+    assert len(runs) > 10
+    assert [run for run in runs if "--env-manager" not in run] == []
+    served = [command for command in commands if command.startswith("mlflow models serve")]
+    assert served
+    assert not [command for command in served if " -p " not in command or "-p 5000" in command]

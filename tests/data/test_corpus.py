@@ -294,6 +294,14 @@ class OneMore(DataConfig):
     """Of no concern to cleaning."""
 
 
+def test_a_cache_of_another_format_is_not_read(write_rows: Write, monkeypatch: pytest.MonkeyPatch):
+    config = DataConfig(data=str(write_rows("c.jsonl", TWO_INTENTS)))
+    corrected = corrections.correct(sources.read(config), "")
+    before = cleaning._cache_key(corrected, Blacklist("none"), config=config)
+    monkeypatch.setattr(cleaning, "CACHE_FORMAT", cleaning.CACHE_FORMAT - 1)
+    assert cleaning._cache_key(corrected, Blacklist("none"), config=config) != before
+
+
 def test_a_cleaning_parameter_that_is_added_reads_no_cache_from_before_it_nor_of_another_value(
     write_rows: Write,
 ) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from pathlib import Path
 
 import pytest
 
@@ -370,3 +371,8 @@ def test_an_epoch_of_a_small_corpus_makes_the_passes_that_the_least_number_of_st
 
 def test_without_a_least_number_of_steps_an_epoch_is_one_pass() -> None:
     assert BertHyperparams(epochs=5, min_steps=0, batch_size=10).passes(1) == 1
+
+
+def test_the_target_follows_the_registered_models_name_unless_given() -> None:
+    assert PromoteConfig(name="shop").directory == Path("assets/models/shop")
+    assert PromoteConfig(name="shop", target="live").directory == Path("live")
