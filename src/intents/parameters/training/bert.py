@@ -10,6 +10,9 @@ from intents.parameters.training.hyperparams import NOTEBOOK_LOOP, Hyperparams
 from intents.parameters.training.recipes import Recipe
 from intents.parameters.training.space import Between, OneOf, Range
 
+AS_IT_COMES: Recipe = {"intent_names": "ignore", "vocabulary": "full", "pooling": "own", "head": "random"}
+"""Nothing is done to the encoder."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BertHyperparams(Hyperparams):
@@ -61,10 +64,7 @@ class BertHyperparams(Hyperparams):
             "min_steps": 400,
             "learning_rate": 5e-5,
             "new_weights_factor": 10.0,
-            "intent_names": "ignore",
-            "vocabulary": "full",
-            "pooling": "own",
-            "head": "random",
+            **AS_IT_COMES,
         },
         "minilm": {
             "batch_size": 32,
@@ -72,10 +72,7 @@ class BertHyperparams(Hyperparams):
             "min_steps": 250,
             "learning_rate": 2e-4,
             "new_weights_factor": 5.0,
-            "intent_names": "ignore",
-            "vocabulary": "full",
-            "pooling": "own",
-            "head": "random",
+            **AS_IT_COMES,
         },
         recipes.OTHER: {
             "batch_size": 32,
@@ -83,10 +80,7 @@ class BertHyperparams(Hyperparams):
             "min_steps": 400,
             "learning_rate": 5e-5,
             "new_weights_factor": 10.0,
-            "intent_names": "ignore",
-            "vocabulary": "full",
-            "pooling": "own",
-            "head": "random",
+            **AS_IT_COMES,
         },
     }
 
