@@ -376,3 +376,11 @@ def test_without_a_least_number_of_steps_an_epoch_is_one_pass() -> None:
 def test_the_target_follows_the_registered_models_name_unless_given() -> None:
     assert PromoteConfig(name="shop").directory == Path("assets/models/shop")
     assert PromoteConfig(name="shop", target="live").directory == Path("live")
+
+
+def test_a_recipe_leaves_what_was_typed_though_it_is_what_auto_would_be() -> None:
+    typed = {"recipe": "notebook", "learning_rate": "5e-05", "epochs": "6", "batch_size": "auto"}
+    built = train.train_config("bert", typed).hyperparams
+    assert (built.learning_rate, built.epochs, built.batch_size) == (5e-5, 6, 16)
+    again = train.train_config("bert", parameters.as_texts(built))
+    assert again.hyperparams == built

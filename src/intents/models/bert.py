@@ -102,7 +102,7 @@ def _check_usable(module: Any, missing: set[str], *, hyperparams: BertHyperparam
 
 
 def keep_tokens(module: Any, tokens: Sequence[int]) -> None:
-    """Leaves these rows of the token table, in this order; the first is no padding unless it was."""
+    """Leaves these rows of the token table, in this order."""
     old = module.get_input_embeddings()
     table_VE = old.weight.detach()[torch.tensor(tokens)].clone()
     padding = module.config.pad_token_id

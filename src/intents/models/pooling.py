@@ -26,8 +26,8 @@ def classify_mean(module: Any, model_name: str) -> set[str]:
     """Adds that layer and pooler; the names of the weights that are new, the head's. Raises EncoderError."""
     if not isinstance(module, BertForSequenceClassification):
         raise EncoderError(
-            f"pooling=mean: {model_name!r} is a {module.config.model_type}, and plain transformers classifies the mean "
-            "of a bert only. Pass -P pooling=own."
+            f"pooling=mean: {model_name!r} is a {module.config.model_type}, and this works for a bert only. "
+            "Pass -P pooling=own."
         )
     layers = module.bert.encoder.layer
     layer = BertLayer(module.config, layer_idx=len(layers))

@@ -134,7 +134,7 @@ def fit(
     )
     if processes.count() > 1:  # rows are dealt out; dropout and negatives are each process's own
         torch.manual_seed(hyperparams.seed + processes.rank())
-    with contextlib.closing(report.bar), _attention_for_training(network.module):  # then a line of its own
+    with contextlib.closing(report.bar):  # what comes after, an error too, stands on a line of its own
         seconds = _timed(trainer, course.checkpoint)
     return _outcome(trainer, seconds, precision=precision, past_epochs=course.past_epochs)
 
@@ -194,7 +194,7 @@ def _outcome(trainer: _Trainer, seconds: float, *, precision: str, past_epochs: 
 def _timed(trainer: _Trainer, checkpoint: Path | None) -> float:
     """Trains, from the checkpoint where there is one; the seconds it took."""
     started = time.perf_counter()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _attention_for_training(trainer.model):
         # The last checkpoint is read by the same process that wrote it; nothing is pinned without a GPU.
         warnings.filterwarnings("ignore", message=".*pin_memory.*")
         trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))

@@ -16,7 +16,7 @@ from intents.models.network import head_of, predict_tokens
 from intents.training.batches import TokenDataset
 
 INVERSE_PENALTY = 0.03
-"""scikit-learn's C for features of unit variance. Chosen on held-out rows (docs/encoders.md)."""
+"""scikit-learn's C for features of unit variance; from 0.01 to 0.03 was best on held-out rows of the samples tried."""
 MOST_ITERATIONS = 300
 
 

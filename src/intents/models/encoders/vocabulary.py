@@ -17,7 +17,7 @@ from typing import Any
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
-LEAST_TOKENS = 22_000
+TARGET_TOKENS = 22_000
 """The most frequent pieces of the corpus's scripts are kept up to so many tokens: as many as leave e5 below 130 MB."""
 MARKS = ("▁", "##")
 """What tokenizers set before pieces that begin, or go on with, a word."""
@@ -33,7 +33,7 @@ def trimmed(tokenizer: Any, texts: Sequence[str]) -> tuple[PreTrainedTokenizerFa
     """The tokenizer without what `texts` and their like don't need, and the ids that its tokens had, ascending.
 
     Kept are the special tokens, the tokens of `texts`, the single characters of their scripts, of the Latin one and of
-    none, and of their scripts the most frequent pieces until there are LEAST_TOKENS.
+    none, and of their scripts the most frequent pieces until there are TARGET_TOKENS.
     """
     state = _state(tokenizer)
     pieces = _pieces(state["model"])
@@ -47,7 +47,7 @@ def trimmed(tokenizer: Any, texts: Sequence[str]) -> tuple[PreTrainedTokenizerFa
     kept.update(
         i for i, p in enumerate(pieces) if len(_bare(p)) <= 1 and alphabet.issuperset(map(_script, _bare(p)))
     )
-    kept.update(_likely(pieces, characters, number=LEAST_TOKENS - len(kept), but=kept))
+    kept.update(_likely(pieces, characters, number=TARGET_TOKENS - len(kept), but=kept))
     ids = tuple(sorted(kept))
     return _with_tokens(tokenizer, state, ids=ids), ids
 
@@ -96,9 +96,9 @@ def _with_tokens(tokenizer: Any, state: Any, *, ids: Sequence[int]) -> PreTraine
     new = {old: i for i, old in enumerate(ids)}
     model, pieces = state["model"], _pieces(state["model"])
     if isinstance(model["vocab"], dict):
-        model["vocab"] = {pieces[old]: i for old, i in new.items()}
+        model["vocab"] = {pieces[old]: i for old, i in new.items() if old < len(pieces)}
     else:
-        model["vocab"] = [model["vocab"][old] for old in ids]
+        model["vocab"] = [model["vocab"][old] for old in ids if old < len(pieces)]
         model["unk_id"] = new[model["unk_id"]]
     for token in state["added_tokens"]:
         token["id"] = new[token["id"]]
@@ -108,6 +108,7 @@ def _with_tokens(tokenizer: Any, state: Any, *, ids: Sequence[int]) -> PreTraine
         tokenizer_object=Tokenizer.from_str(json.dumps(state)),
         model_max_length=tokenizer.model_max_length,
         model_input_names=["input_ids", "attention_mask"],
+        padding_side=tokenizer.padding_side,
         **roles,
     )
 

@@ -36,7 +36,8 @@ def build(hyperparams: TextCNNHyperparams, intent2id: dict[str, int], *, encoder
     module = TextCNN(config)
     module.row_of_token[rows] = torch.arange(1, len(rows) + 1)
     if reduced is not None:
-        _load_table(module, reduced.table_VE)
+        table_VE = reduced.table_VE[list(encoder.kept_tokens)] if encoder.kept_tokens else reduced.table_VE
+        _load_table(module, table_VE)
     module.embeddings.weight.requires_grad_(hyperparams.train_embeddings)
     return Network(
         module,

@@ -1,4 +1,4 @@
-"""What `auto` means: the values that suit an encoder, by its name, measured on rows that are no test rows."""
+"""What `auto` means: the values that suit an encoder, by its name."""
 
 from collections.abc import Mapping
 from typing import Any

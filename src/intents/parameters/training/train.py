@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from intents.parameters.data import DataConfig
-from intents.parameters.declaration import build, require
+from intents.parameters.declaration import build, parameters, require
 from intents.parameters.training.families import FAMILIES
 from intents.parameters.training.hyperparams import Hyperparams
 
@@ -69,10 +69,21 @@ def train_config(family: str, texts: Mapping[str, str]) -> TrainConfig:
     hyperparams = build(FAMILIES[family], texts)
     recipe = hyperparams.RECIPES.get(hyperparams.recipe, {})
     return TrainConfig(
-        data=where_default(build(DataConfig, texts), recipe),
-        hyperparams=where_default(hyperparams, recipe),
+        data=_where_not_typed(build(DataConfig, texts), recipe, texts=texts),
+        hyperparams=_where_not_typed(hyperparams, recipe, texts=texts),
         run=build(RunConfig, texts),
     )
+
+
+def _where_not_typed(declared: Any, recipe: Mapping[str, Any], *, texts: Mapping[str, str]) -> Any:
+    """`declared` with the recipe's values, but for what a user typed (the default counts as not typed)."""
+    typed = {
+        parameter.name
+        for parameter in parameters(type(declared))
+        if parameter.name in texts and parameter.parse(texts[parameter.name]) != parameter.default
+    }
+    changes = {name: value for name, value in recipe.items() if name in vars(declared) and name not in typed}
+    return dataclasses.replace(declared, **changes)
 
 
 def where_default(declared: Any, values: Mapping[str, Any]) -> Any:
