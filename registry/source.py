@@ -204,6 +204,22 @@ def _download(uri: str, folder: Path, *, what: str, size: int) -> Path:
     return Path(_reached(lambda: models.download(uri, folder), uri, what=what))
 
 
+def bring(run_id: str, file: str, *, folder: Path) -> Path:
+    """A file of a run, given up where its store sends too little.
+
+    Raises PromotionError then, FileNotFoundError where the run has no such file.
+    """
+    root = MlflowClient().get_run(run_id).info.artifact_uri
+    if _is_local(root):
+        return models.download(f"{root}/{file}", folder)
+    what = f"{file} of run {run_id}"
+    found = _reached(lambda: mlflow.artifacts.list_artifacts(artifact_uri=root), root, what=what)
+    sizes = {Path(each.path).name: each.file_size or 0 for each in found}
+    if file not in sizes:
+        raise FileNotFoundError(what)
+    return _download(f"{root}/{file}", folder, what=what, size=sizes[file])
+
+
 def _reached(call: Callable[[], Any], uri: str, *, what: str) -> Any:
     try:
         return call()

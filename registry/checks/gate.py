@@ -6,6 +6,7 @@ accepted; what is worse can only be forced. What it found goes to the candidate'
 """
 
 import contextlib
+import functools
 import json
 import tempfile
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from intents.errors import ArtifactError, PromotionError
 from intents.parameters.promote import PromoteConfig
-from registry import record
+from registry import record, source
 from registry.record import Identity
 from registry.target import Target
 from registry.transaction import Candidate, Check
@@ -108,10 +109,11 @@ def _weighed(
     if promotion is None:
         return unmeasured(before, after, why="what is published is damaged, or not by this command"), None
     with tempfile.TemporaryDirectory() as name:
-        ours = compare.loaded(after.name, directory, run_id=identity.run_id, folder=Path(name))
+        fetched = functools.partial(compare.loaded, folder=Path(name), bring=source.bring)
+        ours = fetched(after.name, directory, run_id=identity.run_id)
         its = promotion.identity
         try:
-            theirs = compare.loaded(before.name, live, run_id=its.run_id, folder=Path(name))
+            theirs = fetched(before.name, live, run_id=its.run_id)
         except ArtifactError as error:
             return judge(before, after, found=str(error), pooled=None, config=config), None
         return replacement.weigh(theirs, ours, described=(before, after), config=config)

@@ -1,6 +1,7 @@
 """Artifact stores that hang, drip and fail: given up in good time, in words, and never in the way of a rollback."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -19,8 +20,9 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from bench.promotion.publishers import version_in
-from intents.models.file_names import WEIGHTS
+from intents.models.file_names import PREDICTIONS, WEIGHTS
 from registry import fetching, promote, record
+from registry.checks import gate
 from registry.target import Target
 from tests.conftest import Logged
 from tests.registry.conftest import Promote, manifest, stored
@@ -32,10 +34,14 @@ NAME = "remote"
 
 @dataclass
 class ArtifactStore:
-    """A server of one model directory; `behaviour` is that of its weights: serves, hangs, drips or fails."""
+    """A server of one model directory; `behaviour` is that of one file, its weights: serves, hangs, drips or fails.
+
+    The run's own folder holds nothing, unless the file that misbehaves is its predictions.
+    """
 
     directory: Path
     behaviour: str = "serves"
+    misbehaves_with: str = WEIGHTS
     was_asked: threading.Event = field(default_factory=threading.Event)
     is_over: threading.Event = field(default_factory=threading.Event)
     address: str = ""
@@ -44,11 +50,13 @@ class ArtifactStore:
         url = urlparse(handler.path)
         if url.path == ARTIFACTS:
             (path,) = parse_qs(url.query)["path"]
-            return _send(
-                handler, json.dumps({"files": self.files() if path.endswith("/model") else []}).encode()
+            of_run = [{"path": PREDICTIONS, "is_dir": False, "file_size": 10 << 20}]
+            files = (
+                self.files() if path.endswith("/model") else of_run * (self.misbehaves_with == PREDICTIONS)
             )
+            return _send(handler, json.dumps({"files": files}).encode())
         name = url.path.rsplit("/", 1)[1]
-        if name == WEIGHTS and self.behaviour != "serves":
+        if name == self.misbehaves_with and self.behaviour != "serves":
             self.was_asked.set()
             return self.misbehave(handler)
         return _send(handler, (self.directory / name).read_bytes())
@@ -146,6 +154,25 @@ def test_a_server_that_hangs_or_drips_is_given_up_and_how_far_it_came_is_told_me
     assert "Try again" in answer["error"]
     assert f"fetching {NAME} version 1: 0 of " in told
     assert run.kept == []
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize("behaviour", ["hangs", "drips"])
+def test_predictions_that_do_not_come_are_given_up_too_and_nothing_is_published(
+    behaviour: str, run: Promote, artifacts: ArtifactStore
+):
+    assert run("--version", "1")[0] == 0
+    live = run.target.resolve()
+    artifacts.behaviour, artifacts.misbehaves_with = behaviour, PREDICTIONS
+    began = time.monotonic()
+    gated = dataclasses.replace(run, gate=gate.gate)
+    code, said = gated("--version", "1", "--accept", "other_model", name=NAME)
+    assert time.monotonic() - began < 60
+    assert code == 2, said
+    assert f"{PREDICTIONS} of run " in said
+    assert "the artifact store sent less than a megabyte in 8 s" in said
+    assert run.target.resolve() == live
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import mlflow
 import pandas as pd
@@ -93,22 +94,37 @@ def _log(comparisons: Sequence[Comparison]) -> None:
         mlflow.log_artifacts(folder)
 
 
+class Bring(Protocol):
+    """A way to a run's file: where it lies in `folder` afterwards. Raises OSError or MlflowException without it."""
+
+    def __call__(self, run_id: str, file: str, *, folder: Path) -> Path: ...
+
+
+def bring_from_run(run_id: str, file: str, *, folder: Path) -> Path:
+    """As MLflow downloads it, however long the store takes."""
+    return Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=file, dst_path=str(folder)))
+
+
 def load(named: Named, folder: Path) -> Loaded:
     """The named model and its predictions, downloaded into the folder. Raises TrackingError, or ArtifactError."""
     folder.mkdir(exist_ok=True)
     return loaded(named.name, fetch(named, folder), run_id=named.run_id, folder=folder)
 
 
-def loaded(name: str, directory: Path, *, run_id: str, folder: Path) -> Loaded:
-    """The model, whose directory is here already; its run's predictions are downloaded into `folder`."""
-    rows, out_of_fold = (predictions(run_id, file, folder=folder) for file in (PREDICTIONS, OUT_OF_FOLD))
+def loaded(name: str, directory: Path, *, run_id: str, folder: Path, bring: Bring = bring_from_run) -> Loaded:
+    """The model, whose directory is here already; its run's predictions are brought into `folder`."""
+    rows, out_of_fold = (
+        predictions(run_id, file, folder=folder, bring=bring) for file in (PREDICTIONS, OUT_OF_FOLD)
+    )
     return Loaded(name, directory, model_directory.load(directory), rows, out_of_fold)
 
 
-def predictions(run_id: str, file: str, *, folder: Path) -> pd.DataFrame | None:
-    """The run's predictions of that name, downloaded into the folder; None where it has none."""
+def predictions(
+    run_id: str, file: str, *, folder: Path, bring: Bring = bring_from_run
+) -> pd.DataFrame | None:
+    """The run's predictions of that name, brought into the folder; None where it has none."""
     try:
-        path = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=file, dst_path=str(folder))
+        path = bring(run_id, file, folder=folder)
     except (MlflowException, OSError):
         return None
     return pd.read_parquet(path)
