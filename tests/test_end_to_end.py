@@ -96,14 +96,12 @@ def ask(address: str, texts: list[str]) -> list[dict]:
         return json.load(answer)["predictions"]
 
 
-@pytest.mark.slow
-def test_a_fresh_clone_trains_serves_publishes_and_feeds_the_chat_service(
-    clone: Path, environment: dict[str, str], tiny_corpus: Path, tmp_path: Path
-):
+def train(clone: Path, environment: dict[str, str], corpus: Path) -> str:
+    """What `mlflow run` prints of a training of one epoch."""
     # half of the in-scope validation rows are rejected, so that some answer is Unknown
     settings = {
-        "data": str(tiny_corpus / "rows"),
-        "blacklist": str(tiny_corpus / "blacklist.txt"),
+        "data": str(corpus / "rows"),
+        "blacklist": str(corpus / "blacklist.txt"),
         "epochs": "1",
         "min_steps": "0",
         "batch_size": "8",
@@ -113,7 +111,14 @@ def test_a_fresh_clone_trains_serves_publishes_and_feeds_the_chat_service(
     }
     parameters = [word for name, value in settings.items() for word in ("-P", f"{name}={value}")]
     entry_point = ["mlflow", "run", ".", "-e", "train_bert", "--env-manager", "local"]
-    said = run([*entry_point, *parameters], clone, environment)
+    return run([*entry_point, *parameters], clone, environment)
+
+
+@pytest.mark.slow
+def test_a_fresh_clone_trains_serves_publishes_and_feeds_the_chat_service(
+    clone: Path, environment: dict[str, str], tiny_corpus: Path, tmp_path: Path
+):
+    said = train(clone, environment, tiny_corpus)
     assert "registered intent_predictor version 1" in said
 
     client = MlflowClient(environment["MLFLOW_TRACKING_URI"])

@@ -7,6 +7,7 @@ exchange of two names), so a program that is watched needs to know nothing of it
 
 import builtins
 import contextlib
+import functools
 import io
 import itertools
 import os
@@ -36,45 +37,14 @@ def watched(
     folder: Path, before: Callable[[Operation], None], after: Callable[[Operation], None] = lambda _: None
 ) -> Iterator[None]:
     """Calls `before` ahead of each operation below the folder, and `after` when it succeeded."""
-    root = os.path.realpath(folder)
-
-    def watch(call: str, function: Callable[..., Any], paths: Callable[..., list[str]]) -> Callable[..., Any]:
-        def watching(*arguments: Any, **named: Any) -> Any:
-            found = tuple(_absolute(path, named.get("dir_fd")) for path in paths(*arguments))
-            if not any(path == root or path.startswith(f"{root}/") for path in found):
-                return function(*arguments, **named)
-            operation = Operation(call, found, str(arguments[0]) if call == "symlink" else None)
-            before(operation)
-            if call == "fsync":
-                is_file = os.path.isfile(found[0])
-                operation = Operation(call, found, Path(found[0]).read_bytes() if is_file else None)
-            result = function(*arguments, **named)
-            after(operation)
-            if call == "open" and not isinstance(result, int) and result.writable():
-                return _Written(result, found, before)
-            return result
-
-        return watching
-
-    def one(path: Any = ".", *_: Any) -> list[str]:
-        return [path]
-
-    def two(source: Any, destination: Any, *_: Any) -> list[str]:
-        return [source, destination]
-
-    def second(_: Any, path: Any, *__: Any) -> list[str]:
-        return [path]
-
-    def descriptor(number: int) -> list[str]:
-        return [os.readlink(f"/proc/self/fd/{number}")]
-
+    watch = functools.partial(_watching, os.path.realpath(folder), before, after)
     standing_in: list[tuple[Any, str, Callable[..., Any]]] = [
-        *((os, call, watch(call, getattr(os, call), one)) for call in (*BY_PATH, "open")),
-        *((os, call, watch("rename", getattr(os, call), two)) for call in BY_TWO_PATHS),
-        (os, "symlink", watch("symlink", os.symlink, second)),
-        (os, "fsync", watch("fsync", os.fsync, descriptor)),
-        (disk, "exchange", watch("exchange", disk.exchange, two)),
-        *((module, "open", watch("open", builtins.open, one)) for module in (io, builtins)),
+        *((os, call, watch(call, getattr(os, call), _one)) for call in (*BY_PATH, "open")),
+        *((os, call, watch("rename", getattr(os, call), _two)) for call in BY_TWO_PATHS),
+        (os, "symlink", watch("symlink", os.symlink, _second)),
+        (os, "fsync", watch("fsync", os.fsync, _descriptor)),
+        (disk, "exchange", watch("exchange", disk.exchange, _two)),
+        *((module, "open", watch("open", builtins.open, _one)) for module in (io, builtins)),
     ]
     originals = [(module, name, getattr(module, name)) for module, name, _ in standing_in]
     for module, name, function in standing_in:
@@ -84,6 +54,50 @@ def watched(
     finally:
         for module, name, function in originals:
             setattr(module, name, function)
+
+
+def _watching(
+    root: str,
+    before: Callable[[Operation], None],
+    after: Callable[[Operation], None],
+    call: str,
+    function: Callable[..., Any],
+    paths: Callable[..., list[str]],
+) -> Callable[..., Any]:
+    """The function, which tells of each operation below `root` on the paths that `paths` finds in its arguments."""
+
+    def watching(*arguments: Any, **named: Any) -> Any:
+        found = tuple(_absolute(path, named.get("dir_fd")) for path in paths(*arguments))
+        if not any(path == root or path.startswith(f"{root}/") for path in found):
+            return function(*arguments, **named)
+        operation = Operation(call, found, str(arguments[0]) if call == "symlink" else None)
+        before(operation)
+        if call == "fsync":
+            is_file = os.path.isfile(found[0])
+            operation = Operation(call, found, Path(found[0]).read_bytes() if is_file else None)
+        result = function(*arguments, **named)
+        after(operation)
+        if call == "open" and not isinstance(result, int) and result.writable():
+            return _Written(result, found, before)
+        return result
+
+    return watching
+
+
+def _one(path: Any = ".", *_: Any) -> list[str]:
+    return [path]
+
+
+def _two(source: Any, destination: Any, *_: Any) -> list[str]:
+    return [source, destination]
+
+
+def _second(_: Any, path: Any, *__: Any) -> list[str]:
+    return [path]
+
+
+def _descriptor(number: int) -> list[str]:
+    return [os.readlink(f"/proc/self/fd/{number}")]
 
 
 class _Written:

@@ -14,17 +14,16 @@ import functools
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.promotion import publishers, scenes, server
+from bench.promotion import clock, publishers, scenes, server
 from bench.promotion.publishers import MISSING, TORN, in_child, version_in
 from intents.errors import IntentsError
 from registry import record, transaction
@@ -119,16 +118,28 @@ def kills(folder: Path, sizes: Figures) -> Figures:
     }  # fmt: skip
     figures: Figures = {}
     for name, (targets, allowed, next_run, final) in commands.items():
-        found = Counter(version_in(target) for target in targets)
-        repaired = [in_child(functools.partial(next_run, target)) for target in targets]
-        figures[f"{name}: places killed at"] = len(targets)
-        figures[f"{name}: neither old nor new (must be 0)"] = sum(
-            n for v, n in found.items() if v not in allowed
-        )
-        figures[f"{name}: next run failed (must be 0)"] = sum(code != 0 for code in repaired)
-        figures[f"{name}: not whole after it (must be 0)"] = sum(
-            not scenes.is_sound(t, final) for t in targets
-        )
+        found = _after_kills(targets, allowed, next_run=next_run, final=final)
+        figures |= {f"{name}: {what}": figure for what, figure in found.items()}
+    return figures | _kills_of_naive_publishers(toys, copies)
+
+
+def _after_kills(
+    targets: Sequence[Path], allowed: set[int], *, next_run: Callable[[Path], None], final: int
+) -> Figures:
+    """What stands in each target, and what the next run makes of it: version `final`, whole."""
+    found = Counter(version_in(target) for target in targets)
+    repaired = [in_child(functools.partial(next_run, target)) for target in targets]
+    return {
+        "places killed at": len(targets),
+        "neither old nor new (must be 0)": sum(n for v, n in found.items() if v not in allowed),
+        "next run failed (must be 0)": sum(code != 0 for code in repaired),
+        "not whole after it (must be 0)": sum(not scenes.is_sound(target, final) for target in targets),
+    }
+
+
+def _kills_of_naive_publishers(toys: Mapping[int, Path], copies: Iterator[Path]) -> Figures:
+    """The same harness over the two ways of publishing that have a fault."""
+    figures: Figures = {}
     for naive in (publishers.delete_and_copy, publishers.two_renames):
 
         def prepare(naive: publishers.Publisher = naive) -> Path:
@@ -274,57 +285,6 @@ def full_disk(folder: Path, sizes: Figures) -> Figures:  # noqa: ARG001
     }
 
 
-def rollback_time(folder: Path, sizes: Figures) -> Figures:
-    """`python -m registry.promote --rollback`, from its start to its end, over a model of realistic size."""
-    target = next(scenes.places(folder / "large"))
-    versions = [
-        scenes.large(folder / str(n), sizes["rollback_bytes"], n) for n in range(sizes["rollbacks"] + 1)
-    ]
-    for number, version in enumerate(versions):
-        publishers.publish(target, version, number + 1)
-        shutil.rmtree(version)
-    seconds = []
-    for _ in range(sizes["rollbacks"]):
-        began = time.monotonic()
-        command = [sys.executable, "-m", "registry.promote", "--target", str(target), "--rollback"]
-        subprocess.run(
-            command, cwd=ROOT, env=os.environ | {"PYTHONPATH": "src"}, check=True, capture_output=True
-        )
-        seconds.append(time.monotonic() - began)
-    return {
-        "rollbacks": len(seconds),
-        "megabytes verified in each": sizes["rollback_bytes"] >> 20,
-        "median seconds": round(statistics.median(seconds), 3),
-        "longest seconds": round(max(seconds), 3),
-        "a second or longer (must be 0)": sum(second >= 1 for second in seconds),
-    }
-
-
-def publishing_time(folder: Path, sizes: Figures) -> Figures:
-    """A publication beside a plain copy that is synced, in turn; the check that loads the model is left out."""
-    version = scenes.large(folder / "version", sizes["copied_bytes"], 0)
-    copied, published = [], []
-    for number in range(sizes["copies"]):
-        began = time.monotonic()
-        scenes.copy_and_sync(version, folder / "copy")
-        copied.append(time.monotonic() - began)
-        shutil.rmtree(folder / "copy")
-        target = folder / f"target{number}" / "intent_predictor"
-        began = time.monotonic()
-        publishers.publish(target, version, 1)
-        published.append(time.monotonic() - began)
-        shutil.rmtree(target.parent)
-    ratio = statistics.median(p / c for p, c in zip(published, copied, strict=True))
-    return {
-        "megabytes": sizes["copied_bytes"] >> 20,
-        "rounds": len(copied),
-        "median seconds to copy and sync": round(statistics.median(copied), 3),
-        "median seconds to publish": round(statistics.median(published), 3),
-        "median ratio": round(ratio, 2),
-        f"median ratio above {sizes['ratio']} (must be 0)": int(ratio > sizes["ratio"]),
-    }
-
-
 BENCHES: dict[str, Callable[[Path, Figures], Figures]] = {
     "kills": kills,
     "random_kills": random_kills,
@@ -332,8 +292,8 @@ BENCHES: dict[str, Callable[[Path, Figures], Figures]] = {
     "rivals": rivals,
     "mlflow_server": mlflow_server,
     "full_disk": full_disk,
-    "rollback_time": rollback_time,
-    "publishing_time": publishing_time,
+    "rollback_time": clock.rollback_time,
+    "publishing_time": clock.publishing_time,
 }
 FULL: Figures = {
     "every": 5, "kills": 1000, "naive_kills": 200, "swaps": 1000, "loads": 20_000, "promoters": 8, "promotions": 25,

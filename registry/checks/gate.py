@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from intents.errors import ArtifactError, PromotionError
 from intents.parameters.promote import PromoteConfig
-from registry import record, source
+from registry import record
 from registry.record import Identity
 from registry.target import Target
 from registry.transaction import Candidate, Check
@@ -101,6 +101,7 @@ def _weighed(
     """The judgement, and the comparison where what is live is whole and can be asked."""
     from intents.evaluation.comparison.judgement import judge, unmeasured
     from intents.tracking import compare, replacement
+    from registry import source
 
     run = replacement.run_of(identity.run_id)
     after = replacement.describe(str(identity), directory, registered=identity.name, run=run)

@@ -436,16 +436,24 @@ def made_anew(in_store: str) -> Iterator[Callable[[Logged], None]]:
     client.delete_registered_model("anew")
 
 
+def publish_both_anew(
+    run: Promote, versions: tuple[Logged, Logged], made_anew: Callable[[Logged], None]
+) -> None:
+    """Both versions are those of `anew`, published one after the other."""
+    one, two = versions
+    made_anew(one)
+    client = MlflowClient()
+    client.create_model_version("anew", client.get_model_version(SHOP, "2").source, run_id=two.run_id)
+    for number in ("1", "2"):
+        assert run("--version", number, name="anew")[0] == 0
+
+
 def test_what_was_rolled_back_stays_held_though_its_model_was_made_anew_in_between(
     run: Promote, versions: tuple[Logged, Logged], made_anew: Callable[[Logged], None]
 ):
     """Its number is lower than that of the version before it, which is rolled back after it."""
     one, two = versions
-    made_anew(one)
-    client = MlflowClient()
-    client.create_model_version("anew", client.get_model_version(SHOP, "2").source, run_id=two.run_id)
-    for arguments in (("--version", "1"), ("--version", "2")):
-        assert run(*arguments, name="anew")[0] == 0
+    publish_both_anew(run, versions, made_anew)
     made_anew(two)
     assert run(name="anew")[1].startswith("published anew version 1")
     for _ in range(2):
@@ -458,12 +466,9 @@ def test_what_was_rolled_back_stays_held_though_its_model_was_made_anew_in_betwe
 def test_a_model_made_anew_after_a_rollback_is_not_held_back_by_the_old_ones_numbers(
     run: Promote, versions: tuple[Logged, Logged], made_anew: Callable[[Logged], None]
 ):
-    one, two = versions
-    made_anew(one)
-    client = MlflowClient()
-    client.create_model_version("anew", client.get_model_version(SHOP, "2").source, run_id=two.run_id)
-    for arguments in (("--version", "1"), ("--version", "2"), ("--rollback",)):
-        assert run(*arguments, name="anew")[0] == 0
+    _, two = versions
+    publish_both_anew(run, versions, made_anew)
+    assert run("--rollback")[0] == 0
     made_anew(two)
     code, said = run(name="anew")
     assert (code, manifest(run.target)) == (0, manifest(stored(two)))

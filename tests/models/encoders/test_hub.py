@@ -125,21 +125,14 @@ def hub() -> Iterator[Hub]:
         yield serving
 
 
-@pytest.fixture(scope="module")
-def first_visit(
-    hub: Hub,
-    visit: Callable[[list[Job]], list[Outcomes]],
-    tiny_bert: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Outcomes:
-    """What comes of one encoder of each kind, asked for by one process with an empty cache."""
-    folder = tmp_path_factory.mktemp("repositories")
+def repositories(tiny_bert: Path, folder: Path) -> dict[str, Path]:
+    """One of each kind; those with code of their own leave a file `executed` in the folder when it is run."""
     code = f"open({str(folder / 'executed')!r}, 'w')\nclass Config: pass\n"
     auto_map = {"auto_map": {"AutoConfig": "code.Config"}}
     known = json.loads((tiny_bert / "config.json").read_text()) | auto_map
     pickled = damaged(tiny_bert, folder / "pickled", without=("model.safetensors",))
     torch.save({}, pickled / "pytorch_model.bin")
-    hub.repositories |= {
+    return {
         "o/whole": tiny_bert,
         "o/gated": tiny_bert,
         "o/private": tiny_bert,
@@ -162,6 +155,18 @@ def first_visit(
         ),
         "o/with-code": damaged(tiny_bert, folder / "with", code__py=code, pytorch_model__bin="a pickle"),
     }
+
+
+@pytest.fixture(scope="module")
+def first_visit(
+    hub: Hub,
+    visit: Callable[[list[Job]], list[Outcomes]],
+    tiny_bert: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Outcomes:
+    """What comes of one encoder of each kind, asked for by one process with an empty cache."""
+    folder = tmp_path_factory.mktemp("repositories")
+    hub.repositories |= repositories(tiny_bert, folder)
     hub.gated.add("o/gated")
     hub.refused |= {"o/private": 401, "o/forbidden": 403, "o/broken": 500}
     hub.proposals |= {"o/proposed": (CONVERTER, tiny_bert), "o/impostor": ("someone", tiny_bert)}
