@@ -62,5 +62,5 @@ def _findings(corpus: Corpus) -> list[DataNote]:
         share = finding.estimate / len(corpus.part(TEST))
         severity = "high" if share >= SEVERE_SHARE else "medium" if share >= NOTABLE_SHARE else "low"
         examples = finding.rows[SHOWN_COLUMNS].head(EXAMPLES)
-        notes.append(DataNote(severity, f"{finding.headline} {finding.advice}", examples))
+        notes.append(DataNote(severity, f"{finding.headline}. {finding.advice}", examples))
     return notes
