@@ -136,6 +136,22 @@ def test_an_artifact_root_that_cannot_be_written_is_named_before_any_work(
     assert (run.info.status, run.data.tags[runs.STAGE_TAG]) == ("FAILED", runs.NOT_STARTED)
 
 
+def test_a_folder_whose_name_mlflow_takes_apart_is_named_and_nothing_is_registered(
+    tiny_settings: dict[str, str], subprocess_environment: dict[str, str], tmp_path: Path
+):
+    folder = tmp_path / "a#b 100%20c?"
+    folder.mkdir()
+    environment = subprocess_environment | {"MLFLOW_TRACKING_URI": ""}
+    settings = tiny_settings | {"register": "intent_predictor"}
+    with start_command("train_bert", settings, environment=environment, cwd=folder) as process:
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert f"error: the artifact root {folder}" in errors
+    assert "Traceback" not in errors
+    store = MlflowClient(f"sqlite:///{quote(str(folder))}/mlflow.db")
+    assert store.search_registered_models() == []
+
+
 def test_the_lock_lies_beside_the_database_whatever_its_folder_is_called(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
