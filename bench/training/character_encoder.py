@@ -57,7 +57,7 @@ CANDIDATES = {
 
 def main() -> int:
     transformers_logging.disable_progress_bar()
-    options = {"data": DATA, "split": "stratified", "validation_size": "0.2"}
+    options = {"data": DATA, "model_name": "char", "split": "stratified", "validation_size": "0.2"}
     config = declarations.train_config("bert", options)
     corpus = corpora.load(config.data)
     train, held_out = labelled(corpus, TRAIN), labelled(corpus, VALIDATION)
