@@ -24,7 +24,6 @@ import transformers
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
 from intents.parameters.training import train as declarations
 from intents.parameters.training.train import TrainConfig
@@ -34,6 +33,7 @@ from intents.tracking import store as stores
 from intents.tracking.training import training_run
 from intents.training import stages
 from intents.training.callbacks import Callbacks
+from intents.training.prepare import corpus_of
 from intents.training.stages import TrainingResult
 
 torch.set_num_threads(1)
@@ -172,7 +172,7 @@ def train_and_save(
     config: TrainConfig, folder: Path, *, on_step: Callable[[int, Mapping[str, float]], None]
 ) -> Trained:
     """Trains as a run does, without MLflow, and saves the model in `folder / "model"`."""
-    corpus = corpora.load(config.data, selects_on_test=config.hyperparams.selects_on_test)
+    corpus = corpus_of(config)
     epochs: dict[int, Mapping[str, float]] = {}
     notes: list[str] = []
     result = stages.train(

@@ -473,3 +473,23 @@ def test_data_json_with_too_few_rows_is_refused_whatever_the_split(
 ) -> None:
     with pytest.raises(DataError, match=found):
         load(write_json("mine/data.json", content), split=split)
+
+
+def test_folds_for_validation_deal_out_the_rows_of_each_intent_repeats_together(
+    write_rows: Write, load: Load
+) -> None:
+    rows = [*TWO_INTENTS, ("a1!", "a"), ("A1", "a"), *utterances("c", 3)]
+    corpus = load(write_rows("c.jsonl", rows), min_per_intent=1)
+    folds = list(corpus.validation_folds(3, seed=1))
+    held_out = [set(fold.part("validation").index) - set(corpus.part("validation").index) for fold in folds]
+    assert set.union(*held_out) == set(corpus.part("train").index)
+    assert sum(map(len, held_out)) == len(corpus.part("train"))
+    for fold in folds:
+        assert set(fold.part("train")["label"]) == set(corpus.part("train")["label"])
+        forms = [set(fold.part(part)["text"].map(normal_form)) for part in ("train", "validation")]
+        assert not forms[0] & forms[1]
+
+
+def test_validation_rows_that_are_given_stay_however_few(split_directory: Path) -> None:
+    config = DataConfig(data=str(split_directory))
+    assert len(corpora.load(config, cross_fits=True).part("validation")) == 2

@@ -60,6 +60,7 @@ EVERY_FAMILYS = {
     "selection": ("", "first"),
     "schedule": ("cosine", ""),
     "label_smoothing": ONE_EXCLUDED,
+    "validation": ("none", ""),
     "patience": ("-1", "10001"),
     "padding": ("shortest",),
     "vocabulary": ("small", ""),

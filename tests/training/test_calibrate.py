@@ -12,6 +12,7 @@ from sklearn.metrics import f1_score
 from intents.models.energy import fit_temperature
 from intents.parameters.training.textcnn import TextCNNHyperparams
 from intents.training.calibrate import calibrate
+from intents.training.validation import Answers
 
 INTENTS, SIZE = 4, 6
 
@@ -47,9 +48,7 @@ NOTHING = np.empty((0, INTENTS))
 
 def run(module: Head, *, out_of_scope: np.ndarray = OUT_OF_SCOPE, **changes: object):
     hyperparams = TextCNNHyperparams(**{"threshold_rule": "acceptance"} | changes)
-    return calibrate(
-        module, LOGITS, labels_B=LABELS, out_of_scope_logits_NC=out_of_scope, hyperparams=hyperparams
-    )
+    return calibrate(module, Answers(LOGITS, LABELS, out_of_scope), hyperparams=hyperparams)
 
 
 def energies(logits: np.ndarray, temperature: float) -> np.ndarray:

@@ -1,11 +1,14 @@
 """A corpus ready for training: read, cleaned, split, with its ledger and its leaks counted."""
 
 import hashlib
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
 
 from intents.axes import Integers
 from intents.data import cleaning, corrections, out_of_scope, sources, splitting
@@ -17,6 +20,9 @@ from intents.data.sources import RawCorpus
 from intents.data.utterances import normal_form
 from intents.errors import DataError
 from intents.parameters.data import NONE, DataConfig
+
+FEWEST_VALIDATION_ROWS = 100
+"""Fewer fit no threshold: of so many, the share that is refused is known to within 4 points."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,21 @@ class Corpus:
         )
         return replace(self, rows=self.rows.assign(part=parts))
 
+    def validation_folds(self, folds: int, *, seed: int) -> "Iterator[Corpus]":
+        """The corpus as many times, each with a fold of its training rows as its validation part instead.
+
+        Each intent's rows are dealt out over the folds; those of one normal form share one.
+        """
+        rows = self.part(TRAIN)
+        dealt = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of intents with fewer rows than folds
+            places = list(dealt.split(rows, rows["label"], groups=rows["text"].map(normal_form)))
+        for _, held_out in places:
+            parts = self.rows["part"].copy()
+            parts.loc[rows.index[held_out]] = VALIDATION
+            yield replace(self, rows=self.rows.assign(part=parts))
+
     def summary(self) -> str:
         """One line: what was read, what remains, how it is split."""
         sizes = ", ".join(f"{len(self.part(name)):,} {name}" for name in (TRAIN, VALIDATION, TEST))
@@ -87,10 +108,11 @@ class Corpus:
         return "\n".join([self.summary(), files, *(f"note: {note}" for note in self.notes), *account])
 
 
-def load(config: DataConfig, *, selects_on_test: bool = False) -> Corpus:
+def load(config: DataConfig, *, selects_on_test: bool = False, cross_fits: bool = False) -> Corpus:
     """The corpus that `config` describes. Raises DataError.
 
-    With `selects_on_test` no validation part is carved: the caller uses the test part in its place, and says so.
+    With `selects_on_test` no validation part is carved, with `cross_fits` none that would have too few rows: the
+    caller uses the test part, and says so, or `validation_folds`.
     """
     read = sources.read(config)
     corrected = corrections.correct(read, config.corrections)
@@ -101,9 +123,9 @@ def load(config: DataConfig, *, selects_on_test: bool = False) -> Corpus:
     _check_intents(cleaned.rows, raw)
     carved = 0.0 if selects_on_test else config.validation_size
     rows = cleaned.rows.assign(part=_parts(raw, cleaned.rows, config=config, validation_size=carved))
-    rejectable, remarks = out_of_scope.gather(
-        raw.out_of_scope, cleaned, config=config, validation_size=carved
-    )
+    if cross_fits and (rows["part"] == VALIDATION).sum() < FEWEST_VALIDATION_ROWS:
+        rows["part"] = _parts(raw, cleaned.rows, config=config, validation_size=0.0)
+    rejectable, said = out_of_scope.gather(raw.out_of_scope, cleaned, config=config, validation_size=carved)
     intents = tuple(sorted(rows["label"].unique()))
     corpus = Corpus(
         name=raw.name,
@@ -118,15 +140,14 @@ def load(config: DataConfig, *, selects_on_test: bool = False) -> Corpus:
             *_ignored_parts(raw, config),
             *corrected.notes,
             *findings.notes(rows),
-            *remarks,
+            *said,
         ),
         files=raw.files,
         rows_read=len(read.rows),
         digest=digest(rows, rejectable),
         corrections=corrected.decided,
     )
-    _check_trainable(corpus, raw, config=config, measured=(TEST,) if selects_on_test else (VALIDATION, TEST))
-    return corpus
+    return _trainable(corpus, raw, config=config, needs_validation=not (selects_on_test or cross_fits))
 
 
 def _ignored_parts(raw: RawCorpus, config: DataConfig) -> tuple[str, ...]:
@@ -192,9 +213,8 @@ def _check_intents(rows: pd.DataFrame, raw: RawCorpus) -> None:
         )
 
 
-def _check_trainable(
-    corpus: Corpus, raw: RawCorpus, *, config: DataConfig, measured: tuple[str, ...]
-) -> None:
+def _trainable(corpus: Corpus, raw: RawCorpus, *, config: DataConfig, needs_validation: bool) -> Corpus:
+    """The corpus, where every intent can be learned and every part measured."""
     untrained = sorted(set(corpus.intents) - set(corpus.part(TRAIN)["label"]))
     if untrained:
         rows = corpus.rows[corpus.rows["label"].isin(untrained)]
@@ -205,13 +225,14 @@ def _check_trainable(
             f"{len(untrained)} intent(s) have no training row (rows in all: {named}): {examples}. "
             f"{_how_to_train(rows, raw, config=config)}"
         )
-    for part in measured:
+    for part in (VALIDATION, TEST) if needs_validation else (TEST,):
         if corpus.part(part).empty:
             utterances = corpus.rows["text"].map(normal_form).nunique()
             raise DataError(
                 f"{corpus.name} has no {part} row among {len(corpus.rows)}, which are {utterances} different "
                 "utterance(s); repeats count as one. Gather more that differ."
             )
+    return corpus
 
 
 def _how_to_train(rows: pd.DataFrame, raw: RawCorpus, *, config: DataConfig) -> str:

@@ -2,28 +2,23 @@
 
 from typing import Any
 
-from intents.axes import Floats, Integers
+from intents.axes import Floats
 from intents.models import energy
 from intents.models.directory import RejectionRule
 from intents.models.network import fold_temperature
 from intents.parameters.training.hyperparams import Hyperparams
+from intents.training.validation import Answers
 
 
-def calibrate(
-    module: Any,
-    validation_logits_BC: Floats,
-    *,
-    labels_B: Integers,
-    out_of_scope_logits_NC: Floats,
-    hyperparams: Hyperparams,
-) -> RejectionRule:
+def calibrate(module: Any, answers: Answers, *, hyperparams: Hyperparams) -> RejectionRule:
     """Folds the temperature into the head, then fits the threshold on the folded logits."""
     fits = hyperparams.calibration == "temperature"
-    temperature = energy.fit_temperature(validation_logits_BC, labels_B) if fits else 1.0
+    temperature = energy.fit_temperature(answers.logits_BC, answers.labels_B) if fits else 1.0
     fold_temperature(module, temperature)
     threshold, target = _threshold(
-        energy.energy(validation_logits_BC / temperature),
-        energy.energy(out_of_scope_logits_NC / temperature),
+        energy.energy(answers.logits_BC / temperature),
+        energy.energy(answers.out_of_scope_logits_NC / temperature),
+        rows=answers.rows,
         hyperparams=hyperparams,
     )
     return RejectionRule(
@@ -35,14 +30,14 @@ def calibrate(
 
 
 def _threshold(
-    energies_B: Floats, out_of_scope_energies_N: Floats, *, hyperparams: Hyperparams
+    energies_B: Floats, out_of_scope_energies_N: Floats, *, rows: str, hyperparams: Hyperparams
 ) -> tuple[float, str]:
     """The threshold, and its rule in words."""
     if hyperparams.threshold_rule == "fixed":
         return hyperparams.fixed_threshold, "fixed"
     if hyperparams.threshold_rule == "best_f1" and len(out_of_scope_energies_N):
         threshold = energy.fit_best_f1_threshold(energies_B, out_of_scope_energies_N)
-        return threshold, "best F1 of accepting on validation rows"
+        return threshold, f"best F1 of accepting on {rows}"
     accepted = hyperparams.target_acceptance
     threshold = energy.fit_threshold(energies_B, target_acceptance=accepted)
-    return threshold, f"accept {accepted:.1%} of in-scope validation rows"
+    return threshold, f"accept {accepted:.1%} of in-scope {rows}"

@@ -78,6 +78,10 @@ class EpochReport(transformers.TrainerCallback):  # type: ignore[misc]
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, float], **_: Any) -> None:  # noqa: ARG002
         self.train_loss = logs.get("loss", self.train_loss)
+        if "loss" in logs and args.eval_strategy == "no":
+            epoch = round(state.epoch)
+            self.bar.set_postfix_str(f"epoch {epoch}, loss {self.train_loss:.3f}")
+            self.journal.epoch(epoch, {"train_loss": float(self.train_loss)})
 
     def on_evaluate(
         self,

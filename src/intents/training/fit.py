@@ -7,7 +7,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ SELECTION_METRIC = "selection"
 
 @dataclass(frozen=True)
 class Fit:
-    """How the fit went. Epochs count from 1; seconds include validation and checkpoints."""
+    """How the fit went. Epochs count from 1; the F1 is of validation rows; seconds include them and checkpoints."""
 
     best_epoch: int
     epochs_run: int
@@ -42,6 +42,10 @@ class Fit:
     seconds: float
     samples_per_second: float
     precision: str
+
+    def measured_by(self, f1_weighted: float) -> "Fit":
+        """With this weighted F1 where no validation row measured one."""
+        return replace(self, best_f1_weighted=f1_weighted) if math.isnan(self.best_f1_weighted) else self
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,7 @@ def fit(
 
     Which epoch that is, `Selection` says from the weighted F1 on `validation`. `negatives` are out-of-scope. `folder`
     holds the checkpoints: from a complete one training goes on, and reports again what was reported before. Without a
-    folder nothing is kept, and the last epoch's weights stay: for who wants the metrics alone.
+    folder, or without validation rows, the last epoch's weights stay.
     """
     precision = precision_of(hyperparams.precision)
     rows = _passes(train, hyperparams, on_note=callbacks.on_note)
@@ -124,13 +128,13 @@ def fit(
         course,
         hyperparams,
         model=network.module,
-        args=_arguments(hyperparams, folder, precision=precision),
+        args=_arguments(hyperparams, folder, precision=precision, has_validation=len(validation) > 0),
         train_dataset=rows,
         eval_dataset=validation,
         processing_class=tokenizer,
         data_collator=collator(tokenizer, hyperparams),
         optimizers=_optimizer(network, hyperparams, steps=steps),
-        callbacks=[report, Marks(course.progress), *_early_stopping(hyperparams)],
+        callbacks=[report, Marks(course.progress), *_early_stopping(hyperparams, validation)],
     )
     if processes.count() > 1:  # rows are dealt out; dropout and negatives are each process's own
         torch.manual_seed(hyperparams.seed + processes.rank())
@@ -181,10 +185,11 @@ def _outcome(trainer: _Trainer, seconds: float, *, precision: str, past_epochs: 
     state, rows = trainer.state, len(trainer.train_dataset)
     epochs_run = round(state.epoch)
     best = max(state.log_history, key=lambda entry: entry.get(f"eval_{SELECTION_METRIC}", -math.inf))
+    is_measured = "eval_f1_weighted" in best
     return Fit(
-        best_epoch=round(best["epoch"]),
+        best_epoch=round(best["epoch"]) if is_measured else epochs_run,
         epochs_run=epochs_run,
-        best_f1_weighted=float(best["eval_f1_weighted"]),
+        best_f1_weighted=float(best["eval_f1_weighted"]) if is_measured else math.nan,
         seconds=seconds,
         samples_per_second=(epochs_run - past_epochs) * rows / seconds,
         precision=precision,
@@ -201,7 +206,7 @@ def _timed(trainer: _Trainer, checkpoint: Path | None) -> float:
     return time.perf_counter() - started
 
 
-def _arguments(hyperparams: Hyperparams, folder: Path | None, *, precision: str) -> Any:
+def _arguments(hyperparams: Hyperparams, folder: Path | None, *, precision: str, has_validation: bool) -> Any:
     return transformers.TrainingArguments(
         output_dir=str(folder or tempfile.gettempdir()),
         num_train_epochs=hyperparams.epochs,
@@ -210,10 +215,10 @@ def _arguments(hyperparams: Hyperparams, folder: Path | None, *, precision: str)
         train_sampling_strategy="group_by_length" if hyperparams.batching == "by_length" else "random",
         bf16=precision == "bfloat16",
         use_cpu=not torch.cuda.is_available(),
-        eval_strategy="epoch",
+        eval_strategy="epoch" if has_validation else "no",
         save_strategy="epoch" if folder else "no",
         logging_strategy="epoch",
-        load_best_model_at_end=folder is not None,
+        load_best_model_at_end=folder is not None and has_validation,
         metric_for_best_model=SELECTION_METRIC,
         greater_is_better=True,
         # The best, the newest, and the one before, which must stand until the newest is marked.
@@ -269,7 +274,7 @@ def _validation_metrics(prediction: Any, select: Selection) -> dict[str, float]:
     return metrics | {SELECTION_METRIC: select(metrics["f1_weighted"], rows=len(labels_B))}
 
 
-def _early_stopping(hyperparams: Hyperparams) -> list[Any]:
-    if not hyperparams.patience:
+def _early_stopping(hyperparams: Hyperparams, validation: TokenDataset) -> list[Any]:
+    if not hyperparams.patience or not len(validation):
         return []
     return [transformers.EarlyStoppingCallback(early_stopping_patience=hyperparams.patience)]

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
 from intents.data.parts import TEST, TRAIN, VALIDATION
 from intents.models.encoders import encoder as encoders
 from intents.models.encoders.encoder import Encoder
 from intents.parameters.training.hyperparams import Hyperparams
 from intents.parameters.training.train import TrainConfig
+from intents.system import processes
 from intents.training.batches import Labelled, TokenDataset, Tokens, tokens_of
 
 UNKNOWN_SHARE_WARNING = 0.02
@@ -25,6 +27,13 @@ class Prepared:
     train: TokenDataset
     validation: TokenDataset
     negatives: list[Tokens]
+
+
+def corpus_of(config: TrainConfig) -> Corpus:
+    """The corpus as the training takes it. Raises DataError."""
+    hyperparams = config.hyperparams
+    cross_fits = hyperparams.cross_fits and processes.count() == 1  # those beside it would wait for ever
+    return corpora.load(config.data, selects_on_test=hyperparams.selects_on_test, cross_fits=cross_fits)
 
 
 def prepare(config: TrainConfig, corpus: Corpus, *, on_note: Callable[[str], None]) -> Prepared:

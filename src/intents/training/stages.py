@@ -3,6 +3,7 @@
 Progress is reported through callbacks, so nothing here has heard of MLflow.
 """
 
+import dataclasses
 import resource
 import sys
 from collections.abc import Callable
@@ -15,22 +16,23 @@ import torch
 import transformers
 
 from intents.data.corpus import Corpus
+from intents.data.parts import TRAIN, VALIDATION
 from intents.errors import ConfigError
 from intents.evaluation import held_out
 from intents.evaluation.held_out import HeldOut
-from intents.evaluation.predictions import outputs
 from intents.models import families
 from intents.models.directory import RejectionRule
 from intents.models.encoders.encoder import Encoder
 from intents.models.network import Network
-from intents.parameters.training.hyperparams import Hyperparams
 from intents.parameters.training.train import TrainConfig
 from intents.system import processes
+from intents.training import validation
 from intents.training.calibrate import calibrate
 from intents.training.callbacks import Callbacks
 from intents.training.fit import Fit, fit, precision_of
 from intents.training.head import fit_head
 from intents.training.prepare import Prepared, prepare, selecting_part
+from intents.training.validation import Answers
 
 MEGABYTE = 2**20
 SILENT = Callbacks()
@@ -68,15 +70,15 @@ def train(
     """Trains on the training part and tests the best epoch's model, once. Raises ConfigError or EncoderError."""
     hyperparams = config.hyperparams
     made = fitted(config, corpus, checkpoints=checkpoints, callbacks=callbacks)
+    answers = _answers(config, corpus, made=made, callbacks=callbacks)
     module, tokenizer = made.network.module, made.encoder.tokenizer
-    part = selecting_part(hyperparams)
-    rejection = _calibrate(module, tokenizer, corpus=corpus, hyperparams=hyperparams, part=part)
+    rejection = calibrate(module, answers, hyperparams=hyperparams)
     return TrainingResult(
         module=module,
         tokenizer=tokenizer,
         intents=corpus.intents,
         rejection=rejection,
-        fit=made.fit,
+        fit=made.fit.measured_by(answers.f1_weighted),
         test=held_out.measure(module, tokenizer, corpus=corpus, hyperparams=hyperparams, rejection=rejection),
         facts=_facts(made),
     )
@@ -95,7 +97,7 @@ def out_of_fold(
         part = corpus.fold(
             number,
             folds=config.run.folds,
-            validation_size=config.data.validation_size,
+            validation_size=0.0 if corpus.part(VALIDATION).empty else config.data.validation_size,
             seed=config.data.split_seed,
         )
         predictions = train(config, part, checkpoints=folder / f"fold{number + 1}").test.predictions
@@ -167,20 +169,26 @@ def _check_folds(folds: int) -> None:
         )
 
 
-def _calibrate(
-    module: Any, tokenizer: Any, *, corpus: Corpus, hyperparams: Hyperparams, part: str
-) -> RejectionRule:
-    in_scope, out_of_scope = (
-        outputs(module, tokenizer, texts=table["text"], hyperparams=hyperparams)
-        for table in (corpus.part(part), corpus.out_of_scope_part(part))
+def _answers(config: TrainConfig, corpus: Corpus, *, made: Fitted, callbacks: Callbacks) -> Answers:
+    """To rows that were not trained on: the network's own, or where none were kept, those of cross-fitting."""
+    hyperparams = config.hyperparams
+    part = selecting_part(hyperparams)
+    silent = Callbacks(draws_bar=callbacks.draws_bar)
+
+    def answered(by: Fitted, rows: Corpus) -> Answers:
+        return validation.answers(by.network, by.encoder, corpus=rows, part=part, hyperparams=hyperparams)
+
+    def of_fold(fold: Corpus) -> Answers:
+        whole = dataclasses.replace(config, hyperparams=dataclasses.replace(hyperparams, patience=0))
+        return answered(fitted(whole, fold, checkpoints=None, callbacks=silent), fold)
+
+    if not corpus.part(part).empty:
+        return answered(made, corpus)
+    callbacks.on_note(
+        f"all {len(corpus.part(TRAIN)):,} rows were trained on, since few would be left for validation; temperature "
+        f"and threshold come from {validation.CROSS_FITS} more trainings, each without rows that it then answers"
     )
-    return calibrate(
-        module,
-        in_scope.logits_BC,
-        labels_B=corpus.label_ids(part),
-        out_of_scope_logits_NC=out_of_scope.logits_BC,
-        hyperparams=hyperparams,
-    )
+    return validation.cross_fitted(corpus, seed=config.data.split_seed, of_fold=of_fold)
 
 
 def _facts(made: Fitted) -> dict[str, float]:

@@ -10,7 +10,13 @@ from intents.parameters.training.hyperparams import NOTEBOOK_LOOP, Hyperparams
 from intents.parameters.training.recipes import Recipe
 from intents.parameters.training.space import Between, OneOf, Range
 
-AS_IT_COMES: Recipe = {"intent_names": "ignore", "vocabulary": "full", "pooling": "own", "head": "random"}
+AS_IT_COMES: Recipe = {
+    "intent_names": "ignore",
+    "vocabulary": "full",
+    "pooling": "own",
+    "head": "random",
+    "validation": "held_out",
+}
 """Nothing is done to the encoder."""
 
 
@@ -57,6 +63,7 @@ class BertHyperparams(Hyperparams):
             "vocabulary": "trimmed",
             "pooling": "mean",
             "head": "fitted",
+            "validation": "cross_fitted",
         },
         "char": {
             "batch_size": 64,

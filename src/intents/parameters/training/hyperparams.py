@@ -23,6 +23,7 @@ NOTEBOOK_LOOP: Mapping[str, Any] = {
     "extend_vocabulary": "never",
     "vocabulary": "full",
     "intent_names": "ignore",
+    "validation": "held_out",
 }
 """What both source notebooks did, by leaving everything else out."""
 
@@ -68,6 +69,8 @@ class Hyperparams:
     """Share of each training target that is spread over all intents."""
     selection: Literal["latest", "best"] = "latest"
     """Keep the latest epoch within one standard error of the best validation weighted F1, or strictly the best."""
+    validation: Literal["auto", "held_out", "cross_fitted"] = "auto"
+    """held_out: validation rows are kept apart; cross_fitted: not where they would be fewer than 100 (docs/data.md)."""
     patience: int = 10
     """Stop after this many epochs that `selection` would not keep; 0 never stops early."""
     padding: Literal["longest", "max_length"] = "longest"
@@ -140,6 +143,11 @@ class Hyperparams:
         """Passes an epoch makes over so many training rows: 1, or as many as `min_steps` takes."""
         steps_per_epoch = math.ceil(self.min_steps / self.epochs)
         return max(1, math.ceil(((steps_per_epoch - 1) * self.batch_size + 1) / rows))
+
+    @property
+    def cross_fits(self) -> bool:
+        """Whether few validation rows are trained on instead, and answered out of fold."""
+        return self.validation == "cross_fitted"
 
     @property
     def selects_on_test(self) -> bool:

@@ -60,8 +60,8 @@ class TextCNNHyperparams(Hyperparams):
     }
 
     ENCODERS: ClassVar[Mapping[str, Recipe]] = {
-        "e5": {"vocabulary": "trimmed", "intent_names": "ignore"},
-        recipes.OTHER: {"vocabulary": "full", "intent_names": "ignore"},
+        "e5": {"vocabulary": "trimmed", "intent_names": "ignore", "validation": "held_out"},
+        recipes.OTHER: {"vocabulary": "full", "intent_names": "ignore", "validation": "held_out"},
     }
 
     model_name: str = "char"

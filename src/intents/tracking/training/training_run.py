@@ -10,7 +10,6 @@ from typing import Any
 
 import mlflow
 
-from intents.data import corpus as corpora
 from intents.data.corpus import Corpus
 from intents.evaluation import baseline
 from intents.evaluation.names import METRICS
@@ -29,6 +28,7 @@ from intents.tracking.training.logged import environment, log_corpus, log_model,
 from intents.tracking.versions import CARD, register, verdict
 from intents.training import stages
 from intents.training.callbacks import Callbacks
+from intents.training.prepare import corpus_of
 from intents.training.stages import TrainingResult
 
 FOLDS = "folds"
@@ -89,7 +89,7 @@ def train(config: TrainConfig, *, say: Say, is_nested: bool = False) -> RunOutco
 
 def _logged_corpus(config: TrainConfig, run_id: str, *, say: Say) -> Corpus:
     """What the run trains on: the same rows as before, where it goes on."""
-    corpus = corpora.load(config.data, selects_on_test=config.hyperparams.selects_on_test)
+    corpus = corpus_of(config)
     say(corpus.opening())
     resume.check_same_rows(config, corpus, digest_tag=CORPUS_DIGEST_TAG)
     runs.work_starts(run_id)
@@ -137,7 +137,7 @@ def train_beside() -> None:
     config, workspace = processes.agreed()
     stages.fitted(
         config,
-        corpora.load(config.data, selects_on_test=config.hyperparams.selects_on_test),
+        corpus_of(config),
         checkpoints=workspace / resume.CHECKPOINTS,
     )
 

@@ -1,0 +1,60 @@
+"""What temperature and threshold are fitted on: answers to rows that whoever answers was not trained on."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from intents.axes import Floats, Integers
+from intents.data.corpus import Corpus
+from intents.evaluation.evaluate import classification_metrics, confusion
+from intents.evaluation.predictions import outputs
+from intents.models.encoders.encoder import Encoder
+from intents.models.network import Network
+from intents.parameters.training.hyperparams import Hyperparams
+
+CROSS_FITS = 3
+"""Trainings that leave out a fold each, where there are no validation rows: each sees two thirds of the others."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Logits of in-scope rows (B, C), their label ids (B,), logits of out-of-scope rows (N, C); and which rows."""
+
+    logits_BC: Floats
+    labels_B: Integers
+    out_of_scope_logits_NC: Floats
+    rows: str = "validation rows"
+
+    @property
+    def f1_weighted(self) -> float:
+        """Of the in-scope rows."""
+        intents = self.logits_BC.shape[-1]
+        counts_CC = confusion(self.labels_B, self.logits_BC.argmax(axis=-1), number_of_intents=intents)
+        return classification_metrics(counts_CC)["f1_weighted"]
+
+
+def answers(
+    network: Network, encoder: Encoder, *, corpus: Corpus, part: str, hyperparams: Hyperparams
+) -> Answers:
+    """What the network says of one part's rows."""
+    said = functools.partial(outputs, network.module, encoder.tokenizer, hyperparams=hyperparams)
+    in_scope, out_of_scope = (
+        said(texts=table["text"]).logits_BC for table in (corpus.part(part), corpus.out_of_scope_part(part))
+    )
+    return Answers(in_scope, corpus.label_ids(part), out_of_scope)
+
+
+def cross_fitted(corpus: Corpus, *, seed: int, of_fold: Callable[[Corpus], Answers]) -> Answers:
+    """What trainings that leave out a fold of the training rows say of it, and each of the out-of-scope rows.
+
+    They have seen fewer rows than the network they speak for, so they err towards a softer softmax.
+    """
+    folds = [of_fold(fold) for fold in corpus.validation_folds(CROSS_FITS, seed=seed)]
+    return Answers(
+        np.concatenate([fold.logits_BC for fold in folds]),
+        np.concatenate([fold.labels_B for fold in folds]),
+        np.concatenate([fold.out_of_scope_logits_NC for fold in folds]),
+        rows="training rows, out of fold",
+    )

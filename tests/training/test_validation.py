@@ -1,0 +1,92 @@
+"""What temperature and threshold are fitted on: rows held out, or answers out of fold where few could be."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import f1_score
+
+from intents.models import energy
+from intents.training import stages
+from intents.training.validation import CROSS_FITS
+from tests.conftest import Trained
+
+
+@pytest.fixture(scope="module")
+def fold_trainings() -> list[pd.DataFrame]:
+    """The rows that each training was given, the one that is kept first."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def cross_fitted(train_tiny: Callable[..., Trained], fold_trainings: list[pd.DataFrame]) -> Trained:
+    fitted = stages.fitted
+
+    def watched(config, corpus, **arguments):
+        fold_trainings.append(corpus.rows)
+        return fitted(config, corpus, **arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages, "fitted", watched)
+        return train_tiny(validation="cross_fitted")
+
+
+def test_all_rows_are_trained_on_and_the_test_part_is_the_same(cross_fitted: Trained, trained: Trained):
+    corpus, held_out = cross_fitted.corpus, trained.corpus
+    assert corpus.part("validation").empty
+    assert len(corpus.part("train")) == len(held_out.part("train")) + len(held_out.part("validation"))
+    assert list(corpus.part("test")["text"]) == list(held_out.part("test")["text"])
+    (note,) = (note for note in cross_fitted.notes if "rows were trained on" in note)
+    assert note.startswith(f"all {len(corpus.part('train'))} rows")
+
+
+@pytest.mark.usefixtures("cross_fitted")
+def test_each_row_is_answered_once_by_a_training_that_has_not_seen_it(fold_trainings: list[pd.DataFrame]):
+    kept, *folds = fold_trainings
+    assert len(folds) == CROSS_FITS
+    tested = set(kept.index[kept["part"] == "test"])
+    answered = [index for fold in folds for index in fold.index[fold["part"] == "validation"]]
+    assert sorted(answered) == sorted(set(kept.index) - tested)
+    assert all(set(fold.index[fold["part"] == "test"]) == tested for fold in folds)
+
+
+def test_temperature_threshold_and_f1_are_those_of_the_answers(
+    train_tiny: Callable[..., Trained], monkeypatch: pytest.MonkeyPatch
+):
+    seen = []
+    calibrate = stages.calibrate
+    monkeypatch.setattr(
+        stages,
+        "calibrate",
+        lambda module, answers, **rest: seen.append(answers) or calibrate(module, answers, **rest),
+    )
+    made = train_tiny(validation="cross_fitted")
+    result = made.result
+    (answers,) = seen
+    assert len(answers.logits_BC) == len(answers.labels_B) == len(made.corpus.part("train"))
+    temperature = energy.fit_temperature(answers.logits_BC, answers.labels_B)
+    assert result.rejection.fitted_temperature == temperature
+    accepted = energy.energy(answers.logits_BC / temperature) <= result.rejection.energy_threshold
+    assert accepted.mean() == pytest.approx(0.95, abs=0.01)
+    assert result.rejection.target == "accept 95.0% of in-scope training rows, out of fold"
+    predicted = answers.logits_BC.argmax(axis=-1)
+    expected = f1_score(answers.labels_B, predicted, average="weighted", zero_division=0)
+    assert result.fit.best_f1_weighted == pytest.approx(expected)
+
+
+def test_the_last_epoch_is_kept_and_only_its_loss_is_told(cross_fitted: Trained):
+    assert (cross_fitted.result.fit.best_epoch, cross_fitted.result.fit.epochs_run) == (2, 2)
+    assert [set(metrics) for metrics in cross_fitted.epochs.values()] == [{"train_loss"}] * 2
+    assert list(cross_fitted.epochs) == [1, 2]
+    losses = [metrics["train_loss"] for metrics in cross_fitted.epochs.values()]
+    assert np.isfinite(losses).all()
+    assert losses[1] < losses[0]
+
+
+def test_rows_that_suffice_for_validation_are_held_out(
+    train_tiny: Callable[..., Trained], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("intents.data.corpus.FEWEST_VALIDATION_ROWS", 20)
+    corpus = train_tiny(validation="cross_fitted", epochs="1").corpus
+    assert len(corpus.part("validation")) > 20
