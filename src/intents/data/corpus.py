@@ -23,6 +23,8 @@ from intents.parameters.data import NONE, DataConfig
 
 FEWEST_VALIDATION_ROWS = 100
 """Fewer fit no threshold: of so many, the share that is refused is known to within 4 points."""
+FEWEST_AN_INTENT = 2
+"""With fewer, an intent has so few rows that it needs them all."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def load(config: DataConfig, *, selects_on_test: bool = False, cross_fits: bool 
     _check_intents(cleaned.rows, raw)
     carved = 0.0 if selects_on_test else config.validation_size
     rows = cleaned.rows.assign(part=_parts(raw, cleaned.rows, config=config, validation_size=carved))
-    if cross_fits and (rows["part"] == VALIDATION).sum() < FEWEST_VALIDATION_ROWS:
+    if cross_fits and (rows["part"] == VALIDATION).sum() < _fewest_for_validation(rows):
         rows["part"] = _parts(raw, cleaned.rows, config=config, validation_size=0.0)
     rejectable, said = out_of_scope.gather(raw.out_of_scope, cleaned, config=config, validation_size=carved)
     intents = tuple(sorted(rows["label"].unique()))
@@ -148,6 +150,10 @@ def load(config: DataConfig, *, selects_on_test: bool = False, cross_fits: bool 
         corrections=corrected.decided,
     )
     return _trainable(corpus, raw, config=config, needs_validation=not (selects_on_test or cross_fits))
+
+
+def _fewest_for_validation(rows: pd.DataFrame) -> int:
+    return max(FEWEST_VALIDATION_ROWS, FEWEST_AN_INTENT * rows["label"].nunique())
 
 
 def _ignored_parts(raw: RawCorpus, config: DataConfig) -> tuple[str, ...]:

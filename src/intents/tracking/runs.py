@@ -19,7 +19,7 @@ from intents.parameters.training.train import TrainConfig
 from intents.system import liveness, signals
 from intents.system.redaction import without_secrets
 from intents.tracking import store
-from intents.tracking.tags import FAILURE_TAG, RESUMES_TAG
+from intents.tracking.tags import FAILURE_TAG, RESUMES_TAG, SELECTED_ON_TAG
 
 REGISTERED_BY_TAG = "registered_by"
 """Of a model version, and of a registered model: the run whose command made it."""
@@ -122,7 +122,7 @@ def _log_training(run_id: str, config: TrainConfig) -> None:
         "family": hyperparams.FAMILY,
         "encoder": hyperparams.model_name,
         "recipe": hyperparams.recipe,
-        "selected_on": "test" if hyperparams.selects_on_test else "validation",
+        SELECTED_ON_TAG: "test" if hyperparams.selects_on_test else "validation",
     }
     with signals.whole():
         mlflow.set_tags(tags)

@@ -6,6 +6,8 @@ RESUMES_TAG = "resumes"
 FAILURE_TAG = "failure"
 CORPUS_DIGEST_TAG = "corpus_digest"
 TEST_DIGEST_TAG = "test_digest"
+SELECTED_ON_TAG = "selected_on"
+"""What the epoch was chosen on."""
 VERSION_TAGS = ("family", "encoder", "dataset", "recipe", CORPUS_DIGEST_TAG)
 """Of a run's tags, those that its version has too."""
 

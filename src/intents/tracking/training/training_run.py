@@ -22,13 +22,13 @@ from intents.report.training_page import REPORT, report
 from intents.system import processes, signals
 from intents.system.console import Say
 from intents.tracking import runs, store
-from intents.tracking.tags import CORPUS_DIGEST_TAG
+from intents.tracking.tags import CORPUS_DIGEST_TAG, SELECTED_ON_TAG
 from intents.tracking.training import resume
 from intents.tracking.training.logged import environment, log_corpus, log_model, log_predictions, log_result
 from intents.tracking.versions import CARD, register, verdict
 from intents.training import stages
 from intents.training.callbacks import Callbacks
-from intents.training.prepare import corpus_of
+from intents.training.prepare import corpus_of, selecting_part
 from intents.training.stages import TrainingResult
 
 FOLDS = "folds"
@@ -95,6 +95,8 @@ def _logged_corpus(config: TrainConfig, run_id: str, *, say: Say) -> Corpus:
     runs.work_starts(run_id)
     with signals.whole():
         log_corpus(corpus)
+        if corpus.part(selecting_part(config.hyperparams)).empty:
+            mlflow.set_tag(SELECTED_ON_TAG, "nothing: the last epoch is kept")
     return corpus
 
 
