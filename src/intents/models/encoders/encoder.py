@@ -15,12 +15,10 @@ from transformers import PreTrainedTokenizerFast
 from intents.errors import EncoderError
 from intents.models.encoders import e5, hub, vocabulary
 from intents.models.encoders.files import ALTERNATIVES, check_directory, load_tokenizer
-from intents.parameters.data import DataConfig
 from intents.parameters.training.hyperparams import Hyperparams
 from intents.parameters.training.recipes import FROM_SCRATCH
 
 MULTILINGUAL_ENCODER = "e5"
-WORKSPACE = Path(DataConfig.workspace)
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 SPECIAL_TOKENS = {
     "pad_token": "[PAD]",
@@ -84,9 +82,7 @@ def _trimmed(tokenizer: Any, texts: Sequence[str], *, model_name: str) -> tuple[
     return vocabulary.trimmed(tokenizer, texts)
 
 
-def tokenizer_for(
-    model_name: str, texts: Sequence[str], *, max_length: int, workspace: Path = WORKSPACE
-) -> Any:
+def tokenizer_for(model_name: str, texts: Sequence[str], *, max_length: int, workspace: Path) -> Any:
     """The encoder's own tokenizer; for `char`, one of the characters of `texts`. Raises EncoderError."""
     weights = locate(model_name, workspace=workspace)
     if not weights:
@@ -111,7 +107,7 @@ def without_special_tokens(tokenizer: Any) -> PreTrainedTokenizerFast:
     )
 
 
-def locate(model_name: str, *, workspace: Path = WORKSPACE) -> str:
+def locate(model_name: str, *, workspace: Path) -> str:
     """The directory of an encoder that can be loaded; "" for char. Raises EncoderError.
 
     One of the hub's is fetched first, `e5` is unpacked into the workspace.
