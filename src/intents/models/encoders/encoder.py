@@ -74,11 +74,8 @@ def load(hyperparams: Hyperparams, texts: Iterable[str], *, workspace: Path) -> 
 
 
 def _trimmed(tokenizer: Any, texts: Sequence[str], *, model_name: str) -> tuple[Any, tuple[int, ...]]:
-    if not vocabulary.can_trim(tokenizer):
-        raise EncoderError(
-            f"vocabulary=trimmed: {model_name!r} spells by merging pairs of pieces, of which none can be left out. "
-            "Pass -P vocabulary=full."
-        )
+    if obstacle := vocabulary.obstacle(tokenizer):
+        raise EncoderError(f"vocabulary=trimmed: {model_name!r} {obstacle}. Pass -P vocabulary=full.")
     return vocabulary.trimmed(tokenizer, texts)
 
 
