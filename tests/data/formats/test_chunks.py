@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow
 import pyarrow.parquet
@@ -210,6 +211,32 @@ def test_a_row_with_half_a_surrogate_pair_in_a_key_is_refused_where_keys_become_
         found = all_chunks(path, what=what)
         assert sum(len(chunk.texts) for chunk in found) == chunks.ROWS + 2
         assert not any(chunk.refused for chunk in found)
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        ["a", "CAFEX", "=b", "CAFEX"],
+        [["a"], ["CAFEX"], [], ["b", "CAFEX"]],
+        pyarrow.array(["a", "CAFEX", "a", "CAFEX"]).dictionary_encode(),
+    ],
+    ids=["strings", "lists", "a dictionary"],
+)
+def test_a_row_of_parquet_with_a_string_beside_its_text_that_is_not_utf_8_is_refused(
+    beside: Any, tmp_path: Path
+):
+    path = tmp_path / "rows.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"text": list("hilo"), "name": beside}), path)
+    path.write_bytes(path.read_bytes().replace(b"CAFEX", b"CAF\xe9X"))
+    (chunk,) = all_chunks(path)
+    assert chunk.refused == [
+        Refused(2, "column name is not UTF-8, or damaged"),
+        Refused(4, "column name is not UTF-8, or damaged"),
+    ]
+    assert (chunk.lines, chunk.texts, chunk.end) == ([1, 3], ["h", "l"], 4)
+    assert chunk.beside.column("text").to_pylist() == ["h", "l"]
+    assert len(chunk.beside.column("name").to_pylist()) == 2
+    assert all_chunks(path, what=wanted(keep=("text",)))[0].texts == list("hilo")  # it is not carried along
 
 
 @pytest.mark.parametrize(
