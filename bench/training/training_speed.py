@@ -27,6 +27,7 @@ from intents.data.corpus import Corpus
 from intents.data.parts import TRAIN, VALIDATION
 from intents.models import families
 from intents.models.encoders import encoder as encoders
+from intents.parameters.data import DataConfig
 from intents.parameters.training import train as declarations
 from intents.parameters.training.hyperparams import Hyperparams
 from intents.training.batches import Labelled, TokenDataset
@@ -81,7 +82,7 @@ def _slice(corpus: Corpus, hyperparams: Hyperparams, *, rows: int) -> Fit:
     transformers.set_seed(hyperparams.seed)
     train, validation = labelled(corpus, TRAIN), labelled(corpus, VALIDATION)
     never = replace(hyperparams, extend_vocabulary="never")
-    encoder = encoders.load(never, train.texts, workspace=Path(".intents"))
+    encoder = encoders.load(never, train.texts, workspace=Path(DataConfig.workspace))
     intent2id = {intent: i for i, intent in enumerate(corpus.intents)}
     network = families.build(hyperparams, intent2id, encoder=encoder)
     tokens = functools.partial(TokenDataset.of, encoder.tokenizer, max_length=hyperparams.max_length)

@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from intents.diagnosis import examination, repeats, sheet
 from intents.diagnosis.confusions import CONFUSABLE, LABEL_ERRORS
 from intents.diagnosis.finding import COLUMNS, Finding
 from intents.errors import DataError
+from intents.models.encoders import e5
 from intents.parameters.data import DataConfig
 
 BLACKLIST = str(Path(__file__).parents[2] / "assets" / "blacklist.txt")
@@ -257,6 +259,24 @@ def test_no_file_is_written_where_none_is_wanted(
     monkeypatch.chdir(tmp_path)
     data = ["--data", str(tiny_corpus / "rows"), "--blacklist", BLACKLIST, "--workspace", "w"]
     assert cli.main(["check_data", *data, "--findings", ""]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["w"]
+
+
+def test_the_encoder_is_taken_from_the_workspace_that_was_named(
+    tmp_path: Path,
+    tiny_corpus: Path,
+    tiny_bert: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    unpacked = shutil.copytree(tiny_bert, e5.directory_in(Path("w")))
+    (unpacked / e5.PROVENANCE).write_text("{}")
+    flags = ["--data", str(tiny_corpus / "rows"), "--findings", "", "--workspace", "w"]
+    assert cli.main(["check_data", *flags, "--model_name", "e5"]) == 0
+    spelled = re.search("spelled by e5: (.*)% of train tokens unknown", capsys.readouterr().out)
+    assert spelled is not None
+    assert float(spelled[1]) > 0  # the one that stands there lacks a character of the corpus
     assert [path.name for path in tmp_path.iterdir()] == ["w"]
 
 

@@ -385,3 +385,34 @@ def test_a_recipe_leaves_what_was_typed_though_it_is_what_auto_would_be() -> Non
     assert (built.learning_rate, built.epochs, built.batch_size) == (5e-5, 6, 16)
     again = train.train_config("bert", parameters.as_texts(built))
     assert again.hyperparams == built
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "asked", "instead"),
+    [
+        ("bert", "pooling", "mean", "own"),
+        ("bert", "head", "fitted", "random"),
+        ("bert", "vocabulary", "trimmed", "full"),
+        ("textcnn", "vocabulary", "trimmed", "full"),
+    ],
+)
+def test_what_only_a_pretrained_encoder_can_do_is_refused_of_char(
+    family: str, name: str, asked: str, instead: str
+) -> None:
+    expected = (
+        rf"{name}='{asked}': expected {instead} or auto with model_name='char', which .* Pass --{name} "
+    )
+    with pytest.raises(ConfigError, match=expected):
+        train.train_config(family, {"model_name": "char", name: asked})
+    for allowed in (instead, "auto"):
+        built = train.train_config(family, {"model_name": "char", name: allowed})
+        assert getattr(built.hyperparams, name) == instead
+    pretrained = train.train_config(family, {"model_name": "e5", name: asked})
+    assert getattr(pretrained.hyperparams, name) == asked
+
+
+def test_char_is_refused_by_the_encoder_that_is_meant_in_the_end() -> None:
+    notebooks = {"recipe": "notebook", "vocabulary": "trimmed"}
+    assert train.train_config("textcnn", notebooks).hyperparams.model_name != "char"
+    goes_on = {"resume": "abc", "vocabulary": "trimmed"}  # the run that abc names may have another encoder
+    assert train.train_config("textcnn", goes_on).hyperparams.model_name == "char"

@@ -1,5 +1,7 @@
 """Secrets: shown nowhere, in whatever position they stand; what is none is shown as it is."""
 
+import itertools
+
 import pytest
 
 from intents.system.redaction import without_secrets
@@ -48,6 +50,48 @@ def test_no_text_shows_a_secret(uri: str):
 def test_a_text_without_a_secret_is_shown_as_it_is(text: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PWD", "/tmp/mlflow.db")
     assert without_secrets(text) == text
+
+
+WEB, DATABASES = ("http", "https", "HTTP"), ("postgresql", "mysql+pymysql")
+HOSTS = ("host", "127.0.0.1", "a-b.example.org", "[::1]")
+PATHS = ("models:/m@x", "models:/m@x,models:/n@y", "a:b@c", "people/me@example.org?to=you@example.org", "@")
+
+
+@pytest.mark.parametrize("port", ["", ":1", ":5000", ":65535"])
+@pytest.mark.parametrize("around", ["{}", "'{}'", "-{}", "x={} then {}"])
+def test_an_at_sign_in_the_path_of_a_web_address_makes_nothing_before_it_a_password(
+    port: str, around: str, monkeypatch: pytest.MonkeyPatch
+):
+    for scheme, host, path in itertools.product(WEB, HOSTS, PATHS):
+        address = f"{scheme}://{host}{port}/{path}"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        text = around.format(address, f"{port[1:]}/{path}")
+        assert without_secrets(text) == text
+
+
+@pytest.mark.parametrize("user", ["", "someone", "me.and-you"])
+@pytest.mark.parametrize("around", ["{}", "'{}'", "-{}", "http://host:5000/a@b?next={}", "http://[::1]/{}"])
+def test_a_password_is_hidden_whatever_is_in_it_and_whatever_stands_around(user: str, around: str):
+    passwords = (
+        "s3cret",
+        "12345",
+        "12345@",
+        "s3/cret",
+        "s3@cret",
+        "s3:cret/@",
+        "s3?cret",
+        "s3#cret",
+        "/s3cret",
+    )
+    of_databases = ("5432/cret", "1/s3cret", "12345/67@")
+    shapes = [
+        *itertools.product(WEB + DATABASES, passwords, HOSTS),
+        *itertools.product(DATABASES, of_databases, HOSTS),
+    ]
+    for scheme, password, host in shapes:
+        address = f"{scheme}://{user}:{password}@{host}:81/name"
+        shown = without_secrets(around.format(address))
+        assert shown == around.format(f"{scheme}://{user}:***@{host}:81/name")
 
 
 @pytest.mark.parametrize(

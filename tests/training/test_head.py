@@ -4,15 +4,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import LogisticRegression
 
+from intents.data import corpus as corpora
 from intents.models import bert
 from intents.models.encoders import encoder as encoders
 from intents.models.network import predict
 from intents.parameters.training.bert import BertHyperparams
-from intents.training import head
+from intents.parameters.training.train import train_config
+from intents.training import head, stages
 from intents.training.batches import Labelled, TokenDataset
+from intents.training.callbacks import Callbacks, OnEpoch
 from intents.training.prepare import with_names
+from tests.training.test_checkpoints import CutOffError, cut_at
 
 TEXTS = ["几点", "几点了", "几点钟", "你好", "你好呀", "您好", "多少", "多少钱", "多少个"]
 
@@ -47,6 +52,52 @@ def test_an_intent_without_a_training_row_keeps_its_random_weights(tiny_bert: Pa
     after = network.module.classifier.weight.detach()
     assert (after[1] == before[1]).all()
     assert not (after[0] == before[0]).any()
+
+
+def test_a_training_that_goes_on_leaves_the_head_to_its_checkpoint(
+    tiny_settings: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    config = train_config("bert", tiny_settings | {"head": "fitted"})
+    corpus = corpora.load(config.data)
+    regressions, fit = [], LogisticRegression.fit
+
+    def counted(regression: LogisticRegression, *data: np.ndarray) -> LogisticRegression:
+        regressions.append(regression)
+        return fit(regression, *data)
+
+    def weights(folder: str, on_epoch: OnEpoch) -> dict[str, torch.Tensor]:
+        made = stages.fitted(
+            config, corpus, checkpoints=tmp_path / folder, callbacks=Callbacks(on_epoch, draws_bar=False)
+        )
+        return made.network.module.state_dict()
+
+    monkeypatch.setattr(LogisticRegression, "fit", counted)
+    whole = weights("whole", lambda *_: None)
+    for epoch in (1, 2):  # cut off before there is a checkpoint, then with one
+        with pytest.raises(CutOffError):
+            weights("cut", cut_at(epoch))
+    assert len(regressions) == 3
+    resumed = weights("cut", lambda *_: None)
+    assert len(regressions) == 3
+    assert all(torch.equal(weight, whole[name]) for name, weight in resumed.items())
+
+
+@pytest.mark.parametrize("has_gpu", [True, False])
+def test_the_features_are_computed_where_the_network_is_trained(
+    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_gpu: bool
+):
+    hyperparams = BertHyperparams(model_name=str(tiny_bert))
+    encoder = encoders.load(hyperparams, TEXTS, workspace=tmp_path)
+    network = bert.build(hyperparams, {"a": 0, "b": 1, "c": 2}, encoder=encoder)
+    moved: list[torch.device] = []
+    monkeypatch.setattr(network.module, "to", moved.append)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
+    rows = TokenDataset.of(encoder.tokenizer, Labelled(TEXTS, np.repeat([0, 1, 2], 3)), max_length=16)
+    for rank in (0, 1):
+        monkeypatch.setenv("LOCAL_RANK", str(rank))
+        head.fit_head(network.module, encoder.tokenizer, train=rows, precision="float32")
+    where = [torch.device("cuda", 0), torch.device("cuda", 1)] if has_gpu else [torch.device("cpu")] * 2
+    assert moved == where
 
 
 def test_an_intents_name_is_one_more_utterance_of_it():

@@ -21,7 +21,9 @@ def check(data: DataConfig, config: CheckConfig, *, say: Say) -> str:
     if config.findings:
         sheet.check_replaceable(file, corpus.corrections)
     trained = list(corpus.part(TRAIN)["text"])
-    tokenizer = encoder.tokenizer_for(config.model_name, trained, max_length=config.max_length)
+    tokenizer = encoder.tokenizer_for(
+        config.model_name, trained, max_length=config.max_length, workspace=Path(data.workspace)
+    )
     say(corpus.description())
     spelled = spelling.account(corpus, tokenizer, model_name=config.model_name, max_length=config.max_length)
     say("\n".join(spelled))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from intents.parameters.data import DataConfig
 from intents.parameters.declaration import require
 
 
@@ -13,7 +14,7 @@ class ReductionConfig:
     """Encoder: minilm, a local path, or a hub id."""
     embedding_size: int = 128
     """Dimensions that are kept."""
-    workspace: str = ".intents"
+    workspace: str = DataConfig.workspace
     """Folder for the reduced table."""
 
     def __post_init__(self) -> None:

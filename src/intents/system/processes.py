@@ -34,9 +34,17 @@ def agreed(value: Any = None) -> Any:
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     values = [value]
-    device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if torch.cuda.is_available() else None
-    torch.distributed.broadcast_object_list(values, src=MAIN, device=device)
+    torch.distributed.broadcast_object_list(values, src=MAIN, device=device())
     return values[0]
+
+
+def device() -> Any:
+    """Where this process trains: on its own GPU, or on the processor where there is none."""
+    import torch  # late, as above
+
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", MAIN)))
 
 
 def share(number: int) -> int:

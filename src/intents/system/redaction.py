@@ -11,7 +11,9 @@ ADDRESSES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 _WORDS = "password|passwd|pwd|passphrase|token|secret|signature|credentials?"
 _SECRET = rf"(?:{_WORDS}|(?:api|access|account|shared)[_-]?key)"
 _KEY = re.compile(rf"[\w.-]*{_SECRET}", re.IGNORECASE)
-_USERINFO = re.compile(r"(\w[\w+.-]*://[^/\s:@?#'\"]*):[^\s]*@")
+_NO_PORT = r"(?!(?:(?<=http://)|(?<=https://))(?:\[[\da-f:.]+\](?::\d{1,5})?|[^/\s:@?#'\"]*:\d{1,5})/)"
+"""Behind a scheme: no host and port of the web, whose path may hold an @. Of a database it would be a password."""
+_USERINFO = re.compile(rf"(\w[\w+.-]*://{_NO_PORT}[^/\s:@?#'\"]*):[^\s]*@", re.IGNORECASE)
 _BARE_USERINFO = re.compile(r"(https?://)[^/\s:@?#'\"]+@", re.IGNORECASE)
 _ASSIGNED = re.compile(
     rf"([\w.-]*{_SECRET}['\"]?(?:\s*=\s*|%3D|['\"]\s*:\s*|=>))"
@@ -49,7 +51,7 @@ def _given() -> Iterator[str]:
     """The secrets in this process's environment that can't be mistaken for a word, as written and as decoded."""
     found = [value for name, value in os.environ.items() if _KEY.fullmatch(name) and name not in NO_SECRETS]
     for address in filter(None, map(os.environ.get, ADDRESSES)):
-        found += re.findall(r"://[^/\s:@]*:(\S*)@", address)
+        found += re.findall(rf"://{_NO_PORT}[^/\s:@]*:(\S*)@", address, re.IGNORECASE)
         found += [
             value
             for key, value in re.findall(r"[?&]([^=&]+)=([^&]*)", address)

@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from intents.models.network import head_of, predict_tokens
+from intents.system import processes
 from intents.training.batches import TokenDataset
 
 INVERSE_PENALTY = 0.03
@@ -21,7 +22,11 @@ MOST_ITERATIONS = 300
 
 
 def fit_head(module: Any, tokenizer: Any, *, train: TokenDataset, precision: str) -> None:
-    """Writes weight (C, F) and bias (C,) of the regression into the network's last layer."""
+    """Writes weight (C, F) and bias (C,) of the regression into the network's last layer.
+
+    The network moves to where it is trained afterwards.
+    """
+    module.to(processes.device())
     with torch.autocast(module.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         features_BF = predict_tokens(module, tokenizer, input_ids=train.input_ids).features_BF
     penalty = INVERSE_PENALTY / float(features_BF.var())

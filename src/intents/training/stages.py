@@ -29,6 +29,7 @@ from intents.system import processes
 from intents.training import validation
 from intents.training.calibrate import calibrate
 from intents.training.callbacks import Callbacks
+from intents.training.checkpoints import last_complete
 from intents.training.fit import Fit, fit, precision_of
 from intents.training.head import fit_head
 from intents.training.prepare import Prepared, prepare, selecting_part
@@ -125,7 +126,7 @@ def fitted(
     transformers.set_seed(hyperparams.seed)
     intent2id = {intent: i for i, intent in enumerate(corpus.intents)}
     network = families.build(hyperparams, intent2id, encoder=ready.encoder)
-    if network.head_is_fitted:
+    if network.head_is_fitted and not _goes_on(checkpoints):
         fit_head(
             network.module,
             ready.encoder.tokenizer,
@@ -143,6 +144,11 @@ def fitted(
         callbacks=callbacks,
     )
     return Fitted(ready.encoder, network, outcome)
+
+
+def _goes_on(checkpoints: Path | None) -> bool:
+    """Whether there is a checkpoint that training goes on from: its weights take the place of all others."""
+    return checkpoints is not None and last_complete(checkpoints) is not None
 
 
 def _check_unknown_intent(name: str, corpus: Corpus) -> None:

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow
 import pyarrow.parquet
@@ -10,6 +11,7 @@ import pytest
 
 from intents.data.formats import by_suffix, chunks
 from intents.data.formats.chunks import Chunk, Refused, Wanted
+from intents.data.problems import Problems
 from intents.errors import DataError
 from intents.serving.files import answer_columns
 
@@ -193,6 +195,65 @@ def test_half_a_surrogate_pair_beside_a_text_is_written_out(tmp_path: Path):
     path.write_text('{"text": "a", "name": "\\ud83d"}\n', encoding="utf-8")
     (chunk,) = all_chunks(path)
     assert chunk.beside.column("name").to_pylist() == ["\\ud83d"]
+
+
+def test_a_row_with_half_a_surrogate_pair_in_a_key_is_refused_where_keys_become_columns(tmp_path: Path):
+    path = tmp_path / "rows.jsonl"
+    late = '{"text": "b", "\\udfff": 1}\n'
+    path.write_text('{"text": "hi", "\\ud800": 1, "x": 2}\n' + '{"text": "a"}\n' * chunks.ROWS + late)
+    refused = [row for chunk in all_chunks(path) for row in chunk.refused]
+    assert refused == [
+        Refused(1, "a key holds a lone surrogate: '\\ud800'"),
+        Refused(chunks.ROWS + 2, "a key holds a lone surrogate: '\\udfff'"),
+    ]
+    assert by_suffix.opened(path, wanted()).schema.names == ["text"]
+    for what in (wanted(keep=("text",)), wanted(as_lines=True)):  # not carried along; carried along as it is
+        found = all_chunks(path, what=what)
+        assert sum(len(chunk.texts) for chunk in found) == chunks.ROWS + 2
+        assert not any(chunk.refused for chunk in found)
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        ["a", "CAFEX", "=b", "CAFEX"],
+        [["a"], ["CAFEX"], [], ["b", "CAFEX"]],
+        pyarrow.array(["a", "CAFEX", "a", "CAFEX"]).dictionary_encode(),
+    ],
+    ids=["strings", "lists", "a dictionary"],
+)
+def test_a_row_of_parquet_with_a_string_beside_its_text_that_is_not_utf_8_is_refused(
+    beside: Any, tmp_path: Path
+):
+    path = tmp_path / "rows.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"text": list("hilo"), "name": beside}), path)
+    path.write_bytes(path.read_bytes().replace(b"CAFEX", b"CAF\xe9X"))
+    (chunk,) = all_chunks(path)
+    assert chunk.refused == [
+        Refused(2, "column name is not UTF-8, or damaged"),
+        Refused(4, "column name is not UTF-8, or damaged"),
+    ]
+    assert (chunk.lines, chunk.texts, chunk.end) == ([1, 3], ["h", "l"], 4)
+    assert chunk.beside.column("text").to_pylist() == ["h", "l"]
+    assert len(chunk.beside.column("name").to_pylist()) == 2
+    assert all_chunks(path, what=wanted(keep=("text",)))[0].texts == list("hilo")  # it is not carried along
+
+
+@pytest.mark.parametrize(
+    ("header", "problem"),
+    [(b"te\xffxt,id", "not UTF-8: byte 2"), ("text,名字".encode("gbk"), "not UTF-8: byte 5")],
+)
+@pytest.mark.parametrize("row", [b"hi,1", b"text,id"])
+def test_a_header_that_is_not_utf_8_is_told_and_no_row_taken_for_it(
+    header: bytes, problem: str, row: bytes, tmp_path: Path
+):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(header + b"\n" + row + b"\nlo,2\n")
+    with pytest.raises(DataError, match=rf"rows\.csv:1: {problem}\nBy kind"):
+        by_suffix.opened(path, wanted())
+    problems = Problems()
+    assert by_suffix.READERS[".csv"](path, problems, needs_label=False).empty
+    assert problems.shown == [f"{path}:1: {problem}"]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])

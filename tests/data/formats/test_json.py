@@ -38,6 +38,27 @@ def test_a_byte_order_mark_is_no_part_of_the_first_intent(data: Path) -> None:
     assert read(data).rows["label"].tolist() == ["greet", "greet", "bye", "问候"]
 
 
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_chinese_in_gb18030_is_read_and_noted_as_of_the_other_formats(data: Path, mark: str) -> None:
+    intents = {"查询订单": ["我想查询一下订单的状态", "什么时候可以送到"], "问候": ["你好，在吗"]}
+    noise = data.with_name("noise.json")
+    for file, content in ((data, intents), (noise, ["今天的天气怎么样？我们出去走走吧"])):
+        text = mark + json.dumps(content, ensure_ascii=False, indent=2)
+        file.write_bytes(text.encode("gb18030"))
+    corpus = read(data)
+    assert corpus.rows["label"].tolist() == ["查询订单", "查询订单", "问候"]
+    assert corpus.rows["text"].tolist() == ["我想查询一下订单的状态", "什么时候可以送到", "你好，在吗"]
+    assert corpus.out_of_scope["text"].tolist() == ["今天的天气怎么样？我们出去走走吧"]
+    said = "it is not UTF-8 and was read as GB18030 (GBK), by all its bytes"
+    assert corpus.notes == (f"{data}: {said}", f"{noise}: {said}")
+
+
+def test_an_encoding_that_is_not_certain_is_refused(data: Path) -> None:
+    for encoding, text in (("gbk", "你好"), ("big5", "我想查詢訂單的狀態，請問什麼時候會送到？可以退款嗎？")):
+        data.write_bytes(json.dumps({"a": [text]}, ensure_ascii=False).encode(encoding))
+        assert f"{data}: not JSON in UTF-8 ('utf-8' codec can't decode" in rejection(data)
+
+
 def test_noise_json_beside_data_json_is_its_out_of_scope_rows(write_json: WriteJson) -> None:
     data = write_json("mine/data.json", INTENTS)
     noise = write_json("mine/noise.json", ["moo", " baa "])

@@ -155,20 +155,20 @@ def test_missing_characters_are_named_once_and_sorted(tiny_bert: Path):
     assert encoders.missing_characters(tokenizer, ["龘你 龘", "靐好"]) == ["靐", "龘"]
 
 
-def test_a_local_directory_is_its_own_weights(tiny_bert: Path):
-    assert encoders.locate(str(tiny_bert)) == str(tiny_bert)
+def test_a_local_directory_is_its_own_weights(tiny_bert: Path, tmp_path: Path):
+    assert encoders.locate(str(tiny_bert), workspace=tmp_path) == str(tiny_bert)
 
 
 @pytest.mark.parametrize("name", ["/nowhere/model", "./nowhere", "~/nowhere-at-all", "bert", "a/b/c"])
-def test_a_name_that_is_no_encoder_is_refused_with_what_could_be_used_instead(name: str):
+def test_a_name_that_is_no_encoder_is_refused_with_what_could_be_used_instead(name: str, tmp_path: Path):
     with pytest.raises(EncoderError, match=r"found nothing.*model_name=char"):
-        encoders.locate(name)
+        encoders.locate(name, workspace=tmp_path)
 
 
 def test_a_file_is_no_encoder(tmp_path: Path):
     (tmp_path / "model").write_text("")
     with pytest.raises(EncoderError, match="found a file"):
-        encoders.locate(str(tmp_path / "model"))
+        encoders.locate(str(tmp_path / "model"), workspace=tmp_path)
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
@@ -226,7 +226,7 @@ def test_a_damaged_file_is_one_clear_error_before_anything_is_trained(
     copy = shutil.copytree(tiny_bert, tmp_path / "encoder")
     (copy / name).write_bytes(damage((copy / name).read_bytes()))
     with pytest.raises(EncoderError) as refusal:
-        encoders.locate(str(copy))
+        encoders.locate(str(copy), workspace=tmp_path)
     assert str(refusal.value).startswith(f"model_name={str(copy)!r} can't be loaded: ")
     assert finding in str(refusal.value)
     assert str(refusal.value).endswith(ALTERNATIVES)
@@ -240,7 +240,7 @@ def test_an_index_that_names_an_absent_file_of_weights_is_refused_by_its_name(
     parts = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
     (copy / "model.safetensors.index.json").write_text(json.dumps({"weight_map": parts}))
     with pytest.raises(EncoderError, match=r"00002-of-00002\.safetensors is damaged"):
-        encoders.locate(str(copy))
+        encoders.locate(str(copy), workspace=tmp_path)
 
 
 @pytest.mark.parametrize("index", ["{}", '{"weight_map": []}', '{"weight_map": {"a": 1}}'])
@@ -249,7 +249,7 @@ def test_an_index_that_names_no_weights_is_refused(index: str, tiny_bert: Path, 
     (copy / "model.safetensors").unlink()
     (copy / "model.safetensors.index.json").write_text(index)
     with pytest.raises(EncoderError, match="is damaged: No such file"):
-        encoders.locate(str(copy))
+        encoders.locate(str(copy), workspace=tmp_path)
 
 
 @pytest.mark.parametrize("model_type", ["bert", "deberta-v2", "xlm-roberta"])
@@ -262,7 +262,7 @@ def test_an_encoder_without_a_tokenizer_is_refused_though_the_library_would_make
     (copy / "config.json").write_text(json.dumps({"model_type": model_type}))
     assert len(transformers.AutoTokenizer.from_pretrained(copy)) < 10
     with pytest.raises(EncoderError, match="it has no tokenizer; expected"):
-        encoders.locate(str(copy))
+        encoders.locate(str(copy), workspace=tmp_path)
 
 
 def test_added_characters_of_any_script_are_spelled_where_this_project_is_unknown(

@@ -1,6 +1,8 @@
 """A vocabulary cut to a corpus: what is spelled alike stays alike, what is not falls back on smaller pieces."""
 
-import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,10 @@ from tokenizers.models import BPE, Unigram, WordPiece
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from intents.errors import EncoderError
+from intents.models.encoders import encoder as encoders
 from intents.models.encoders import vocabulary
+from intents.parameters.training.bert import BertHyperparams
 
 WORDS = ["你好", "多少钱", "hello", "world", "hell", "price"]
 CHARACTERS = sorted(set("你好多少钱helloworldprice"))
@@ -95,10 +100,66 @@ def test_frequent_pieces_are_kept_by_the_share_of_their_script(monkeypatch: pyte
     assert more == {"▁hello", "▁world", "▁hell", "▁price"}
 
 
-def test_a_tokenizer_that_merges_pairs_is_left_alone():
-    merging = PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer(BPE({"a": 0, "b": 1, "ab": 2}, [("a", "b")]))
-    )
-    assert not vocabulary.can_trim(merging)
-    assert vocabulary.can_trim(unigram())
-    assert json.loads(merging.backend_tokenizer.to_str())["model"]["type"] == "BPE"
+def plain(pieces: list[tuple[str, float]], **settings: Any) -> PreTrainedTokenizerFast:
+    """A Unigram tokenizer that names no token's role."""
+    tokenizer = Tokenizer(Unigram(pieces, **settings))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer)
+
+
+LETTERS = [(character, -4.0) for character in "▁helo多"]
+
+
+def test_a_character_that_was_spelled_by_its_bytes_still_is(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(vocabulary, "TARGET_TOKENS", 0)
+    in_bytes = [(f"<0x{byte:02X}>", -9.0) for byte in range(256)]
+    tokenizer = plain([("<unk>", 0.0), *LETTERS, *in_bytes], unk_id=0, byte_fallback=True)
+    small, kept = vocabulary.trimmed(tokenizer, ["hello"])
+    for text in ("hello 龘", "£", "👍"):
+        assert [kept[i] for i in small(text)["input_ids"]] == tokenizer(text)["input_ids"]
+    # one of a script that the corpus lacks goes the same way: 多 is E5 A4 9A in UTF-8
+    assert small.tokenize("多") == ["▁", "<0xE5>", "<0xA4>", "<0x9A>"]
+    assert tokenizer.tokenize("多") == ["▁", "多"]
+
+
+def test_the_unknown_token_is_kept_though_no_role_is_its(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(vocabulary, "TARGET_TOKENS", 0)
+    tokenizer = plain([*LETTERS, ("unknown", 0.0)], unk_id=len(LETTERS))
+    small, kept = vocabulary.trimmed(tokenizer, ["hello"])
+    unspelled = [kept[i] for i in small("多")["input_ids"]]  # a script that the corpus lacks
+    assert unspelled == tokenizer("龘")["input_ids"] == [0, len(LETTERS)]
+
+
+def merging() -> Any:
+    return PreTrainedTokenizerFast(tokenizer_object=Tokenizer(BPE({"a": 0, "b": 1, "ab": 2}, [("a", "b")])))
+
+
+def without_unknown() -> Any:
+    """It reads what its pieces spell; at anything else it raises."""
+    return plain([*LETTERS, ("<0xE5>", -9.0)], unk_id=None, byte_fallback=True)
+
+
+def words_without_unknown() -> Any:
+    words = {"aa": 0, "a": 1, "b": 2}
+    return PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordPiece(words, unk_token="[UNK]")))
+
+
+@pytest.mark.parametrize(
+    ("make", "text", "reason"),
+    [
+        (merging, "ab", "spells by merging pairs"),
+        (without_unknown, "hello", "has no unknown token"),
+        (words_without_unknown, "a", "has no unknown token"),
+    ],
+)
+def test_a_tokenizer_that_can_spare_no_piece_is_refused_and_used_whole(
+    make: Callable[[], Any], text: str, reason: str, tiny_bert: Path, tmp_path: Path
+):
+    copy = shutil.copytree(tiny_bert, tmp_path / "encoder")
+    (copy / "vocab.txt").unlink()
+    make().save_pretrained(copy)
+    whole = BertHyperparams(model_name=str(copy), vocabulary="full")
+    assert encoders.load(whole, [text], workspace=tmp_path).unknown_share == 0
+    with pytest.raises(EncoderError, match=rf"trimmed: '.*encoder' {reason}.* Pass -P vocabulary=full\."):
+        encoders.load(replace(whole, vocabulary="trimmed"), [text], workspace=tmp_path)
+    assert not vocabulary.obstacle(unigram())

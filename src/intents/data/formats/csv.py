@@ -44,7 +44,9 @@ def _values(
 ) -> Iterator[tuple[int, Mapping[str, str]]]:
     """Each row by its columns."""
     line, names, found = under_header(path, problems)
-    rejected = rows.check_columns(names, needed=needed) if names else None
+    if not names:
+        return
+    rejected = rows.check_columns(names, needed=needed)
     if rejected:
         problems.add(path, line, kind=rejected.kind, detail=rejected.detail)
         return
@@ -85,9 +87,12 @@ def _chunks(path: Path, column: str, *, schema: Any, after: int) -> Iterator[Chu
 def under_header(
     path: Path, problems: Problems, *, text: str = "text"
 ) -> tuple[int, list[str], Iterator[tuple[int, list[str]]]]:
-    """The line of the first record that has any fields, the names there, and the records behind it."""
+    """The line of the first record, the names there, and the records behind it.
+
+    There are no names where the file is blank, and where what should name the columns has gone to `problems`.
+    """
     found = records(path, problems, text=text)
-    line, header = next(((line, fields) for line, fields in found if fields), (0, []))
+    line, header = next(found, (0, []))
     names = [name.strip() for name in header]
     return line, names, _of_a_length(found, len(names), path=path, problems=problems)
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from intents.data.formats.lines import require_file, unreadable
+from intents.data.formats.encodings import GB18030
+from intents.data.formats.lines import require_file, unreadable, writing
 from intents.data.formats.rows import Row, RowTable
 from intents.data.problems import Problems, Rejected, quoted
 from intents.data.utterances import check_string
@@ -18,7 +19,7 @@ MAX_JSON_BYTES = 64 << 20
 
 def read(path: Path, problems: Problems, *, needs_label: bool) -> pd.DataFrame:
     """Columns text, label, split, kind, line (the utterance's number); bad ones go to `problems`. Raises DataError."""
-    found = _parse_file(path)
+    found = _parse_file(path, problems)
     if not isinstance(found, dict if needs_label else list):
         expected = "an object {intent: [utterance, …]}" if needs_label else "a list of utterances"
         raise DataError(f"{path}: expected {expected}, found a {type(found).__name__}.")
@@ -49,12 +50,17 @@ def _check_group(intent: str, utterances: object) -> Rejected | None:
     return rejected
 
 
-def _parse_file(path: Path) -> Any:
+def _parse_file(path: Path, problems: Problems) -> Any:
+    """The value that the file holds, in UTF-8 or certainly in GB18030, which is noted."""
     require_file(path)
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
             raise DataError(f"{path}: over {MAX_JSON_BYTES >> 20} MB; write a corpus this large as .jsonl.")
-        return parse(path.read_text(encoding="utf-8-sig"))
+        how = writing(path)
+        for note in how.notes:
+            problems.note(f"{path}: {note}")
+        text = path.read_text(encoding="utf-8" if how.is_utf_8 else GB18030)
+        return parse(text.removeprefix("\ufeff"))
     except OSError as error:
         raise unreadable(path, error) from error
     except RecursionError as error:

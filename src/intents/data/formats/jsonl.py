@@ -76,7 +76,13 @@ def opened(path: Path, wanted: Wanted) -> Source:
 def _first_keys(path: Path) -> list[str]:
     """The keys of the first rows, in the order in which they come up."""
     first = itertools.takewhile(lambda found: found[0] <= ROWS, _objects(path, Problems()))
-    return list(dict.fromkeys(key for _, _, row in first for key in row))
+    return list(dict.fromkeys(key for _, _, row in first if _check_keys(row) is None for key in row))
+
+
+def _check_keys(row: Mapping[str, Any]) -> Rejected | None:
+    """Why not all the keys can be names of columns; None where they can."""
+    halved = [key for key in row if key.encode("utf-8", "ignore").decode() != key]
+    return Rejected("a key holds a lone surrogate", quoted(halved[0])) if halved else None
 
 
 def _chunks(path: Path, wanted: Wanted, *, schema: Any, notes: list[str], after: int) -> Iterator[Chunk]:
@@ -111,7 +117,8 @@ def _beside(
 ) -> Sequence[object] | Rejected:
     """What is carried along of an object: a value a column, or the line itself, its numbers as they were written."""
     if not wanted.as_lines:
-        return [_cell(row.get(name)) for name in names]
+        rejected = None if wanted.keep else _check_keys(row)
+        return rejected or [_cell(row.get(name)) for name in names]
     if not wanted.keep and not any(name in row for name in wanted.replaced):
         return [line.strip()]
     kept = {name: row[name] for name in wanted.carried(list(row)) if name in row}

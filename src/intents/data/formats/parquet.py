@@ -1,7 +1,7 @@
 """A .parquet file: read whole or in chunks; and one written."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow.parquet
 
 from intents.data.formats import rows
-from intents.data.formats.chunks import ROWS, Chunk, Source, Wanted
+from intents.data.formats.chunks import ROWS, Chunk, Refused, Source, Wanted
 from intents.data.formats.lines import require_file
 from intents.data.problems import Problems, Rejected
 from intents.errors import DataError
@@ -89,8 +89,47 @@ def _group_chunks(
             unseen = batch.slice(seen)
             beside = unseen.select(schema.names).cast(schema) if len(schema) else None
             texts = cells(unseen.column(column))
-            yield Chunk(range(first + 1, end + 1), texts, beside, (), end)
+            chunk = Chunk(range(first + 1, end + 1), texts, beside, (), end)
+            damaged = _damaged(beside, but=column) if beside is not None else {}
+            yield _without(chunk, damaged) if damaged else chunk
         first = end
+
+
+def _damaged(beside: Any, *, but: str) -> dict[int, str]:
+    """The places of rows that hold, in another column, a string that is not UTF-8, however deep; and that column."""
+    found: dict[int, str] = {}
+    for name, column in zip(beside.schema.names, beside.columns, strict=True):
+        plain = column.dictionary_decode() if pyarrow.types.is_dictionary(column.type) else column
+        if name == but or _is_whole(plain):
+            continue
+        for place in range(len(plain)):
+            if place not in found and not _is_whole(plain.take(pyarrow.array([place]))):
+                found[place] = name
+    return found
+
+
+def _is_whole(column: Any) -> bool:
+    try:
+        column.validate(full=True)
+    except pyarrow.ArrowInvalid:
+        return False
+    return True
+
+
+def _without(chunk: Chunk, damaged: Mapping[int, str]) -> Chunk:
+    """The chunk, these rows refused: no format could hold what stands beside their texts."""
+    kept = [place for place in range(len(chunk.lines)) if place not in damaged]
+    refused = [
+        Refused(chunk.lines[place], f"column {name} is not UTF-8, or damaged")
+        for place, name in damaged.items()
+    ]
+    return Chunk(
+        [chunk.lines[place] for place in kept],
+        [chunk.texts[place] for place in kept],
+        chunk.beside.take(pyarrow.array(kept, pyarrow.int64())),
+        sorted(refused),
+        chunk.end,
+    )
 
 
 @contextlib.contextmanager

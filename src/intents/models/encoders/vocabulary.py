@@ -3,12 +3,13 @@
 A multilingual encoder's token table is most of its weight (e5: 96 of 118 million parameters), and a corpus uses a few
 percent of it. Pieces are chosen by the most likely path (Unigram) or the longest match (WordPiece): a text whose
 pieces are all kept is cut into the same pieces as before and so gets the same logits; any other is spelled by smaller
-ones, down to single characters, and by the unknown token where the whole vocabulary lacks a character or the corpus its
-script.
+ones, down to single characters, and by its bytes, or else the unknown token, where the whole vocabulary lacks a
+character or the corpus its script.
 """
 
 import functools
 import json
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -21,23 +22,32 @@ TARGET_TOKENS = 22_000
 """The most frequent pieces of the corpus's scripts are kept up to so many tokens: as many as leave e5 below 130 MB."""
 MARKS = ("▁", "##")
 """What tokenizers set before pieces that begin, or go on with, a word."""
+BYTE = re.compile("<0x[0-9A-F]{2}>")
+"""What a tokenizer with `byte_fallback` spells a character by that has no piece of its own."""
 ROLES = ("bos_token", "cls_token", "pad_token", "eos_token", "sep_token", "unk_token", "mask_token")
 
 
-def can_trim(tokenizer: Any) -> bool:
-    """Whether tokens can be left out of it and the other pieces stay what they are."""
-    return _state(tokenizer)["model"]["type"] in ("Unigram", "WordPiece")
+def obstacle(tokenizer: Any) -> str:
+    """What keeps tokens from being left out of it; nothing where the other pieces stay what they are."""
+    model = _state(tokenizer)["model"]
+    if model["type"] not in ("Unigram", "WordPiece"):
+        return "spells by merging pairs of pieces, of which none can be left out"
+    if _unknown(model) is None:
+        return "has no unknown token, and could not read what the pieces left to it don't spell"
+    return ""
 
 
 def trimmed(tokenizer: Any, texts: Sequence[str]) -> tuple[PreTrainedTokenizerFast, tuple[int, ...]]:
     """The tokenizer without what `texts` and their like don't need, and the ids that its tokens had, ascending.
 
-    Kept are the special tokens, the tokens of `texts`, the single characters of their scripts, of the Latin one and of
-    none, and of their scripts the most frequent pieces until there are TARGET_TOKENS.
+    Kept are the special tokens, the bytes, the tokens of `texts`, the single characters of their scripts, of the Latin
+    one and of none, and of their scripts the most frequent pieces until there are TARGET_TOKENS.
     """
     state = _state(tokenizer)
     pieces = _pieces(state["model"])
-    kept = {token["id"] for token in state["added_tokens"]}
+    kept = {token["id"] for token in state["added_tokens"]} | {_unknown(state["model"])}
+    if state["model"].get("byte_fallback"):
+        kept.update(i for i, piece in enumerate(pieces) if BYTE.fullmatch(piece))
     for ids in tokenizer(list(texts), add_special_tokens=True, return_attention_mask=False)["input_ids"]:
         kept.update(ids)
     characters = Counter(
@@ -62,6 +72,11 @@ def _pieces(model: Any) -> list[str]:
     if isinstance(vocabulary, dict):
         return sorted(vocabulary, key=vocabulary.__getitem__)
     return [piece for piece, _ in vocabulary]
+
+
+def _unknown(model: Any) -> Any:
+    """The id of the token that stands for what can't be spelled; None where there is none."""
+    return model["unk_id"] if model["type"] == "Unigram" else model["vocab"].get(model["unk_token"])
 
 
 def _bare(piece: str) -> str:

@@ -65,7 +65,7 @@ class BertHyperparams(Hyperparams):
             "head": "fitted",
             "validation": "cross_fitted",
         },
-        "char": {
+        recipes.FROM_SCRATCH: {
             "batch_size": 64,
             "epochs": 20,
             "min_steps": 400,
@@ -89,6 +89,12 @@ class BertHyperparams(Hyperparams):
             "new_weights_factor": 10.0,
             **AS_IT_COMES,
         },
+    }
+
+    OF_PRETRAINED: ClassVar[Mapping[str, str]] = {
+        **Hyperparams.OF_PRETRAINED,
+        "pooling": "mean",
+        "head": "fitted",
     }
 
     model_name: str = "e5"

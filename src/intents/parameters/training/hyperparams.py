@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from intents.parameters.declaration import AUTO, require
-from intents.parameters.training.recipes import Recipe, recipe
+from intents.parameters.training.recipes import FROM_SCRATCH, Recipe, recipe
 from intents.parameters.training.space import Range
 
 ThresholdRule = Literal["acceptance", "best_f1", "fixed"]
@@ -40,6 +40,8 @@ class Hyperparams:
     SEARCH_SPACE: ClassVar[Mapping[str, Range]]
     ENCODERS: ClassVar[Mapping[str, Recipe]]
     """What `auto` means for each encoder."""
+    OF_PRETRAINED: ClassVar[Mapping[str, str]] = {"vocabulary": "trimmed"}
+    """What only an encoder with pretrained weights can be asked for."""
 
     recipe: Literal["default", "notebook"] = "default"
     """`notebook` trains as the source notebook did, split included, wherever a parameter has its default value."""
@@ -138,6 +140,18 @@ class Hyperparams:
         require(is_energy, "a finite number", fixed_threshold=self.fixed_threshold)
         accepts = 0 < self.target_acceptance < 1
         require(accepts, "a share between 0 and 1, both excluded", target_acceptance=self.target_acceptance)
+
+    def check_encoder(self) -> None:
+        """Raises ConfigError where something is asked of the encoder that it has nothing for."""
+        if self.model_name != FROM_SCRATCH:
+            return
+        usual = recipe(self.ENCODERS, self.model_name)
+        for name, value in self.OF_PRETRAINED.items():
+            expected = (
+                f"{usual[name]} or auto with model_name={self.model_name!r}, which begins at random, "
+                "with the characters of its corpus"
+            )
+            require(getattr(self, name) != value, expected, **{name: value})
 
     def passes(self, rows: int) -> int:
         """Passes an epoch makes over so many training rows: 1, or as many as `min_steps` takes."""

@@ -5,6 +5,8 @@ from typing import Any
 
 ALIASES = {"intfloat/multilingual-e5-small": "e5"}
 """The same encoder, from elsewhere."""
+FROM_SCRATCH = "char"
+"""The encoder without pretrained weights: it begins at random, with the characters of its corpus."""
 OTHER = ""
 """Any encoder that has no recipe of its own."""
 Recipe = Mapping[str, Any]

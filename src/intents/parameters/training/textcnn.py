@@ -64,7 +64,7 @@ class TextCNNHyperparams(Hyperparams):
         recipes.OTHER: {"vocabulary": "full", "intent_names": "ignore", "validation": "held_out"},
     }
 
-    model_name: str = "char"
+    model_name: str = recipes.FROM_SCRATCH
     max_length: int = 64
     batch_size: int = 128
     epochs: int = 20

@@ -58,6 +58,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         is_honest = not (self.run.folds and self.hyperparams.selects_on_test)
         require(is_honest, "0 with a recipe that chooses its epoch on test rows", folds=self.run.folds)
+        if not self.run.resume:  # else the run to go on from says which encoder it is
+            self.hyperparams.check_encoder()
 
     def as_parameters(self) -> dict[str, Any]:
         """Every parameter by name, as it takes effect (what is logged)."""
