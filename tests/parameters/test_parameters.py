@@ -52,6 +52,7 @@ EVERY_FAMILYS = {
     "batch_size": ("0", "65537"),
     "evaluation_batch_size": ("0", "65537"),
     "epochs": ("0", "10001"),
+    "max_steps": ("-1", "1000000001"),
     "min_steps": ("-1", "1000000001"),
     "learning_rate": ("0", "-1e-5", "1.1", "nan", "inf"),
     "new_weights_factor": ("0", "1001", "nan", "inf"),
@@ -372,6 +373,19 @@ def test_an_epoch_of_a_small_corpus_makes_the_passes_that_the_least_number_of_st
 
 def test_without_a_least_number_of_steps_an_epoch_is_one_pass() -> None:
     assert BertHyperparams(epochs=5, min_steps=0, batch_size=10).passes(1) == 1
+
+
+@pytest.mark.parametrize(("rows", "epochs"), [(1000, 10), (2000, 10), (2001, 9), (10000, 2), (99999, 1)])
+def test_a_large_corpus_makes_as_many_epochs_as_the_most_steps_allow(rows: int, epochs: int) -> None:
+    hyperparams = BertHyperparams(model_name="e5", batch_size=10)
+    assert hyperparams.max_steps == 2000
+    assert dataclasses.replace(hyperparams, max_steps=2000).epochs_over(rows) == epochs
+
+
+def test_epochs_that_were_given_are_not_cut_unless_the_most_steps_are_given_too() -> None:
+    assert BertHyperparams(epochs=10).epochs_over(10**6) == 10
+    assert BertHyperparams(epochs=10, batch_size=10, max_steps=500).epochs_over(1000) == 5
+    assert TextCNNHyperparams().epochs_over(10**6) == 20
 
 
 def test_the_target_follows_the_registered_models_name_unless_given() -> None:

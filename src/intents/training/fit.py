@@ -120,7 +120,7 @@ def fit(
     """
     precision = precision_of(hyperparams.precision)
     rows = _passes(train, hyperparams, on_note=callbacks.on_note)
-    steps = math.ceil(len(rows) / hyperparams.batch_size) * hyperparams.epochs
+    steps = math.ceil(len(rows) / hyperparams.batch_size) * hyperparams.epochs_over(len(rows))
     objective = objectives.build(hyperparams, tokenizer, negatives=negatives, steps=steps)
     course = _course(objective, callbacks, selection=Selection(hyperparams.selection), folder=folder)
     report = EpochReport(steps, course.journal, draws_bar=callbacks.draws_bar)
@@ -128,7 +128,7 @@ def fit(
         course,
         hyperparams,
         model=network.module,
-        args=_arguments(hyperparams, folder, precision=precision, has_validation=len(validation) > 0),
+        args=_arguments(hyperparams, folder, precision=precision, train=rows, validation=validation),
         train_dataset=rows,
         eval_dataset=validation,
         processing_class=tokenizer,
@@ -168,6 +168,12 @@ def _passes(train: TokenDataset, hyperparams: Hyperparams, *, on_note: Callable[
             f"each of the {hyperparams.epochs} epochs makes {passes} passes over {len(train):,} rows, as min_steps="
             f"{hyperparams.min_steps} asks; for a smoke test pass epochs=1 and min_steps=0"
         )
+    epochs = hyperparams.epochs_over(len(train))
+    if epochs < hyperparams.epochs:
+        on_note(
+            f"{epochs} of {hyperparams.epochs} epochs, as max_steps={hyperparams.max_steps} allows with {len(train):,} "
+            f"rows; to train longer pass epochs={hyperparams.epochs}"
+        )
     return train.repeated(passes)
 
 
@@ -206,19 +212,26 @@ def _timed(trainer: _Trainer, checkpoint: Path | None) -> float:
     return time.perf_counter() - started
 
 
-def _arguments(hyperparams: Hyperparams, folder: Path | None, *, precision: str, has_validation: bool) -> Any:
+def _arguments(
+    hyperparams: Hyperparams,
+    folder: Path | None,
+    *,
+    precision: str,
+    train: TokenDataset,
+    validation: TokenDataset,
+) -> Any:
     return transformers.TrainingArguments(
         output_dir=str(folder or tempfile.gettempdir()),
-        num_train_epochs=hyperparams.epochs,
+        num_train_epochs=hyperparams.epochs_over(len(train)),
         per_device_train_batch_size=processes.share(hyperparams.batch_size),
         per_device_eval_batch_size=hyperparams.evaluation_batch_size,
         train_sampling_strategy="group_by_length" if hyperparams.batching == "by_length" else "random",
         bf16=precision == "bfloat16",
         use_cpu=not torch.cuda.is_available(),
-        eval_strategy="epoch" if has_validation else "no",
+        eval_strategy="epoch" if len(validation) else "no",
         save_strategy="epoch" if folder else "no",
         logging_strategy="epoch",
-        load_best_model_at_end=folder is not None and has_validation,
+        load_best_model_at_end=folder is not None and len(validation) > 0,
         metric_for_best_model=SELECTION_METRIC,
         greater_is_better=True,
         # The best, the newest, and the one before, which must stand until the newest is marked.

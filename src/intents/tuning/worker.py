@@ -155,7 +155,8 @@ def _value(trial: optuna.Trial, job: Job) -> float:
 
 def _trained(trial: optuna.Trial, config: TrainConfig, *, job: Job) -> float | None:
     """The metric of the epoch that is kept; None of a trial that was stopped early."""
-    report = _Report(trial, metric=job.config.metric, last_epoch=config.hyperparams.epochs)
+    last_epoch = config.hyperparams.epochs_over(len(job.prepared.train))
+    report = _Report(trial, metric=job.config.metric, last_epoch=last_epoch)
     began = time.perf_counter()
     try:
         callbacks = Callbacks(report, draws_bar=False)

@@ -11,6 +11,7 @@ from intents.parameters.training.recipes import Recipe
 from intents.parameters.training.space import Between, OneOf, Range
 
 AS_IT_COMES: Recipe = {
+    "max_steps": 0,
     "intent_names": "ignore",
     "vocabulary": "full",
     "pooling": "own",
@@ -57,6 +58,7 @@ class BertHyperparams(Hyperparams):
             "batch_size": 32,
             "epochs": 10,
             "min_steps": 200,
+            "max_steps": 2000,
             "learning_rate": 1e-4,
             "new_weights_factor": 10.0,
             "intent_names": "learn",

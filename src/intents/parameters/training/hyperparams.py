@@ -12,6 +12,7 @@ from intents.parameters.training.space import Range
 ThresholdRule = Literal["acceptance", "best_f1", "fixed"]
 NOTEBOOK_LOOP: Mapping[str, Any] = {
     "min_steps": 0,
+    "max_steps": 0,
     "new_weights_factor": 1.0,
     "warmup_ratio": 0.0,
     "label_smoothing": 0.0,
@@ -57,6 +58,8 @@ class Hyperparams:
     """Most epochs: passes over the training part, measured on validation rows after each."""
     min_steps: int
     """Of a small corpus an epoch makes several passes, so that all epochs together are at least so many steps."""
+    max_steps: int = AUTO
+    """Of a large corpus fewer epochs, so that all together are at most so many steps; 0, or if `epochs` is set: all."""
     learning_rate: float
     """Peak learning rate of pretrained weights."""
     new_weights_factor: float
@@ -113,6 +116,8 @@ class Hyperparams:
     """threshold_rule=fixed: utterances are accepted up to this energy."""
 
     def __post_init__(self) -> None:
+        if self.epochs != AUTO and self.max_steps == AUTO:
+            object.__setattr__(self, "max_steps", 0)
         for name, value in recipe(self.ENCODERS, self.model_name).items():
             if getattr(self, name) == AUTO:
                 object.__setattr__(self, name, value)
@@ -123,7 +128,8 @@ class Hyperparams:
         for name in ("batch_size", "evaluation_batch_size", "negative_batch_size"):
             require(1 <= getattr(self, name) <= 65536, "1 to 65536 utterances", **{name: getattr(self, name)})
         require(1 <= self.epochs <= 10000, "1 to 10000", epochs=self.epochs)
-        require(0 <= self.min_steps <= 10**9, "0 to 1000000000", min_steps=self.min_steps)
+        for name in ("min_steps", "max_steps"):
+            require(0 <= getattr(self, name) <= 10**9, "0 to 1000000000", **{name: getattr(self, name)})
         learns = math.isfinite(self.learning_rate) and 0 < self.learning_rate <= 1
         require(learns, "a number above 0, up to 1", learning_rate=self.learning_rate)
         multiplies = math.isfinite(self.new_weights_factor) and 0 < self.new_weights_factor <= 1000
@@ -157,6 +163,12 @@ class Hyperparams:
         """Passes an epoch makes over so many training rows: 1, or as many as `min_steps` takes."""
         steps_per_epoch = math.ceil(self.min_steps / self.epochs)
         return max(1, math.ceil(((steps_per_epoch - 1) * self.batch_size + 1) / rows))
+
+    def epochs_over(self, rows: int) -> int:
+        """Epochs of so many training rows: `epochs`, or as many as `max_steps` allows, one at least."""
+        if not self.max_steps:
+            return self.epochs
+        return min(self.epochs, max(1, self.max_steps // math.ceil(rows / self.batch_size)))
 
     @property
     def cross_fits(self) -> bool:
