@@ -17,9 +17,9 @@ from intents.parameters.check_data import CheckConfig
 from intents.parameters.compare import CompareConfig
 from intents.parameters.data import DataConfig
 from intents.parameters.declaration import build, did_you_mean
-from intents.parameters.evaluate_open_set import OpenSetConfig
 from intents.parameters.reduce_embeddings import ReductionConfig
 from intents.parameters.score import ScoreConfig
+from intents.parameters.training.evaluate_open_set import OpenSetConfig
 from intents.parameters.training.families import FAMILIES
 from intents.parameters.training.train import train_config
 from intents.parameters.tune import TuneConfig

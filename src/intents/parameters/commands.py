@@ -10,10 +10,10 @@ from intents.parameters.check_data import CheckConfig
 from intents.parameters.compare import CompareConfig
 from intents.parameters.data import DataConfig
 from intents.parameters.declaration import Parameter, parameters, shortened
-from intents.parameters.evaluate_open_set import OpenSetConfig
 from intents.parameters.promote import PromoteConfig
 from intents.parameters.reduce_embeddings import ReductionConfig
 from intents.parameters.score import ScoreConfig
+from intents.parameters.training.evaluate_open_set import OpenSetConfig
 from intents.parameters.training.families import FAMILIES
 from intents.parameters.training.train import RunConfig
 from intents.parameters.tune import TuneConfig

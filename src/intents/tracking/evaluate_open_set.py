@@ -16,7 +16,7 @@ from intents.evaluation import open_set
 from intents.parameters.commands import run_name
 from intents.parameters.data import DataConfig
 from intents.parameters.declaration import as_texts
-from intents.parameters.evaluate_open_set import OpenSetConfig
+from intents.parameters.training.evaluate_open_set import OpenSetConfig
 from intents.parameters.training.train import TrainConfig, train_config
 from intents.system import processes, signals
 from intents.system.console import Say
@@ -63,7 +63,7 @@ def evaluate_open_set(data: DataConfig, study: OpenSetConfig, *, say: Say) -> Op
         runs.work_starts(parent)
         say(corpus.opening())
         rows = []
-        for share in study.shares:
+        for share in study.drawn_shares:
             for seed in range(study.seeds):
                 metrics = _leave_out_once(config, corpus, share=share, seed=seed)
                 rows.append({"known_share": share, "seed": seed, **metrics})
