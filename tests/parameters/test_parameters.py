@@ -22,6 +22,7 @@ from intents.parameters.training.bert import BertHyperparams
 from intents.parameters.training.evaluate_open_set import OpenSetConfig
 from intents.parameters.training.families import FAMILIES
 from intents.parameters.training.hyperparams import Hyperparams
+from intents.parameters.training.learning_curve import LearningCurveConfig
 from intents.parameters.training.textcnn import TextCNNHyperparams
 from intents.parameters.training.train import RunConfig
 from intents.parameters.tune import TuneConfig
@@ -42,6 +43,7 @@ DECLARATIONS = (
     AskConfig,
     ReductionConfig,
     OpenSetConfig,
+    LearningCurveConfig,
 )
 NEEDED = {ScoreConfig: {"input": "texts.csv", "output": "answers.csv"}}
 """What has no default that would do."""
@@ -159,6 +161,21 @@ IMPOSSIBLE = {
     ),
     (OpenSetConfig, "seeds"): ("0", "-1", "1001"),
     (OpenSetConfig, "hyperparams"): ("epochs", "=3", "epoch=3", "test_size=0.3"),
+    (LearningCurveConfig, "family"): ("", "cnn"),
+    (LearningCurveConfig, "shares"): (
+        "",
+        "0",
+        "1.5",
+        "-0.5",
+        "nan",
+        "inf",
+        "0.5,",
+        "0.5;1",
+        "abc",
+        "1,0.5,1.0",
+    ),
+    (LearningCurveConfig, "seeds"): ("0", "-1", "1001"),
+    (LearningCurveConfig, "hyperparams"): ("epochs", "=3", "epoch=3", "test_size=0.3"),
 }
 ANY_TEXT_WILL_DO = {"text", "keep", "force", "data", "noise", "corrections"}
 EDGES = [
@@ -177,6 +194,8 @@ EDGES = [
     (TuneConfig, {"n_trials": "1", "timeout": "0", "n_jobs": "1", "seed": "0"}),
     (TuneConfig, {"n_trials": "100000", "n_jobs": "256", "seed": "4294967295"}),
     (OpenSetConfig, {"known_shares": "0.999", "seeds": "1"}),
+    (LearningCurveConfig, {"shares": "1", "seeds": "1000"}),
+    (LearningCurveConfig, {"shares": "0.001", "seeds": "1"}),
     (PromoteConfig, {"version": "12", "wait": "0"}),
     (PromoteConfig, {"wait": "86400"}),
 ]

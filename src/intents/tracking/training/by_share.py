@@ -60,9 +60,10 @@ class Way:
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """Every training's share, seed, counts and metrics, a row each; their run, and the corpus that was drawn from."""
+    """Every training's share, seed, counts and metrics, a row each; their run, and what they were drawn from."""
 
     run_id: str
+    config: TrainConfig
     corpus: Corpus
     table: pd.DataFrame
 
@@ -96,7 +97,7 @@ def trained(
         draws = itertools.starmap(Draw, itertools.product(shares, range(study.seeds)))
         table = pd.DataFrame([_train_once(config, corpus, draw=draw, way=way, say=say) for draw in draws])
         _log(table, way)
-        yield Trained(parent, corpus, table)
+        yield Trained(parent, config, corpus, table)
 
 
 def _train_once(config: TrainConfig, corpus: Corpus, *, draw: Draw, way: Way, say: Say) -> dict[str, float]:
