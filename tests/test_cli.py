@@ -72,6 +72,8 @@ def test_an_impossible_value_ends_with_2_and_its_name_before_any_work(
         ("train_cnn", "embedding_size", "0"),
         *[("evaluate_open_set", "known_shares", value) for value in ("1", "0.5,", "half")],
         *[("evaluate_open_set", "hyperparams", value) for value in ("epochs", "depth=3")],
+        *[("learning_curve", "shares", value) for value in ("0", "1.5", "abc", "0.5,0.50")],
+        ("learning_curve", "hyperparams", "depth=3"),
         ("evaluate_open_set", "family", "forest"),
         ("evaluate_open_set", "seeds", "0"),
         ("evaluate_open_set", "test_size", "1"),

@@ -32,7 +32,7 @@ MAY_NAME_A_FAMILY = {
     "intents.models.pooling": "the architecture of that name",
     "intents.models.inference": "it has a faster network for answers",
     "intents.parameters.tune": "the default",
-    "intents.parameters.evaluate_open_set": "the default",
+    "intents.parameters.training.shares": "the default",
     "registry.source": "a command to begin with",
     "intents.tracking.training.logged": "the code that a logged model carries",
 }

@@ -17,10 +17,11 @@ from intents.parameters.check_data import CheckConfig
 from intents.parameters.compare import CompareConfig
 from intents.parameters.data import DataConfig
 from intents.parameters.declaration import build, did_you_mean
-from intents.parameters.evaluate_open_set import OpenSetConfig
 from intents.parameters.reduce_embeddings import ReductionConfig
 from intents.parameters.score import ScoreConfig
+from intents.parameters.training.evaluate_open_set import OpenSetConfig
 from intents.parameters.training.families import FAMILIES
+from intents.parameters.training.learning_curve import LearningCurveConfig
 from intents.parameters.training.train import train_config
 from intents.parameters.tune import TuneConfig
 from intents.system.console import quieten
@@ -181,6 +182,13 @@ def _evaluate_open_set(data: DataConfig, study: OpenSetConfig) -> Any:
     return evaluate_open_set.evaluate_open_set(data, study, say=_say)
 
 
+def _learning_curve(data: DataConfig, study: LearningCurveConfig) -> Any:
+    quieten()
+    from intents.tracking import learning_curve
+
+    return learning_curve.learning_curve(data, study, say=_say)
+
+
 def _tune(data: DataConfig, config: TuneConfig) -> Any:
     quieten()
     from intents.tuning import tune
@@ -233,6 +241,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "check_data": _check_data,
     "tune": _tune,
     "evaluate_open_set": _evaluate_open_set,
+    "learning_curve": _learning_curve,
     "compare": _compare,
     "score": _score,
     "ask": _ask,

@@ -1,13 +1,17 @@
-"""Leaving intents out: nothing of them is trained or validated on, and their test rows are the out-of-scope ones."""
+"""Leaving out: nothing of such intents is trained or validated on, and their test rows are the out-of-scope ones.
+
+Nor is anything of such rows; what a share keeps, a larger one keeps too, and the test part is whole.
+"""
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from intents.data.corpus import Corpus
-from intents.data.leave_out import leave_intents_out
+from intents.data.leave_out import leave_intents_out, leave_rows_out
 from intents.errors import DataError
 
 INTENTS = ("a", "b", "c", "d", "e", "f", "g", "h")
@@ -97,3 +101,79 @@ def test_a_share_that_keeps_fewer_than_two_intents_or_leaves_none_out_is_refused
 ) -> None:
     with pytest.raises(DataError, match=rf"known_shares: {share:g} of the 8 intents of mine is {count};"):
         leave_intents_out(corpus, in_scope_share=share, seed=0)
+
+
+SHARES = (0.01, 0.1, 0.25, 0.5, 0.9, 1.0)
+
+
+@pytest.fixture
+def uneven(write_json: Callable[..., Path], load: Callable[..., Corpus]) -> Corpus:
+    """Forty intents of 12 rows, one of 300, and out-of-scope rows."""
+    sizes = {f"small {number}": 12 for number in range(40)} | {"large": 300}
+    texts = {name: [f"{name}: {number}" for number in range(size)] for name, size in sizes.items()}
+    write_json("uneven/noise.json", [f"noise {number}" for number in range(40)])
+    return load(write_json("uneven/data.json", texts))
+
+
+def rows_by_intent(corpus: Corpus, part: str) -> pd.Series:
+    return corpus.part(part)["label"].value_counts().reindex(corpus.intents, fill_value=0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_smaller_share_is_contained_in_a_larger_one_and_the_test_part_is_whole(
+    uneven: Corpus, seed: int
+) -> None:
+    parts = [leave_rows_out(uneven, share=share, seed=seed) for share in SHARES]
+    for partial in parts:
+        assert partial.part("test").equals(uneven.part("test"))
+        assert partial.out_of_scope.equals(uneven.out_of_scope)
+        assert partial.intents == uneven.intents
+    for name in ("train", "validation"):
+        texts = [set(partial.part(name)["text"]) for partial in (*parts, uneven)]
+        assert all(smaller < larger for smaller, larger in pairwise(texts[:-1]))
+        assert texts[-2] == texts[-1]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("share", SHARES)
+def test_every_intent_has_its_share_of_the_rows_and_one_training_row_at_least(
+    uneven: Corpus, seed: int, share: float
+) -> None:
+    partial = leave_rows_out(uneven, share=share, seed=seed)
+    for name, least in (("train", 1), ("validation", 0)):
+        exact = rows_by_intent(uneven, name) * share
+        assert ((rows_by_intent(partial, name) - exact).abs() < 1).all()
+        assert (rows_by_intent(partial, name) >= least).all()
+        assert len(partial.part(name)) >= 1
+    assert rows_by_intent(uneven, "train").max() > 100 > 12 > rows_by_intent(uneven, "train").min() > 1
+
+
+def test_the_halves_of_many_small_intents_are_together_a_half(uneven: Corpus) -> None:
+    # Were each intent rounded alike, a half of 40 intents with an odd number of rows would be 20 rows off.
+    drawn = [len(leave_rows_out(uneven, share=0.5, seed=seed).part("train")) for seed in range(20)]
+    assert sum(drawn) / 20 == pytest.approx(len(uneven.part("train")) / 2, abs=4)
+
+
+def test_the_rows_are_drawn_by_the_seed(uneven: Corpus) -> None:
+    drawn = [leave_rows_out(uneven, share=0.25, seed=seed) for seed in range(10)]
+    assert leave_rows_out(uneven, share=0.25, seed=3).digest == drawn[3].digest
+    assert len({partial.digest for partial in drawn} - {uneven.digest}) == 10
+    kept = pd.concat([partial.part("train") for partial in drawn])["text"].value_counts()
+    # Any row may be drawn: 10 draws of a quarter miss one with a chance of 0.056.
+    assert len(kept) / len(uneven.part("train")) == pytest.approx(1 - 0.75**10, abs=0.04)
+
+
+def test_all_rows_are_the_corpus_and_fewer_have_a_name_and_a_digest_of_their_own(uneven: Corpus) -> None:
+    assert leave_rows_out(uneven, share=1, seed=4) is uneven
+    partial = leave_rows_out(uneven, share=0.125, seed=0)
+    assert partial.name == "uneven, 12.5% of the rows"
+    assert partial.digest != uneven.digest
+
+
+def test_a_corpus_without_a_validation_part_stays_without_one(
+    write_json: Callable[..., Path], load: Callable[..., Corpus]
+) -> None:
+    data = write_json("mine/data.json", {i: [f"{i} {number}" for number in range(40)] for i in INTENTS})
+    partial = leave_rows_out(load(data, selects_on_test=True), share=0.5, seed=0)
+    assert partial.part("validation").empty
+    assert not partial.part("train").empty

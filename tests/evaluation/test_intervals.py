@@ -61,3 +61,11 @@ def test_the_interval_of_the_calibration_error_covers_what_other_rows_would_give
 def test_an_interval_leaves_half_of_alpha_out_on_either_side():
     assert intervals.interval(np.arange(1001.0), alpha=0.05) == (25.0, 975.0)
     assert intervals.interval(np.arange(1001.0), alpha=0.5) == (250.0, 750.0)
+
+
+def test_the_interval_of_a_mean_is_that_of_the_printed_table_of_students_t():
+    # t(0.975; 2) = 4.303, t(0.95; 2) = 2.920. Of 4, 6, 8: mean 6, s = 2, so s / sqrt(3) = 1.1547.
+    values_S = np.array([4.0, 6.0, 8.0])
+    assert intervals.mean_interval(values_S) == pytest.approx((6 - 4.9686, 6 + 4.9686), abs=1e-3)
+    assert intervals.mean_interval(values_S, alpha=0.1) == pytest.approx((6 - 3.3717, 6 + 3.3717), abs=1e-3)
+    assert intervals.mean_interval(np.array([2.5, 2.5])) == (2.5, 2.5)

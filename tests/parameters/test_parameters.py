@@ -14,14 +14,15 @@ from intents.parameters.check_data import CheckConfig
 from intents.parameters.compare import CompareConfig
 from intents.parameters.data import DataConfig
 from intents.parameters.declaration import AUTO
-from intents.parameters.evaluate_open_set import OpenSetConfig
 from intents.parameters.promote import PromoteConfig
 from intents.parameters.reduce_embeddings import ReductionConfig
 from intents.parameters.score import ScoreConfig
 from intents.parameters.training import train
 from intents.parameters.training.bert import BertHyperparams
+from intents.parameters.training.evaluate_open_set import OpenSetConfig
 from intents.parameters.training.families import FAMILIES
 from intents.parameters.training.hyperparams import Hyperparams
+from intents.parameters.training.learning_curve import LearningCurveConfig
 from intents.parameters.training.textcnn import TextCNNHyperparams
 from intents.parameters.training.train import RunConfig
 from intents.parameters.tune import TuneConfig
@@ -42,6 +43,7 @@ DECLARATIONS = (
     AskConfig,
     ReductionConfig,
     OpenSetConfig,
+    LearningCurveConfig,
 )
 NEEDED = {ScoreConfig: {"input": "texts.csv", "output": "answers.csv"}}
 """What has no default that would do."""
@@ -147,9 +149,35 @@ IMPOSSIBLE = {
     (ReductionConfig, "embedding_size"): NO_SIZE,
     (ReductionConfig, "workspace"): ("", " "),
     (OpenSetConfig, "family"): ("", "cnn"),
-    (OpenSetConfig, "known_shares"): ("", "0", "1", "-0.5", "nan", "inf", "0.5,", "0.5;0.6", "half"),
+    (OpenSetConfig, "known_shares"): (
+        "",
+        "0",
+        "1",
+        "-0.5",
+        "nan",
+        "inf",
+        "0.5,",
+        "0.5;0.6",
+        "half",
+        "0.5,.50",
+    ),
     (OpenSetConfig, "seeds"): ("0", "-1", "1001"),
     (OpenSetConfig, "hyperparams"): ("epochs", "=3", "epoch=3", "test_size=0.3"),
+    (LearningCurveConfig, "family"): ("", "cnn"),
+    (LearningCurveConfig, "shares"): (
+        "",
+        "0",
+        "1.5",
+        "-0.5",
+        "nan",
+        "inf",
+        "0.5,",
+        "0.5;1",
+        "abc",
+        "1,0.5,1.0",
+    ),
+    (LearningCurveConfig, "seeds"): ("0", "-1", "1001"),
+    (LearningCurveConfig, "hyperparams"): ("epochs", "=3", "epoch=3", "test_size=0.3"),
 }
 ANY_TEXT_WILL_DO = {"text", "keep", "force", "data", "noise", "corrections"}
 EDGES = [
@@ -168,6 +196,8 @@ EDGES = [
     (TuneConfig, {"n_trials": "1", "timeout": "0", "n_jobs": "1", "seed": "0"}),
     (TuneConfig, {"n_trials": "100000", "n_jobs": "256", "seed": "4294967295"}),
     (OpenSetConfig, {"known_shares": "0.999", "seeds": "1"}),
+    (LearningCurveConfig, {"shares": "1", "seeds": "1000"}),
+    (LearningCurveConfig, {"shares": "0.001", "seeds": "1"}),
     (PromoteConfig, {"version": "12", "wait": "0"}),
     (PromoteConfig, {"wait": "86400"}),
 ]
@@ -237,7 +267,7 @@ def test_lists_in_one_text_are_read_as_numbers_spaces_or_not() -> None:
     built = parameters.build(TextCNNHyperparams, {"kernel_sizes": "3, 4 ,5,64"})
     assert built.kernel_widths == (3, 4, 5, 64)
     study = parameters.build(OpenSetConfig, {"known_shares": "0.25, .5"})
-    assert study.shares == (0.25, 0.5)
+    assert study.drawn_shares == (0.25, 0.5)
 
 
 def test_hyperparams_of_a_study_are_named_pairs_of_its_family() -> None:

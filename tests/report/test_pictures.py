@@ -17,7 +17,7 @@ from matplotlib.backends.backend_agg import RendererAgg
 from PIL import Image
 
 from intents.evaluation.evaluate import reliability
-from intents.report.pictures import bars, canvas, confusion, distributions
+from intents.report.pictures import bars, canvas, confusion, curves, distributions
 
 MAX_BYTES = 1_500_000
 SMALLEST_LEGIBLE_PX = 11
@@ -400,6 +400,69 @@ def test_reliability_stands_beside_what_the_confidence_promises(tmp_path, drawn_
     assert left == pytest.approx(right, rel=0.1)
     assert left > 1000
     assert np.count_nonzero(below > 320) > 5 * np.count_nonzero(below <= 320)
+
+
+def draw_curve(
+    path: Path, accuracies: dict[float, Sequence[float]], rows: dict[float, float], *, below: float = 0.1
+) -> np.ndarray:
+    """The pixels of a learning curve whose baseline is so far below the model."""
+    table = pd.DataFrame(
+        [
+            {
+                "share": share,
+                "rows_per_intent": rows[share],
+                "accuracy": value,
+                "baseline_accuracy": value - below,
+            }
+            for share, values in accuracies.items()
+            for value in values
+        ]
+    )
+    curves.plot_learning_curve(
+        path, table, model="bert 编码器", corpus="客服对话", scope="12 intents, 80 test rows"
+    )
+    return read_pixels(path)
+
+
+def test_a_learning_curve_writes_means_rows_shares_and_seeds(tmp_path, drawn_texts):
+    accuracies = {1.0: [0.88, 0.90, 0.92], 0.25: [0.60, 0.62, 0.61], 0.5: [0.8, 0.8, 0.8]}
+    pixels = draw_curve(tmp_path / "curve.png", accuracies, {0.25: 9, 0.5: 18.5, 1.0: 36})
+    texts = {drawn.text: drawn for drawn in drawn_texts}
+    assert "What more rows bring: 客服对话, 12 intents, 80 test rows" in texts
+    assert {"bert 编码器", "linear baseline"} <= texts.keys()
+    assert "line, numbers: mean of 3 seeds; dots: the seeds; shaded: ± one standard deviation" in texts
+    model, baseline = (["61.0", "80.0", "90.0"], ["51.0", "70.0", "80.0"])
+    assert {*model, *baseline, "9", "18.5", "36", "25%", "50%", "100%"} <= texts.keys()
+    assert texts["90.0"].y < texts["61.0"].y < texts["51.0"].y  # more is higher, and the baseline below
+    # 9, 18.5 and 36 rows stand nearly evenly on a logarithmic axis.
+    left, middle, right = (texts[rows].x for rows in ("9", "18.5", "36"))
+    assert (middle - left) / (right - left) == pytest.approx(np.log(18.5 / 9) / np.log(36 / 9), abs=0.03)
+    assert coloured(pixels, SOLID_BAR).sum() > 500
+    assert coloured(pixels, (217, 119, 6)).sum() > 500
+
+
+def test_a_learning_curve_writes_no_place_into_another(tmp_path, drawn_texts):
+    shares = [0.1, 0.9, 0.95, 1.0]
+    draw_curve(tmp_path / "curve.png", {s: [s] for s in shares}, {s: 100 * s for s in shares})
+    texts = {drawn.text for drawn in drawn_texts}
+    assert {"10", "100", "10%", "100%"} <= texts
+    assert not {"90", "95", "90%", "95%"} & texts
+    assert "one seed" in texts
+
+
+@pytest.mark.parametrize("below", [0.001, -0.001])
+def test_the_means_of_a_learning_curve_stand_clear_of_each_other(below, tmp_path, drawn_texts):
+    draw_curve(tmp_path / "curve.png", {0.5: [0.3], 1.0: [0.8]}, {0.5: 10, 1.0: 20}, below=below)
+    height = {drawn.text: drawn.y for drawn in drawn_texts}
+    model, baseline = height["80.0"], height[f"{80 - 100 * below:.1f}"]
+    assert (baseline - model) * np.sign(below) > 10
+
+
+@pytest.mark.parametrize("rows", [{0.5: 1.0, 1.0: 1.0}, {1.0: 40.0}], ids=["equal places", "one share"])
+def test_a_learning_curve_of_one_place_is_drawn(rows, tmp_path, drawn_texts):
+    pixels = draw_curve(tmp_path / "curve.png", {share: [0.5, 0.5] for share in rows}, rows)
+    assert 400 < max(pixels.shape) < 1200
+    assert "100%" in {drawn.text for drawn in drawn_texts}
 
 
 def test_drawing_leaves_the_settings_of_matplotlib_alone(tmp_path):

@@ -12,7 +12,7 @@ from mlflow.tracking import MlflowClient
 
 from intents.errors import ConfigError
 from intents.parameters.data import DataConfig
-from intents.parameters.evaluate_open_set import OpenSetConfig
+from intents.parameters.training.evaluate_open_set import OpenSetConfig
 from intents.system import processes
 from intents.tracking.evaluate_open_set import evaluate_open_set
 from intents.training import stages

@@ -13,8 +13,8 @@ from mlflow.tracking import MlflowClient
 
 from intents.errors import DataError
 from intents.parameters.data import DataConfig
-from intents.parameters.evaluate_open_set import OpenSetConfig
 from intents.parameters.training import train as declarations
+from intents.parameters.training.evaluate_open_set import OpenSetConfig
 from intents.tracking import evaluate_open_set
 from intents.tracking.evaluate_open_set import OpenSetOutcome
 from intents.tracking.tags import FAILURE_TAG

@@ -1,11 +1,12 @@
-"""Leaving intents out: a corpus that knows some of its intents, the others being out-of-scope."""
+"""Leaving out: a corpus of some intents only, the others being out-of-scope; or with fewer rows to learn from."""
 
 import dataclasses
 
 import numpy as np
+import pandas as pd
 
 from intents.data.corpus import Corpus, digest
-from intents.data.parts import TEST
+from intents.data.parts import TEST, TRAIN, VALIDATION
 from intents.data.utterances import name_form, normal_form
 from intents.errors import DataError
 
@@ -47,3 +48,35 @@ def leave_intents_out(corpus: Corpus, *, in_scope_share: float, seed: int) -> Co
         intents=in_scope,
         digest=digest(rows, out_of_scope),
     )
+
+
+def leave_rows_out(corpus: Corpus, *, share: float, seed: int) -> Corpus:
+    """The corpus with `share` of the training and the validation rows of each intent; the test rows are all there.
+
+    The seed draws them: what a smaller share keeps, a larger one of the same seed keeps too. Each intent keeps a
+    training row at least, the validation part one in all. Out-of-scope rows stay; a share of 1 is the corpus as it is.
+    """
+    if share == 1:
+        return corpus
+    rows = corpus.rows
+    is_kept = rows["part"] == TEST
+    for number, part in enumerate((TRAIN, VALIDATION)):
+        labels = corpus.part(part)["label"]
+        places = _places(labels, generator=np.random.default_rng([seed, number]))
+        always = places.groupby(labels).idxmin() if part == TRAIN else places.nsmallest(1).index
+        is_kept |= rows.index.isin(places.index[places < share]) | rows.index.isin(always)
+    rows = rows[is_kept]
+    name = f"{corpus.name}, {share * 100:g}% of the rows"
+    return dataclasses.replace(corpus, name=name, rows=rows, digest=digest(rows, corpus.out_of_scope))
+
+
+def _places(labels: "pd.Series[str]", *, generator: np.random.Generator) -> "pd.Series[float]":
+    """Where each row stands in its intent, drawn at random, in [0, 1): those below a share are that share of it.
+
+    An intent's n rows stand 1/n apart, the first of them anywhere in the first 1/n. So a share of 1/2 has 4 of 8 rows,
+    and of 5 rows 2 or 3, as often the one as the other: over many intents it is neither more nor less than a half.
+    """
+    order = labels.sample(frac=1.0, random_state=generator)
+    sizes = order.value_counts().sort_index()
+    begins = pd.Series(generator.random(len(sizes)), index=sizes.index)
+    return (order.groupby(order).cumcount() + order.map(begins)) / order.map(sizes)

@@ -1,8 +1,12 @@
-"""What a metric might have been on other rows like these: the bootstrap. Efron and Tibshirani 1993, chapter 13."""
+"""What a metric might have been on other rows like these: the bootstrap. Efron and Tibshirani 1993, chapter 13.
+
+What the mean of a few trainings might have been with other seeds: Student's t, since so few can't be resampled.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+from scipy.stats import t as student_t
 
 from intents.axes import Floats
 from intents.evaluation.metrics import Measure
@@ -41,6 +45,16 @@ def interval(values_S: Floats, *, alpha: float = INTERVAL_ALPHA) -> tuple[float,
     """The percentile interval that covers 1 - alpha of the values."""
     low, high = np.percentile(values_S, [100 * alpha / 2, 100 * (1 - alpha / 2)])
     return float(low), float(high)
+
+
+def mean_interval(values_S: Floats, *, alpha: float = INTERVAL_ALPHA) -> tuple[float, float]:
+    """The interval that covers the mean of all such values with a confidence of 1 - alpha; takes two values or more.
+
+    mean ± t(1 - alpha/2; S - 1) * s / sqrt(S), of values spread normally. Student 1908, Biometrika 6.
+    """
+    count, mean = len(values_S), float(values_S.mean())
+    reach = float(student_t.ppf(1 - alpha / 2, count - 1) * values_S.std(ddof=1) / np.sqrt(count))
+    return mean - reach, mean + reach
 
 
 def intervals(

@@ -10,11 +10,12 @@ from intents.parameters.check_data import CheckConfig
 from intents.parameters.compare import CompareConfig
 from intents.parameters.data import DataConfig
 from intents.parameters.declaration import Parameter, parameters, shortened
-from intents.parameters.evaluate_open_set import OpenSetConfig
 from intents.parameters.promote import PromoteConfig
 from intents.parameters.reduce_embeddings import ReductionConfig
 from intents.parameters.score import ScoreConfig
+from intents.parameters.training.evaluate_open_set import OpenSetConfig
 from intents.parameters.training.families import FAMILIES
+from intents.parameters.training.learning_curve import LearningCurveConfig
 from intents.parameters.training.train import RunConfig
 from intents.parameters.tune import TuneConfig
 
@@ -23,6 +24,7 @@ ENTRY_POINTS: dict[str, tuple[type, ...]] = {
     "check_data": (DataConfig, CheckConfig),
     "tune": (DataConfig, TuneConfig),
     "evaluate_open_set": (DataConfig, OpenSetConfig),
+    "learning_curve": (DataConfig, LearningCurveConfig),
     "compare": (CompareConfig,),
     "score": (ScoreConfig,),
     "reduce_embeddings": (ReductionConfig,),
@@ -37,6 +39,7 @@ ENTRY_POINT_MEANINGS: dict[str, str] = {
     "check_data": "tell what is wrong with a corpus, ranked by what would help most, and write the rows to look at",
     "tune": "search a family's hyperparameters by many trainings, measured on validation rows",
     "evaluate_open_set": "leave intents out, train on the others, and measure how well the left out are refused",
+    "learning_curve": "train on shares of the rows, several seeds each, and say what more rows brought",
     "compare": "tell whether the difference between runs is real: the same test rows, intervals, what broke",
     "score": "answer a file of texts of any size, on all cores, resumable after a kill",
     "ask": "say what a model makes of utterances that are typed in",

@@ -1,4 +1,4 @@
-"""Several trainings under one MLflow run: the same one with several seeds, or with intents left out."""
+"""A training under MLflow: one run, or several with a seed each under a parent run."""
 
 import dataclasses
 
