@@ -490,6 +490,26 @@ def test_folds_for_validation_deal_out_the_rows_of_each_intent_repeats_together(
         assert not forms[0] & forms[1]
 
 
-def test_validation_rows_that_are_given_stay_however_few(split_directory: Path) -> None:
-    config = DataConfig(data=str(split_directory))
-    assert len(corpora.load(config, cross_fits=True).part("validation")) == 2
+def test_validation_rows_are_trained_on_where_they_are_too_few(
+    write_rows: Write, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = load(write_rows("c.jsonl", TWO_INTENTS), min_per_intent=1)
+    whole = corpus.few_rows_trained_on()
+    assert whole.part("validation").empty
+    assert len(whole.part("train")) == len(corpus.part("train")) + len(corpus.part("validation"))
+    assert_frame_equal(whole.part("test"), corpus.part("test"))
+    assert whole.digest != corpus.digest
+    monkeypatch.setattr(corpora, "FEWEST_VALIDATION_ROWS", len(corpus.part("validation")))
+    assert corpus.few_rows_trained_on() is corpus
+    monkeypatch.setattr(
+        corpora, "FEWEST_AN_INTENT", len(corpus.part("validation"))
+    )  # two intents, so twice as many
+    assert corpus.few_rows_trained_on().part("validation").empty
+
+
+def test_a_corpus_without_a_validation_row_is_refused_unless_it_is_cross_fitted(write_rows: Write) -> None:
+    rows = [(f"{intent}{i}", intent) for intent in "ab" for i in range(3)]
+    config = DataConfig(data=str(write_rows("c.jsonl", rows)), min_per_intent=1, validation_size=1e-9)
+    with pytest.raises(DataError, match="no validation row"):
+        corpora.load(config)
+    assert corpora.load(config, cross_fits=True).part("validation").empty

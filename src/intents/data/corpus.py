@@ -73,6 +73,14 @@ class Corpus:
         )
         return replace(self, rows=self.rows.assign(part=parts))
 
+    def few_rows_trained_on(self) -> "Corpus":
+        """The corpus with its validation rows among the training rows, where they are too few."""
+        fewest = max(FEWEST_VALIDATION_ROWS, FEWEST_AN_INTENT * len(self.intents))
+        if len(self.part(VALIDATION)) >= fewest:
+            return self
+        rows = self.rows.assign(part=self.rows["part"].replace(VALIDATION, TRAIN))
+        return replace(self, rows=rows, digest=digest(rows, self.out_of_scope))
+
     def validation_folds(self, folds: int, *, seed: int) -> "Iterator[Corpus]":
         """The corpus as many times, each with a fold of its training rows as its validation part instead.
 
@@ -113,8 +121,8 @@ class Corpus:
 def load(config: DataConfig, *, selects_on_test: bool = False, cross_fits: bool = False) -> Corpus:
     """The corpus that `config` describes. Raises DataError.
 
-    With `selects_on_test` no validation part is carved, with `cross_fits` none that would have too few rows: the
-    caller uses the test part, and says so, or `validation_folds`.
+    With `selects_on_test` no validation part is carved: the caller uses the test part in its place, and says so.
+    With `cross_fits` there may be none: the caller uses `few_rows_trained_on`.
     """
     read = sources.read(config)
     corrected = corrections.correct(read, config.corrections)
@@ -125,8 +133,6 @@ def load(config: DataConfig, *, selects_on_test: bool = False, cross_fits: bool 
     _check_intents(cleaned.rows, raw)
     carved = 0.0 if selects_on_test else config.validation_size
     rows = cleaned.rows.assign(part=_parts(raw, cleaned.rows, config=config, validation_size=carved))
-    if cross_fits and (rows["part"] == VALIDATION).sum() < _fewest_for_validation(rows):
-        rows["part"] = _parts(raw, cleaned.rows, config=config, validation_size=0.0)
     rejectable, said = out_of_scope.gather(raw.out_of_scope, cleaned, config=config, validation_size=carved)
     intents = tuple(sorted(rows["label"].unique()))
     corpus = Corpus(
@@ -150,10 +156,6 @@ def load(config: DataConfig, *, selects_on_test: bool = False, cross_fits: bool 
         corrections=corrected.decided,
     )
     return _trainable(corpus, raw, config=config, needs_validation=not (selects_on_test or cross_fits))
-
-
-def _fewest_for_validation(rows: pd.DataFrame) -> int:
-    return max(FEWEST_VALIDATION_ROWS, FEWEST_AN_INTENT * rows["label"].nunique())
 
 
 def _ignored_parts(raw: RawCorpus, config: DataConfig) -> tuple[str, ...]:

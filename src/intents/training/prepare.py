@@ -33,7 +33,8 @@ def corpus_of(config: TrainConfig) -> Corpus:
     """The corpus as the training takes it. Raises DataError."""
     hyperparams = config.hyperparams
     cross_fits = hyperparams.cross_fits and processes.count() == 1  # those beside it would wait for ever
-    return corpora.load(config.data, selects_on_test=hyperparams.selects_on_test, cross_fits=cross_fits)
+    corpus = corpora.load(config.data, selects_on_test=hyperparams.selects_on_test, cross_fits=cross_fits)
+    return corpus.few_rows_trained_on() if cross_fits else corpus
 
 
 def prepare(config: TrainConfig, corpus: Corpus, *, on_note: Callable[[str], None]) -> Prepared:

@@ -109,6 +109,8 @@ def _train_once(config: TrainConfig, corpus: Corpus, *, draw: Draw, way: Way, sa
         with signals.whole():
             mlflow.log_params({way.column: draw.share})
         part = way.draw(corpus, draw)
+        if config.hyperparams.cross_fits:
+            part = part.few_rows_trained_on()
         callbacks = Callbacks(training_run.log_metrics, training_run.log_metrics)
         result = stages.train(seeded, part, checkpoints=Path(folder), callbacks=callbacks)
         counts, metrics = way.count(part), way.measure(part, result)
