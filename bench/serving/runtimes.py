@@ -1,12 +1,13 @@
-"""A model's forward pass by PyTorch, by the recording that the server runs, and by what could take its place.
+"""A model's forward pass as the server makes it, by PyTorch, and by what could take its place.
 
     PYTHONPATH=src python -m bench.serving.runtimes <model directory> <texts.jsonl> --threads 1
 
-torch.export's program, torch.compile with and without its compiler, and ONNX Runtime where it is installed
-(pip install onnx onnxscript onnxruntime; nothing else needs it). They take turns, batch by batch, on the file's own
-texts. Median milliseconds of a pass, by utterances in it, and in brackets the median of the ratios to the recording:
-of processor time on one thread, which other processes hardly change, of the clock on several. Then the seconds that
-making it ready took, the share of utterances with PyTorch's intent, and the largest difference in energy.
+A recording by torch.jit, which is deprecated and was served before; with --all torch.export's program and
+torch.compile with and without its compiler; ONNX Runtime where it is installed (pip install onnx onnxscript
+onnxruntime; nothing else needs it). They take turns, batch by batch, on the file's own texts. Median milliseconds of a
+pass, by utterances in it, and in brackets the median of the ratios to the recording: of processor time on one thread,
+which other processes hardly change, of the clock on several. Then the seconds that making it ready took, the share of
+utterances with PyTorch's intent, and the largest difference in energy.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import statistics
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,12 +29,13 @@ import torch
 from intents.axes import Floats
 from intents.models import directory, energy
 from intents.models.inference import for_inference
+from intents.models.textcnn.config import TextCNNConfig
 from intents.serving.runtime import Runtime
 
 BATCHES = (1, 8, 32, 128)
 TEXTS, PASSES = 2_048, 50
 OPSET = 18
-RECORDED = "recorded"
+SERVED, RECORDED, PYTORCH = "served", "recorded", "pytorch"
 Run = Callable[[Sequence[Sequence[int]]], Floats]
 
 
@@ -46,11 +49,11 @@ def main() -> int:
         [json.loads(line)["text"] for line in lines[:: max(1, len(lines) // TEXTS)]][:TEXTS]
     )
     began = time.perf_counter()
-    runs: dict[str, Run] = {RECORDED: Runtime(loaded).logits}
-    ready = {RECORDED: time.perf_counter() - began}
-    for name, make in NETWORKS.items():
+    runs: dict[str, Run] = {SERVED: Runtime(loaded).logits}
+    ready = {SERVED: time.perf_counter() - began}
+    for name in FEW if not options.all else NETWORKS:
         began = time.perf_counter()
-        runs[name] = _with(loaded, make(_Logits(for_inference(loaded.module)).eval()))
+        runs[name] = _with(loaded, NETWORKS[name](_Logits(loaded.module).eval()))
         _all(runs[name], rows[:64]), runs[name](rows[:1])
         ready[name] = time.perf_counter() - began
     with tempfile.TemporaryDirectory() as folder:
@@ -58,7 +61,7 @@ def main() -> int:
             runs |= _onnx(loaded, Path(folder), options.threads)
         clock = time.thread_time if options.threads == 1 else time.perf_counter
         taken = {size: _taken(runs, rows, size, clock) for size in BATCHES}
-    expected = _all(runs["pytorch"], rows)
+    expected = _all(runs[PYTORCH], rows)
     print(f"{type(loaded.module).__name__}, {options.threads} thread(s)")
     print(f"{'':16}" + "".join(f"{size:>16}" for size in BATCHES) + f"{'ready':>8}{'same':>8}{'energy':>9}")
     for name, run in runs.items():
@@ -77,6 +80,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("directory", type=Path)
     parser.add_argument("texts", type=Path)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--all", action="store_true", help="torch.export and torch.compile too")
     return parser.parse_args()
 
 
@@ -100,12 +104,26 @@ def _exported(network: torch.nn.Module) -> Any:
     return program.module(check_guards=False)  # a guard of the TextCNN's refuses what it answers rightly
 
 
+def _recorded(network: torch.nn.Module) -> Any:
+    """As it was served before: a TextCNN's tables, else the module itself, traced and frozen."""
+    module = network.module
+    own = _Logits(
+        for_inference(module) if module.config.model_type == TextCNNConfig.model_type else module
+    ).eval()
+    ids_BL = torch.ones(2, 4, dtype=torch.long)
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the deprecation
+        return torch.jit.freeze(torch.jit.trace(own, (ids_BL, torch.ones_like(ids_BL)), check_trace=False))
+
+
 NETWORKS: dict[str, Callable[[torch.nn.Module], Any]] = {
-    "pytorch": lambda network: network,
+    PYTORCH: lambda network: network,
+    RECORDED: _recorded,
     "exported": _exported,
     "compile, eager": lambda network: torch.compile(network, backend="eager", dynamic=True),
     "compile": lambda network: torch.compile(network, dynamic=True),
 }
+FEW = (PYTORCH, RECORDED)
 
 
 def _onnx(loaded: directory.Artifact, folder: Path, threads: int) -> dict[str, Run]:

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers.utils.logging import warning_once
 
 from intents.models import directory
 from intents.models.directory import Artifact
@@ -37,17 +36,11 @@ def logits(model: Runtime, texts: list[str]) -> Any:
     return model.logits(model.tokens(texts))
 
 
-def test_nothing_is_heard_of_losses_while_a_network_is_recorded(
+def test_the_network_that_is_served_gives_the_logits_of_pytorch(
     loaded: Artifact, caplog: pytest.LogCaptureFixture
 ):
-    warning_once.cache_clear()
-    Runtime(loaded)
-    assert "ForCausalLMLoss" not in caplog.text
-
-
-def test_a_recorded_network_gives_the_logits_of_pytorch(loaded: Artifact):
     model = Runtime(loaded)
-    assert isinstance(model._network, torch.jit.ScriptModule)
+    assert not caplog.messages
     texts = [*UTTERANCES, *ODD] * 3
     expected = predict_logits(loaded.module, loaded.tokenizer, texts=texts, max_length=loaded.max_length)
     assert logits(model, texts) == pytest.approx(expected, abs=1e-4)
@@ -65,28 +58,30 @@ def test_the_tokens_are_those_of_the_models_own_tokenizer(loaded: Artifact):
     assert Runtime(loaded).tokens(ODD) == expected
 
 
-class Branching(torch.nn.Module):
-    """What no recording holds: it does otherwise with few tokens."""
+class Sum(torch.nn.Module):
+    """Adds up the tokens, times something; or can't."""
 
-    def __init__(self, *, fails: bool) -> None:
+    def __init__(self, scale: float) -> None:
         super().__init__()
-        self.fails = fails
+        self.scale = scale
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
-        if self.fails and torch.jit.is_tracing():
-            raise ValueError("can't be recorded\nat all")
-        scale = 1.0 if input_ids.shape[1] > 10 else 2.0
-        found = (input_ids * attention_mask).sum(dim=1, keepdim=True) * scale
+        if not self.scale:
+            raise RuntimeError("no such operator\nin this build")
+        found = (input_ids * attention_mask).sum(dim=1, keepdim=True) * self.scale
         return type("Output", (), {"logits": found})
 
 
-@pytest.mark.parametrize("fails", [False, True])
-def test_a_network_that_can_not_be_recorded_is_run_as_it_is(caplog: pytest.LogCaptureFixture, fails: bool):
-    network = runtime.recorded(Branching(fails=fails), tokens=100)
-    assert not isinstance(network, torch.jit.ScriptModule)
-    ids, mask = torch.ones(1, 20, dtype=torch.long), torch.ones(1, 20, dtype=torch.long)
-    assert network(ids, mask).item() == 20
-    assert network(ids[:, :5], mask[:, :5]).item() == 10
+@pytest.mark.parametrize(
+    ("scale", "reason"), [(1.0001, "made faster, its logits differ by"), (0.0, "no such operator")]
+)
+def test_a_network_that_answers_otherwise_when_made_faster_is_run_as_it_is(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, scale: float, reason: str
+):
+    monkeypatch.setattr(runtime, "for_inference", lambda _: Sum(scale))
+    network = runtime.fastest(Sum(1.0), tokens=100)
+    ids, mask = torch.full((1, 20), 50), torch.ones(1, 20, dtype=torch.long)
+    assert network(ids, mask).item() == 1000
     (line,) = caplog.messages
-    assert line.startswith("the network is run as it is: ")
+    assert line.startswith(f"the network is run as it is: {reason}")
     assert "\n" not in line

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from intents.models.straight_bert import straightened
 from intents.models.textcnn.config import TextCNNConfig
 from intents.models.textcnn.tables import tabulated
 
-FASTER: Mapping[str, Callable[[Any], Any]] = {TextCNNConfig.model_type: tabulated}
+FASTER: Mapping[str, Callable[[Any], Any]] = {TextCNNConfig.model_type: tabulated, "bert": straightened}
 
 
 def for_inference(module: Any) -> Any:

@@ -1,7 +1,6 @@
 """A trained model as a server runs it: texts to tokens in any thread, tokens to logits in one."""
 
 import logging
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -13,14 +12,11 @@ from torch import Tensor
 from intents.axes import Floats
 from intents.models.directory import Artifact
 from intents.models.inference import for_inference
-from intents.system.console import silent
 
 SHORT, LIKE_LENGTH = 8, 2
 """Rows share a forward pass while the longest has at most twice the tokens of the shortest, or of a short row."""
-SHORTEST = 2
-"""Tokens that a row is padded to at least: what a network does for shorter ones a recording has no branch for."""
 PROBES = ((2, 4), (1, 4), (1, 11), (5, 16), (3, 48))
-"""Shapes (B, L) that a network is recorded with, the first, and must give the same logits for."""
+"""Shapes (B, L) for which what is faster must give the module's own logits."""
 TOLERANCE = 1e-4
 log = logging.getLogger(__name__)
 Network = Callable[[Tensor, Tensor], Tensor]
@@ -35,7 +31,7 @@ class Runtime:
         self._tokenizer = Tokenizer.from_str(loaded.tokenizer.backend_tokenizer.to_str())
         self._tokenizer.enable_truncation(loaded.max_length)
         self._tokenizer.no_padding()
-        self._network = recorded(for_inference(loaded.module.eval()), tokens=len(loaded.tokenizer))
+        self._network = fastest(loaded.module.eval(), tokens=len(loaded.tokenizer))
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
         """The tokens of each text, no more than the model reads. Any thread may ask."""
@@ -50,7 +46,7 @@ class Runtime:
         return in_order_BC
 
     def _forward(self, rows: Sequence[Sequence[int]]) -> Floats:
-        longest = max(SHORTEST, *map(len, rows))
+        longest = max(1, *map(len, rows))
         ids_BL = np.full((len(rows), longest), self._padding, dtype=np.int64)
         mask_BL = np.zeros_like(ids_BL)
         for place, row in enumerate(rows):
@@ -73,31 +69,23 @@ class _Logits(torch.nn.Module):
         return logits_BC.float()
 
 
-def recorded(module: Any, *, tokens: int) -> Network:
-    """The network's arithmetic alone, its Python left out: a quarter of the time of one short utterance.
-
-    Python would also hold up the threads that speak to clients. Where the recording can't be made, or answers otherwise
-    than the module, the module is run as it is.
-    """
-    network = _Logits(module).eval()
+def fastest(module: Any, *, tokens: int) -> Network:
+    """The network made ready for inference, as long as it answers as the module itself does; else that one."""
+    own, network = _Logits(module).eval(), _Logits(for_inference(module)).eval()
+    if network.module is module:
+        return own
     generator = torch.Generator().manual_seed(0)
     probes = [_probe(*shape, tokens=tokens, generator=generator) for shape in PROBES]
-    with torch.inference_mode(), warnings.catch_warnings():
-        # torch.jit is deprecated; of what else it warns, the comparison decides
-        warnings.simplefilter("ignore")
+    with torch.inference_mode():
         try:
-            # Recording looks at every property, at losses that nobody uses, too.
-            with silent("transformers.modeling_utils"):
-                traced = torch.jit.trace(network, probes[0], check_trace=False)  # type: ignore[no-untyped-call]
-            recording: Network = torch.jit.freeze(traced)
-            differences = [float((recording(*probe) - network(*probe)).abs().max()) for probe in probes]
-        except Exception as error:  # a network may hold anything that can't be recorded
+            difference = max(float((network(*probe) - own(*probe)).abs().max()) for probe in probes)
+        except (RuntimeError, TypeError) as error:  # of operators that another build of PyTorch has otherwise
             log.warning("the network is run as it is: %s", str(error).splitlines()[0])
-            return network
-    if not max(differences) <= TOLERANCE:
-        log.warning("the network is run as it is: recorded, its logits differ by %g", max(differences))
-        return network
-    return recording
+            return own
+    if not difference <= TOLERANCE:
+        log.warning("the network is run as it is: made faster, its logits differ by %g", difference)
+        return own
+    return network
 
 
 def _probe(rows: int, length: int, *, tokens: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

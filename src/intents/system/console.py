@@ -1,8 +1,7 @@
 """What is said while a command runs, and which libraries talk too much."""
 
-import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 Say = Callable[[str], None]
 
@@ -16,15 +15,3 @@ def quieten() -> None:
     transformers_logging.disable_progress_bar()
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
-
-
-@contextlib.contextmanager
-def silent(logger: str) -> Iterator[None]:
-    """A block in which nothing below an error is heard of this logger."""
-    named = logging.getLogger(logger)
-    before = named.level
-    named.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        named.setLevel(before)

@@ -162,7 +162,9 @@ def _rare_intents(content: ReportContent) -> Iterator[Advice]:
     if content.train_rows and rare:
         found = f"{_intents(len(rare))} fewer than {LEAST_TRAIN_ROWS} training rows: {_named(rare)}."
         yield Advice(
-            IMPROVE, f"{found} Collect more of them; learning_curve says what more rows would bring.", "intents"
+            IMPROVE,
+            f"{found} Collect more of them; learning_curve says what more rows would bring.",
+            "intents",
         )
     support = content.per_intent["support"]
     untested = support[support < LEAST_TEST_ROWS].sort_values(kind="stable").index

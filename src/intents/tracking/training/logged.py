@@ -43,9 +43,9 @@ SERVING_PACKAGES = (
 )
 CARRIED = {
     "": "axes errors",
-    "system": "console disk",
+    "system": "disk",
     "data": "problems utterances",
-    "models": "directory energy file_names inference",
+    "models": "directory energy file_names inference straight_bert",
     "models/textcnn": "config network tables",
     "serving": "answers batcher bodies limits pyfunc refusal runtime tables",
 }
