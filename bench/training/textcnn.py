@@ -118,7 +118,9 @@ def notebook(config: TrainConfig, corpus: Corpus) -> Trained:
     negatives = tokens_of(
         encoder.tokenizer, corpus.trainable_out_of_scope(), max_length=hyperparams.max_length
     )
-    loss_of = objectives.build(hyperparams, encoder.tokenizer, negatives=negatives, steps=steps)
+    loss_of = objectives.build(
+        hyperparams, encoder.tokenizer, negatives=negatives, rows=len(texts), steps=steps
+    )
     module.train()
     started = time.perf_counter()
     for _ in range(hyperparams.epochs):

@@ -54,6 +54,7 @@ EVERY_FAMILYS = {
     "batch_size": ("0", "65537"),
     "evaluation_batch_size": ("0", "65537"),
     "epochs": ("0", "10001"),
+    "consistency_rows": ("-1", "1000000001"),
     "max_steps": ("-1", "1000000001"),
     "min_steps": ("-1", "1000000001"),
     "learning_rate": ("0", "-1e-5", "1.1", "nan", "inf"),
@@ -405,7 +406,7 @@ def test_without_a_least_number_of_steps_an_epoch_is_one_pass() -> None:
     assert BertHyperparams(epochs=5, min_steps=0, batch_size=10).passes(1) == 1
 
 
-@pytest.mark.parametrize(("rows", "epochs"), [(1000, 10), (2000, 10), (2001, 9), (10000, 2), (99999, 1)])
+@pytest.mark.parametrize(("rows", "epochs"), [(1000, 6), (3330, 6), (3340, 5), (10000, 2), (99999, 1)])
 def test_a_large_corpus_makes_as_many_epochs_as_the_most_steps_allow(rows: int, epochs: int) -> None:
     hyperparams = BertHyperparams(model_name="e5", batch_size=10)
     assert hyperparams.max_steps == 2000

@@ -7,9 +7,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from scipy.stats import entropy
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from intents.models import families
 from intents.models.encoders import encoder as encoders
@@ -107,7 +110,7 @@ def test_the_hand_made_energies_stand_on_both_sides_of_the_hinges():
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
 def test_without_energy_weight_the_loss_is_torchs_cross_entropy_and_the_only_term(label_smoothing: float):
     settled = hyperparams(energy_weight=0.0, label_smoothing=label_smoothing)
-    built = objectives.build(settled, tokenizer=None, negatives=[[1]], steps=10)
+    built = objectives.build(settled, tokenizer=None, negatives=[[1]], rows=4, steps=10)
     module = Fixed()
     step = built(module, in_scope_batch(), labels_B=LABELS)
     expected = torch.nn.functional.cross_entropy(IN_SCOPE, LABELS, label_smoothing=label_smoothing)
@@ -367,7 +370,7 @@ def test_corpus_negatives_are_used_where_there_are_any_and_they_are_wanted(
 ):
     settled = hyperparams(energy_objective=energy_objective, corpus_negatives=corpus_negatives)
     module, tokenizer = tiny_textcnn()
-    built = objectives.build(settled, tokenizer, negatives=tokens(tokenizer, negatives), steps=10)
+    built = objectives.build(settled, tokenizer, negatives=tokens(tokenizer, negatives), rows=4, steps=10)
     assert type(built) is OBJECTIVES[energy_objective]
     passes: list[int] = []
     module.register_forward_pre_hook(lambda *_: passes.append(1))
@@ -473,7 +476,7 @@ def energies_after_training(settings: dict[str, Any]) -> tuple[float, float]:
     """Mean energy of the negatives and of the in-scope utterances, after forty steps."""
     module, tokenizer = tiny_textcnn(**settings)
     built = objectives.build(
-        hyperparams(**settings), tokenizer, negatives=tokens(tokenizer, NEAR_NEGATIVES), steps=40
+        hyperparams(**settings), tokenizer, negatives=tokens(tokenizer, NEAR_NEGATIVES), rows=3, steps=40
     )
     optimizer = torch.optim.AdamW(module.parameters(), lr=1e-2)
     batch, labels_B = encoded(tokenizer, TEXTS), torch.tensor([0, 1, 2])
@@ -488,3 +491,41 @@ def energies_after_training(settings: dict[str, Any]) -> tuple[float, float]:
             for texts in (NEAR_NEGATIVES, TEXTS)
         )
     return negatives, in_scope
+
+
+class Said(torch.nn.Module):
+    """Says the same logits whatever it is asked, and keeps what it was asked."""
+
+    def __init__(self, logits: Tensor) -> None:
+        super().__init__()
+        self.logits = logits
+        self.asked: dict[str, Tensor] = {}
+
+    def forward(self, **asked: Tensor) -> Any:
+        self.asked = asked
+        return type("Output", (), {"logits": self.logits, "member_logits": self.logits[:, None]})
+
+
+def test_consistency_adds_the_mean_divergence_of_two_passes_both_ways():
+    logits = torch.tensor([[2.0, 0.0, -1.0], [0.0, 1.0, 0.5], [1.5, 0.5, -1.0], [0.2, 0.1, 0.7]])
+    module, labels = Said(logits), torch.tensor([0, 2])
+    batch = {"input_ids": torch.tensor([[5, 6], [7, 8]]), "attention_mask": torch.ones(2, 2)}
+    step = objectives.Consistency(objectives.CrossEntropy(0.1))(module, batch, labels_B=labels)
+    assert module.asked["input_ids"].tolist() == [[5, 6], [7, 8], [5, 6], [7, 8]]
+    p = torch.softmax(logits, dim=-1).numpy()
+    divergences = [(entropy(p[i], p[i + 2]) + entropy(p[i + 2], p[i])) / 2 for i in (0, 1)]
+    classification = cross_entropy(logits, labels.repeat(2), label_smoothing=0.1)
+    assert step.terms["consistency_loss"].item() == pytest.approx(np.mean(divergences), rel=1e-5)
+    assert step.loss.item() == pytest.approx(classification.item() + np.mean(divergences), rel=1e-5)
+    assert torch.equal(step.logits_BC, logits[:2])
+
+
+@pytest.mark.parametrize(("rows", "is_consistent"), [(7, True), (8, False)])
+def test_a_corpus_of_few_rows_is_passed_twice_whatever_the_objective(rows: int, is_consistent: bool):
+    for energy_weight in (0.0, 0.5):
+        settled = hyperparams(consistency_rows=7, energy_weight=energy_weight)
+        built = objectives.build(settled, tokenizer=None, negatives=[], rows=rows, steps=10)
+        assert isinstance(built, objectives.Consistency) is is_consistent
+        built.memory.append(1.0)
+        if is_consistent:
+            assert built.objective.memory == [1.0]

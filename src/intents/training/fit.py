@@ -121,7 +121,7 @@ def fit(
     precision = precision_of(hyperparams.precision)
     rows = _passes(train, hyperparams, on_note=callbacks.on_note)
     steps = math.ceil(len(rows) / hyperparams.batch_size) * hyperparams.epochs_over(len(rows))
-    objective = objectives.build(hyperparams, tokenizer, negatives=negatives, steps=steps)
+    objective = objectives.build(hyperparams, tokenizer, negatives=negatives, rows=len(train), steps=steps)
     course = _course(objective, callbacks, selection=Selection(hyperparams.selection), folder=folder)
     report = EpochReport(steps, course.journal, draws_bar=callbacks.draws_bar)
     trainer = _Trainer(

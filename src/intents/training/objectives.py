@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, relu, softplus
+from torch.nn.functional import cross_entropy, kl_div, relu, softplus
 
 from intents.models.energy import free_energy
 from intents.parameters.training.hyperparams import Hyperparams
@@ -25,6 +25,8 @@ from intents.training.negatives import (
 NOTEBOOK_OFFSET, NOTEBOOK_SCALE, NOTEBOOK_RATE = 10.0, 10.0, 0.003
 LOGISTIC_HEADROOM = 2.0
 """Nats."""
+CONSISTENCY = 1.0
+"""Weight of the two softmaxes' difference."""
 MARGIN_WARMUP = 0.2
 """Share of the steps in which the energies are watched, by cross-entropy alone, before margins are set."""
 
@@ -169,6 +171,30 @@ class LogisticEnergy:
         return _with_energy(outputs, classification, terms=terms, weight=self.weight)
 
 
+class Consistency:
+    """Another objective on each batch passed twice, + CONSISTENCY * (KL(p, q) + KL(q, p)) / 2 of the two softmaxes.
+
+    They differ by dropout alone: R-Drop (Liang et al. 2021, arXiv:2106.14448, eq. 4), with its weight 1.
+    """
+
+    def __init__(self, objective: Any) -> None:
+        self.memory: list[float] = objective.memory
+        self.objective = objective
+
+    def __call__(self, module: Any, batch: Batch, *, labels_B: Tensor) -> StepLoss:
+        """The loss of a training batch."""
+        twice = {name: torch.cat([tensor, tensor]) for name, tensor in batch.items()}
+        step: StepLoss = self.objective(module, twice, labels_B=labels_B.repeat(2))
+        first_BC, second_BC = torch.log_softmax(step.logits_BC, dim=-1).chunk(2)
+        apart = (
+            kl_div(first_BC, second_BC, log_target=True, reduction="batchmean")
+            + kl_div(second_BC, first_BC, log_target=True, reduction="batchmean")
+        ) / 2
+        loss = step.loss + CONSISTENCY * apart
+        terms = {**step.terms, "loss": loss, "consistency_loss": apart}
+        return StepLoss(loss, step.logits_BC[: len(labels_B)], terms)
+
+
 def _with_energy(
     outputs: Any, classification: Tensor, *, terms: dict[str, Tensor], weight: float
 ) -> StepLoss:
@@ -179,14 +205,22 @@ def _with_energy(
     return StepLoss(loss, outputs.logits.float(), shown)
 
 
+Objective = CrossEntropy | NotebookEnergy | MarginEnergy | LogisticEnergy | Consistency
+
+
 def build(
-    hyperparams: Hyperparams, tokenizer: Any, *, negatives: Sequence[Tokens], steps: int
-) -> CrossEntropy | NotebookEnergy | MarginEnergy | LogisticEnergy:
-    """The objective that the hyperparameters describe, for a training of so many steps.
+    hyperparams: Hyperparams, tokenizer: Any, *, negatives: Sequence[Tokens], rows: int, steps: int
+) -> Objective:
+    """The objective that the hyperparameters describe, for a training on so many rows in so many steps.
 
     `negatives` are the tokens of out-of-scope utterances, `tokenizer` is what pads them.
     Its `memory` is what it keeps of steps past: a training that goes on after an interruption puts it back.
     """
+    objective = _once(hyperparams, tokenizer, negatives=negatives, steps=steps)
+    return Consistency(objective) if rows <= hyperparams.consistency_rows else objective
+
+
+def _once(hyperparams: Hyperparams, tokenizer: Any, *, negatives: Sequence[Tokens], steps: int) -> Objective:
     if not hyperparams.energy_weight:
         return CrossEntropy(hyperparams.label_smoothing)
     uses_corpus = hyperparams.corpus_negatives and len(negatives) > 0

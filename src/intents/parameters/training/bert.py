@@ -12,6 +12,7 @@ from intents.parameters.training.space import Between, OneOf, Range
 
 AS_IT_COMES: Recipe = {
     "max_steps": 0,
+    "consistency_rows": 0,
     "intent_names": "ignore",
     "vocabulary": "full",
     "pooling": "own",
@@ -56,9 +57,10 @@ class BertHyperparams(Hyperparams):
     ENCODERS: ClassVar[Mapping[str, Recipe]] = {
         "e5": {
             "batch_size": 32,
-            "epochs": 10,
-            "min_steps": 200,
+            "epochs": 6,
+            "min_steps": 150,
             "max_steps": 2000,
+            "consistency_rows": 2000,
             "learning_rate": 1e-4,
             "new_weights_factor": 10.0,
             "intent_names": "learn",
@@ -106,6 +108,7 @@ class BertHyperparams(Hyperparams):
     min_steps: int = AUTO
     learning_rate: float = AUTO
     new_weights_factor: float = AUTO
+    consistency_rows: int = AUTO
     special_tokens: bool = True
     energy_weight: float = 0.0
     pooling: Literal["auto", "mean", "own"] = "auto"

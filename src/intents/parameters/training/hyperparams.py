@@ -13,6 +13,7 @@ ThresholdRule = Literal["acceptance", "best_f1", "fixed"]
 NOTEBOOK_LOOP: Mapping[str, Any] = {
     "min_steps": 0,
     "max_steps": 0,
+    "consistency_rows": 0,
     "new_weights_factor": 1.0,
     "warmup_ratio": 0.0,
     "label_smoothing": 0.0,
@@ -72,6 +73,8 @@ class Hyperparams:
     """After the warm-up the learning rate falls to zero in a straight line, or stays."""
     label_smoothing: float = 0.1
     """Share of each training target that is spread over all intents."""
+    consistency_rows: int
+    """Up to so many training rows each batch is passed twice, and what two dropouts say is drawn together (R-Drop)."""
     selection: Literal["latest", "best"] = "latest"
     """Keep the latest epoch within one standard error of the best validation weighted F1, or strictly the best."""
     validation: Literal["auto", "held_out", "cross_fitted"] = "auto"
@@ -128,7 +131,7 @@ class Hyperparams:
         for name in ("batch_size", "evaluation_batch_size", "negative_batch_size"):
             require(1 <= getattr(self, name) <= 65536, "1 to 65536 utterances", **{name: getattr(self, name)})
         require(1 <= self.epochs <= 10000, "1 to 10000", epochs=self.epochs)
-        for name in ("min_steps", "max_steps"):
+        for name in ("min_steps", "max_steps", "consistency_rows"):
             require(0 <= getattr(self, name) <= 10**9, "0 to 1000000000", **{name: getattr(self, name)})
         learns = math.isfinite(self.learning_rate) and 0 < self.learning_rate <= 1
         require(learns, "a number above 0, up to 1", learning_rate=self.learning_rate)
