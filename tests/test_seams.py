@@ -30,6 +30,7 @@ MAY_NAME_A_FAMILY = {
     "intents": "its own configuration and network are found by transformers",
     "intents.models.encoders.e5": "the architecture of that name",
     "intents.models.pooling": "the architecture of that name",
+    "intents.models.straight_bert": "the architecture of that name",
     "intents.models.inference": "it has a faster network for answers",
     "intents.parameters.tune": "the default",
     "intents.parameters.training.shares": "the default",

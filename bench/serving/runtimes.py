@@ -33,7 +33,7 @@ from intents.models.textcnn.config import TextCNNConfig
 from intents.serving.runtime import Runtime
 
 BATCHES = (1, 8, 32, 128)
-TEXTS, PASSES = 2_048, 50
+TEXTS, PASSES = 512, 50
 OPSET = 18
 SERVED, RECORDED, PYTORCH = "served", "recorded", "pytorch"
 Run = Callable[[Sequence[Sequence[int]]], Floats]
