@@ -21,6 +21,7 @@ import transformers
 from transformers.utils import logging as transformers_logging
 
 from bench import benchmark
+from intents.axes import Floats
 from intents.data.corpus import Corpus
 from intents.data.parts import TEST
 from intents.evaluation.predictions import outputs
@@ -108,11 +109,15 @@ def _frozen(config: TrainConfig, corpus: Corpus) -> float:
     return float((said.logits_BC.argmax(axis=-1) == corpus.label_ids(TEST)).mean())
 
 
+def _spread(values: Floats) -> float:
+    return float(values.std(ddof=1)) if len(values) > 1 else 0.0
+
+
 def _report(measured: dict[str, list[dict[str, float]]], options: dict[str, object]) -> None:
     print("\nrows an intent  " + "  ".join(f"{name:>18}" for name in next(iter(measured.values()))[0]))
     for rows, draws in measured.items():
         columns = {name: np.array([draw[name] for draw in draws]) for name in draws[0]}
-        cells = "  ".join(f"{values.mean():10.4f} ±{values.std():6.4f}" for values in columns.values())
+        cells = "  ".join(f"{values.mean():10.4f} ±{_spread(values):6.4f}" for values in columns.values())
         print(f"{rows:>14}  {cells}")
     benchmark.write("few_rows", {**options, "measured": measured})
 

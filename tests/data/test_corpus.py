@@ -490,6 +490,16 @@ def test_folds_for_validation_deal_out_the_rows_of_each_intent_repeats_together(
         assert not forms[0] & forms[1]
 
 
+@pytest.mark.parametrize("rows_per_intent", [1, 2])
+def test_folds_of_one_or_two_rows_an_intent_are_folds_too(write_rows: Write, rows_per_intent: int) -> None:
+    rows = [pair for intent in "abcdef" for pair in utterances(intent, rows_per_intent)]
+    folder = write_rows("mine/train.jsonl", rows).parent
+    write_rows("mine/test.jsonl", [("another", "a")])
+    corpus = corpora.load(DataConfig(data=str(folder), validation_size=1e-9), cross_fits=True)
+    held_out = [len(fold.part("validation")) for fold in corpus.validation_folds(3, seed=1)]
+    assert held_out == [2 * rows_per_intent] * 3
+
+
 def test_validation_rows_are_trained_on_where_they_are_too_few(
     write_rows: Write, load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,17 +63,27 @@ class Sum(torch.nn.Module):
 
     def __init__(self, scale: float) -> None:
         super().__init__()
+        if scale < 0:
+            raise AttributeError("no such layout")
         self.scale = scale
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
         if not self.scale:
             raise RuntimeError("no such operator\nin this build")
-        found = (input_ids * attention_mask).sum(dim=1, keepdim=True) * self.scale
+        is_last_probe = input_ids.shape == (3, 48)
+        scale = 1.0 if self.scale != self.scale and not is_last_probe else self.scale
+        found = (input_ids * attention_mask).sum(dim=1, keepdim=True) * scale
         return type("Output", (), {"logits": found})
 
 
 @pytest.mark.parametrize(
-    ("scale", "reason"), [(1.0001, "made faster, its logits differ by"), (0.0, "no such operator")]
+    ("scale", "reason"),
+    [
+        (1.0001, "made faster, its logits differ by"),
+        (float("nan"), "made faster, its logits differ by nan"),
+        (0.0, "no such operator"),
+        (-1.0, "no such layout"),
+    ],
 )
 def test_a_network_that_answers_otherwise_when_made_faster_is_run_as_it_is(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, scale: float, reason: str

@@ -1,6 +1,8 @@
 """What temperature and threshold are fitted on: rows held out, or answers out of fold where few could be."""
 
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,6 +10,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from intents.models import energy
+from intents.parameters.training.bert import BertHyperparams
 from intents.training import stages
 from intents.training.validation import CROSS_FITS
 from tests.conftest import Trained
@@ -90,3 +93,30 @@ def test_rows_that_suffice_for_validation_are_held_out(
     monkeypatch.setattr("intents.data.corpus.FEWEST_VALIDATION_ROWS", 20)
     corpus = train_tiny(validation="cross_fitted", epochs="1").corpus
     assert len(corpus.part("validation")) > 20
+
+
+def test_each_out_of_scope_row_is_answered_once(cross_fitted: Trained):
+    rows = len(cross_fitted.corpus.out_of_scope_part("validation"))
+    answers = []
+    with pytest.MonkeyPatch.context() as patch:
+        calibrate = stages.calibrate
+        patch.setattr(
+            stages,
+            "calibrate",
+            lambda module, given, **rest: answers.append(given) or calibrate(module, given, **rest),
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            stages.train(cross_fitted.config, cross_fitted.corpus, checkpoints=Path(folder))
+    assert len(answers[0].out_of_scope_logits_NC) == rows > 0
+
+
+def test_folds_are_trained_as_long_as_the_whole_and_alike():
+    hyperparams = BertHyperparams(
+        model_name="e5", batch_size=10, epochs=6, max_steps=300, consistency_rows=800
+    )
+    of_fold = hyperparams.for_a_share(2 / 3, rows=1000)
+    assert (of_fold.epochs_over(667), of_fold.patience) == (hyperparams.epochs_over(1000), 0) == (3, 0)
+    assert of_fold.consistency_rows == 0  # though 667 rows alone would have been passed twice
+    short = BertHyperparams(model_name="e5", batch_size=10, epochs=6, min_steps=150, consistency_rows=800)
+    alike = short.for_a_share(2 / 3, rows=210)
+    assert (alike.passes(140), alike.consistency_rows) == (short.passes(210), 210)

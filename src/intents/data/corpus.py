@@ -1,14 +1,12 @@
 """A corpus ready for training: read, cleaned, split, with its ledger and its leaks counted."""
 
 import hashlib
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold
 
 from intents.axes import Integers
 from intents.data import cleaning, corrections, out_of_scope, sources, splitting
@@ -87,13 +85,13 @@ class Corpus:
         Each intent's rows are dealt out over the folds; those of one normal form share one.
         """
         rows = self.part(TRAIN)
-        dealt = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of intents with fewer rows than folds
-            places = list(dealt.split(rows, rows["label"], groups=rows["text"].map(normal_form)))
-        for _, held_out in places:
+        forms = rows["text"].map(normal_form)
+        once = rows.assign(form=forms).drop_duplicates("form").sample(frac=1.0, random_state=seed)
+        dealt = once.sort_values("label", kind="stable")["form"]
+        fold_of = dict(zip(dealt, np.arange(len(dealt)) % folds, strict=True))
+        for number in range(folds):
             parts = self.rows["part"].copy()
-            parts.loc[rows.index[held_out]] = VALIDATION
+            parts.loc[rows.index[forms.map(fold_of) == number]] = VALIDATION
             yield replace(self, rows=self.rows.assign(part=parts))
 
     def summary(self) -> str:
@@ -133,7 +131,9 @@ def load(config: DataConfig, *, selects_on_test: bool = False, cross_fits: bool 
     _check_intents(cleaned.rows, raw)
     carved = 0.0 if selects_on_test else config.validation_size
     rows = cleaned.rows.assign(part=_parts(raw, cleaned.rows, config=config, validation_size=carved))
-    rejectable, said = out_of_scope.gather(raw.out_of_scope, cleaned, config=config, validation_size=carved)
+    rejectable, remarks = out_of_scope.gather(
+        raw.out_of_scope, cleaned, config=config, validation_size=carved
+    )
     intents = tuple(sorted(rows["label"].unique()))
     corpus = Corpus(
         name=raw.name,
@@ -148,7 +148,7 @@ def load(config: DataConfig, *, selects_on_test: bool = False, cross_fits: bool 
             *_ignored_parts(raw, config),
             *corrected.notes,
             *findings.notes(rows),
-            *said,
+            *remarks,
         ),
         files=raw.files,
         rows_read=len(read.rows),

@@ -16,7 +16,7 @@ from torch.nn.functional import embedding, gelu, layer_norm, linear, scaled_dot_
 from transformers.models.bert.modeling_bert import BertForSequenceClassification
 
 
-class Answer(NamedTuple):
+class Logits(NamedTuple):
     """As transformers' own outputs are read."""
 
     logits: Tensor
@@ -58,7 +58,7 @@ def straightened(module: Any) -> nn.Module:
 class StraightBert(nn.Module):
     """Token ids (B, L), mask (B, L) -> logits (B, C), as the BERT in evaluation mode gives them.
 
-    It shares the weights as they are now.
+    Matrices are copied, the token table and the norms are shared: for weights that no longer change.
     """
 
     def __init__(self, module: BertForSequenceClassification) -> None:
@@ -75,7 +75,7 @@ class StraightBert(nn.Module):
         self.last = _layer(last, is_last=True)
         self.pooler, self.classifier = _linear(bert.pooler.dense), _linear(module.classifier)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Answer:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Logits:
         """Every row begins with a token."""
         hidden_BLE = self.embedded_norm(
             embedding(input_ids, self.words_VE) + self.places_LE[: input_ids.shape[1]]
@@ -86,7 +86,7 @@ class StraightBert(nn.Module):
         for layer in (*self.layers, self.last):
             hidden_BLE = self._through(layer, hidden_BLE, is_token_B11L=is_token_B11L)
         pooled_BE = torch.tanh(self.pooler(hidden_BLE[:, 0]))
-        return Answer(self.classifier(pooled_BE))
+        return Logits(self.classifier(pooled_BE))
 
     def _through(self, layer: Layer, hidden_BLE: Tensor, *, is_token_B11L: Tensor | None) -> Tensor:
         """What the layer makes of all tokens, the last one of the first token."""

@@ -18,7 +18,7 @@ def calibrate(module: Any, answers: Answers, *, hyperparams: Hyperparams) -> Rej
     threshold, target = _threshold(
         energy.energy(answers.logits_BC / temperature),
         energy.energy(answers.out_of_scope_logits_NC / temperature),
-        rows=answers.rows,
+        rows_in_words=answers.rows_in_words,
         hyperparams=hyperparams,
     )
     return RejectionRule(
@@ -30,14 +30,14 @@ def calibrate(module: Any, answers: Answers, *, hyperparams: Hyperparams) -> Rej
 
 
 def _threshold(
-    energies_B: Floats, out_of_scope_energies_N: Floats, *, rows: str, hyperparams: Hyperparams
+    energies_B: Floats, out_of_scope_energies_N: Floats, *, rows_in_words: str, hyperparams: Hyperparams
 ) -> tuple[float, str]:
     """The threshold, and its rule in words."""
     if hyperparams.threshold_rule == "fixed":
         return hyperparams.fixed_threshold, "fixed"
     if hyperparams.threshold_rule == "best_f1" and len(out_of_scope_energies_N):
         threshold = energy.fit_best_f1_threshold(energies_B, out_of_scope_energies_N)
-        return threshold, f"best F1 of accepting on {rows}"
+        return threshold, f"best F1 of accepting on {rows_in_words}"
     accepted = hyperparams.target_acceptance
     threshold = energy.fit_threshold(energies_B, target_acceptance=accepted)
-    return threshold, f"accept {accepted:.1%} of in-scope {rows}"
+    return threshold, f"accept {accepted:.1%} of in-scope {rows_in_words}"

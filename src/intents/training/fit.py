@@ -120,7 +120,7 @@ def fit(
     """
     precision = precision_of(hyperparams.precision)
     rows = _passes(train, hyperparams, on_note=callbacks.on_note)
-    steps = math.ceil(len(rows) / hyperparams.batch_size) * hyperparams.epochs_over(len(rows))
+    steps = math.ceil(len(rows) / hyperparams.batch_size) * hyperparams.epochs_over(len(train))
     objective = objectives.build(hyperparams, tokenizer, negatives=negatives, rows=len(train), steps=steps)
     course = _course(objective, callbacks, selection=Selection(hyperparams.selection), folder=folder)
     report = EpochReport(steps, course.journal, draws_bar=callbacks.draws_bar)
@@ -128,7 +128,7 @@ def fit(
         course,
         hyperparams,
         model=network.module,
-        args=_arguments(hyperparams, folder, precision=precision, train=rows, validation=validation),
+        args=_arguments(hyperparams, folder, precision=precision, rows=len(train), validation=validation),
         train_dataset=rows,
         eval_dataset=validation,
         processing_class=tokenizer,
@@ -217,12 +217,12 @@ def _arguments(
     folder: Path | None,
     *,
     precision: str,
-    train: TokenDataset,
+    rows: int,
     validation: TokenDataset,
 ) -> Any:
     return transformers.TrainingArguments(
         output_dir=str(folder or tempfile.gettempdir()),
-        num_train_epochs=hyperparams.epochs_over(len(train)),
+        num_train_epochs=hyperparams.epochs_over(rows),
         per_device_train_batch_size=processes.share(hyperparams.batch_size),
         per_device_eval_batch_size=hyperparams.evaluation_batch_size,
         train_sampling_strategy="group_by_length" if hyperparams.batching == "by_length" else "random",

@@ -174,7 +174,8 @@ class LogisticEnergy:
 class Consistency:
     """Another objective on each batch passed twice, + CONSISTENCY * (KL(p, q) + KL(q, p)) / 2 of the two softmaxes.
 
-    They differ by dropout alone: R-Drop (Liang et al. 2021, arXiv:2106.14448, eq. 4), with its weight 1.
+    They differ by dropout alone: R-Drop (Liang et al. 2021, arXiv:2106.14448, eq. 4), whose alpha is twice CONSISTENCY:
+    there the two cross-entropies are added, here they are averaged.
     """
 
     def __init__(self, objective: Any) -> None:
@@ -216,11 +217,13 @@ def build(
     `negatives` are the tokens of out-of-scope utterances, `tokenizer` is what pads them.
     Its `memory` is what it keeps of steps past: a training that goes on after an interruption puts it back.
     """
-    objective = _once(hyperparams, tokenizer, negatives=negatives, steps=steps)
+    objective = _build_once(hyperparams, tokenizer, negatives=negatives, steps=steps)
     return Consistency(objective) if rows <= hyperparams.consistency_rows else objective
 
 
-def _once(hyperparams: Hyperparams, tokenizer: Any, *, negatives: Sequence[Tokens], steps: int) -> Objective:
+def _build_once(
+    hyperparams: Hyperparams, tokenizer: Any, *, negatives: Sequence[Tokens], steps: int
+) -> Objective:
     if not hyperparams.energy_weight:
         return CrossEntropy(hyperparams.label_smoothing)
     uses_corpus = hyperparams.corpus_negatives and len(negatives) > 0

@@ -176,23 +176,24 @@ def _check_folds(folds: int) -> None:
 
 
 def _answers(config: TrainConfig, corpus: Corpus, *, made: Fitted, callbacks: Callbacks) -> Answers:
-    """To rows that were not trained on: the network's own, or where none were kept, those of cross-fitting."""
+    """Answers to rows that were not trained on: the network's own, or where none were kept, those of cross-fitting."""
     hyperparams = config.hyperparams
-    part = selecting_part(hyperparams)
-    silent = Callbacks(draws_bar=callbacks.draws_bar)
+    part, rows = selecting_part(hyperparams), len(corpus.part(TRAIN))
 
     def answered(by: Fitted, rows: Corpus) -> Answers:
         return validation.answers(by.network, by.encoder, corpus=rows, part=part, hyperparams=hyperparams)
 
     def of_fold(fold: Corpus) -> Answers:
-        whole = dataclasses.replace(config, hyperparams=dataclasses.replace(hyperparams, patience=0))
-        return answered(fitted(whole, fold, checkpoints=None, callbacks=silent), fold)
+        alike = hyperparams.for_a_share(1 - 1 / validation.CROSS_FITS, rows=rows)
+        silent = Callbacks(draws_bar=callbacks.draws_bar)
+        for_fold = dataclasses.replace(config, hyperparams=alike)
+        return answered(fitted(for_fold, fold, checkpoints=None, callbacks=silent), fold)
 
     if not corpus.part(part).empty:
         return answered(made, corpus)
     callbacks.on_note(
-        f"all {len(corpus.part(TRAIN)):,} rows were trained on, since few would be left for validation; temperature "
-        f"and threshold come from {validation.CROSS_FITS} more trainings, each without rows that it then answers"
+        f"all {rows:,} rows were trained on, since few would be left for validation; temperature and threshold "
+        f"come from {validation.CROSS_FITS} more trainings, each without rows that it then answers"
     )
     return validation.cross_fitted(corpus, seed=config.data.split_seed, of_fold=of_fold)
 

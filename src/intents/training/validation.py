@@ -25,7 +25,7 @@ class Answers:
     logits_BC: Floats
     labels_B: Integers
     out_of_scope_logits_NC: Floats
-    rows: str = "validation rows"
+    rows_in_words: str = "validation rows"
 
     @property
     def f1_weighted(self) -> float:
@@ -47,7 +47,7 @@ def answers(
 
 
 def cross_fitted(corpus: Corpus, *, seed: int, of_fold: Callable[[Corpus], Answers]) -> Answers:
-    """What trainings that leave out a fold of the training rows say of it, and each of the out-of-scope rows.
+    """What trainings that leave out a fold of the rows say of it, and each of a third of the out-of-scope rows.
 
     They have seen fewer rows than the network they speak for, so they err towards a softer softmax.
     """
@@ -55,6 +55,6 @@ def cross_fitted(corpus: Corpus, *, seed: int, of_fold: Callable[[Corpus], Answe
     return Answers(
         np.concatenate([fold.logits_BC for fold in folds]),
         np.concatenate([fold.labels_B for fold in folds]),
-        np.concatenate([fold.out_of_scope_logits_NC for fold in folds]),
-        rows="training rows, out of fold",
+        np.concatenate([fold.out_of_scope_logits_NC[n::CROSS_FITS] for n, fold in enumerate(folds)]),
+        rows_in_words="training rows, out of fold",
     )

@@ -112,7 +112,9 @@ def _train_trials(job: Job, number: int) -> None:
     study = optuna.load_study(
         study_name=job.study,
         storage=kept,
-        pruner=samplers.pruner(job.config.pruner, epochs=job.base.hyperparams.epochs),
+        pruner=samplers.pruner(
+            job.config.pruner, epochs=job.base.hyperparams.epochs_over(len(job.prepared.train))
+        ),
     )
     # Processes draw differently, and so does one that takes another's place.
     entropy = [job.config.seed, number, len(trials.every(study))]

@@ -1,9 +1,10 @@
 """The hyperparameters that every family has: declared once, typed, with default and meaning."""
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from intents.parameters.declaration import AUTO, require
 from intents.parameters.training.recipes import FROM_SCRATCH, Recipe, recipe
@@ -78,7 +79,7 @@ class Hyperparams:
     selection: Literal["latest", "best"] = "latest"
     """Keep the latest epoch within one standard error of the best validation weighted F1, or strictly the best."""
     validation: Literal["auto", "held_out", "cross_fitted"] = "auto"
-    """held_out: validation rows are kept apart; cross_fitted: not where they would be too few (docs/data.md)."""
+    """held_out: validation rows are kept apart; cross_fitted: not where they would be too few (docs/few_rows.md)."""
     patience: int = 10
     """Stop after this many epochs that `selection` would not keep; 0 never stops early."""
     padding: Literal["longest", "max_length"] = "longest"
@@ -168,10 +169,22 @@ class Hyperparams:
         return max(1, math.ceil(((steps_per_epoch - 1) * self.batch_size + 1) / rows))
 
     def epochs_over(self, rows: int) -> int:
-        """Epochs of so many training rows: `epochs`, or as many as `max_steps` allows, one at least."""
+        """Epochs over so many training rows: `epochs`, or as many as `max_steps` allows, one at least."""
         if not self.max_steps:
             return self.epochs
-        return min(self.epochs, max(1, self.max_steps // math.ceil(rows / self.batch_size)))
+        steps_per_epoch = math.ceil(rows * self.passes(rows) / self.batch_size)
+        return min(self.epochs, max(1, self.max_steps // steps_per_epoch))
+
+    def for_a_share(self, share: float, *, rows: int) -> Self:
+        """What trains a share of so many rows as these train all of them: as many epochs and passes, to the end."""
+        return dataclasses.replace(
+            self,
+            epochs=self.epochs_over(rows),
+            min_steps=round(self.min_steps * share),
+            max_steps=0,
+            consistency_rows=rows if rows <= self.consistency_rows else 0,
+            patience=0,
+        )
 
     @property
     def cross_fits(self) -> bool:

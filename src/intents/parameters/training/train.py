@@ -56,6 +56,9 @@ class TrainConfig:
     run: RunConfig
 
     def __post_init__(self) -> None:
+        has_rows = not (self.hyperparams.cross_fits and self.hyperparams.selects_on_test)
+        expected = "held_out with a recipe that chooses its epoch on test rows"
+        require(has_rows, expected, validation=self.hyperparams.validation)
         is_honest = not (self.run.folds and self.hyperparams.selects_on_test)
         require(is_honest, "0 with a recipe that chooses its epoch on test rows", folds=self.run.folds)
         if not self.run.resume:  # else the run to go on from says which encoder it is

@@ -91,7 +91,10 @@ def trained(
     store.connect()
     name = run_name(way.command, data.data)
     with signals.stop_the_run(), runs.started_with(vars(data) | vars(study), name=name) as parent:
-        corpus = corpora.load(config.data, selects_on_test=config.hyperparams.selects_on_test)
+        hyperparams = config.hyperparams
+        corpus = corpora.load(
+            config.data, selects_on_test=hyperparams.selects_on_test, cross_fits=hyperparams.cross_fits
+        )
         runs.work_starts(parent)
         say(corpus.opening())
         draws = itertools.starmap(Draw, itertools.product(shares, range(study.seeds)))
@@ -111,7 +114,8 @@ def _train_once(config: TrainConfig, corpus: Corpus, *, draw: Draw, way: Way, sa
         part = way.draw(corpus, draw)
         if config.hyperparams.cross_fits:
             part = part.few_rows_trained_on()
-        callbacks = Callbacks(training_run.log_metrics, training_run.log_metrics)
+        training_run.tag_selection(part, config.hyperparams)
+        callbacks = Callbacks(training_run.log_metrics, training_run.log_metrics, say)
         result = stages.train(seeded, part, checkpoints=Path(folder), callbacks=callbacks)
         counts, metrics = way.count(part), way.measure(part, result)
         with signals.whole():

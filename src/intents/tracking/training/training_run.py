@@ -15,6 +15,7 @@ from intents.evaluation import baseline
 from intents.evaluation.names import METRICS
 from intents.models.encoders import encoder
 from intents.models.file_names import MODEL_ARTIFACT, OUT_OF_FOLD
+from intents.parameters.training.hyperparams import Hyperparams
 from intents.parameters.training.train import TrainConfig
 from intents.report import saved_model
 from intents.report.card import card
@@ -95,9 +96,15 @@ def _logged_corpus(config: TrainConfig, run_id: str, *, say: Say) -> Corpus:
     runs.work_starts(run_id)
     with signals.whole():
         log_corpus(corpus)
-        if corpus.part(selecting_part(config.hyperparams)).empty:
-            mlflow.set_tag(SELECTED_ON_TAG, "nothing: the last epoch is kept")
+    tag_selection(corpus, config.hyperparams)
     return corpus
+
+
+def tag_selection(corpus: Corpus, hyperparams: Hyperparams) -> None:
+    """Says of the active run that no row was left to choose its epoch, where it is so."""
+    if corpus.part(selecting_part(hyperparams)).empty:
+        with signals.whole():
+            mlflow.set_tag(SELECTED_ON_TAG, "nothing: the last epoch is kept")
 
 
 def outcome(run_id: str, *, model_of: str, name: str, version: str, verdict: str) -> RunOutcome:
