@@ -58,7 +58,7 @@ def what_rows_brought(table: pd.DataFrame) -> str:
         return "one share can't tell what more rows bring: pass two or more, such as shares=0.5,1"
     before, after = (table[table["share"] == share].set_index("seed") for share in shares[-2:])
     points_S = 100 * (after["accuracy"] - before["accuracy"]).to_numpy()
-    mean, step = points_S.mean(), f"{_step(before, after)} accuracy"
+    mean, step = points_S.mean(), f"{_step(before, after)} {METRICS['accuracy'].words}"
     if len(points_S) == 1:
         return f"{step} changed by {mean:+.1f} points; one seed can't tell whether more rows help: pass seeds=3 or more"
     low, high = (round(end, 1) + 0.0 for end in mean_interval(points_S))
@@ -90,7 +90,7 @@ def _rows_per_intent(drawn: pd.DataFrame) -> str:
 
 def _line(share: float, drawn: pd.DataFrame) -> str:
     metrics = [f"{METRICS[name].in_full} {shown(drawn[name])}" for name in SAID if name in drawn]
-    of_baseline = f"accuracy of the linear baseline {shown(drawn['baseline_accuracy'])}"
+    of_baseline = f"{METRICS['accuracy'].words} of the linear baseline {shown(drawn['baseline_accuracy'])}"
     rows = f"{_rows_per_intent(drawn)} an intent, {len(drawn)} seed(s)"
     return f"{percent(share)} of the rows, {rows}: {', '.join([*metrics, of_baseline])}"
 

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from intents.evaluation.names import METRICS
 from intents.report.pictures.canvas import BAR_COLOUR, GRID_COLOUR, picture, shorten_label
 
 BASELINE_COLOUR = "#d97706"
@@ -49,7 +50,7 @@ def plot_learning_curve(path: Path, table: pd.DataFrame, *, model: str, corpus: 
         axes.set_xlabel(
             "training rows an intent (median, on a logarithmic scale) and, below, the share of the rows"
         )
-        axes.set_ylabel("accuracy on the test rows")
+        axes.set_ylabel(f"{METRICS['accuracy'].words} on the test rows")
         axes.set_title(f"What more rows bring: {shorten_label(corpus)}, {scope}", pad=LEGEND_PT)
         seeds = int(table.groupby("share").size().max())
         several = f"line, numbers: mean of {seeds} seeds; dots: the seeds; shaded: ± one standard deviation"
