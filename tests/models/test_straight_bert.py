@@ -7,7 +7,7 @@ from transformers import BertConfig, BertForSequenceClassification
 from intents.models import pooling, straight_bert
 from intents.models.inference import for_inference
 from intents.models.straight_bert import StraightBert
-from tests.models.textcnn.test_tables import LENGTHS, padded
+from tests.models.textcnn.test_tables import LENGTHS, assert_answers_as_itself, padded
 
 TOLERANCE = 1e-5
 
@@ -34,23 +34,14 @@ def test_the_logits_are_those_of_transformers(
         monkeypatch.setattr(straight_bert, "_packs", lambda _: False)
     elif torch.backends.mkldnn.is_available():
         assert straight_bert._packs(module.classifier.weight.detach())
-    faster = for_inference(module)
-    assert isinstance(faster, StraightBert)
-    batch = padded(lengths)
-    with torch.inference_mode():
-        torch.testing.assert_close(
-            faster(**batch).logits, module(**batch).logits, atol=TOLERANCE, rtol=TOLERANCE
-        )
+    assert isinstance(for_inference(module), StraightBert)
+    assert_answers_as_itself(module, padded(lengths), tolerance=TOLERANCE)
 
 
 def test_the_mean_that_is_classified_is_the_same():
     module = tiny()
     pooling.classify_mean(module, "tiny")
-    batch = padded(LENGTHS)
-    with torch.inference_mode():
-        torch.testing.assert_close(
-            for_inference(module)(**batch).logits, module(**batch).logits, atol=1e-4, rtol=1e-4
-        )
+    assert_answers_as_itself(module, padded(LENGTHS), tolerance=1e-4)
 
 
 @pytest.mark.parametrize("changes", [{"hidden_act": "relu"}, {"is_decoder": True}])

@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +12,7 @@ from sklearn.metrics import f1_score
 
 from intents.models import energy
 from intents.parameters.training.bert import BertHyperparams
+from intents.tracking.training import training_run
 from intents.training import stages
 from intents.training.validation import CROSS_FITS
 from tests.conftest import Trained
@@ -120,3 +122,13 @@ def test_folds_are_trained_as_long_as_the_whole_and_alike():
     short = BertHyperparams(model_name="e5", batch_size=10, epochs=6, min_steps=150, consistency_rows=800)
     alike = short.for_a_share(2 / 3, rows=210)
     assert (alike.passes(140), alike.consistency_rows) == (short.passes(210), 210)
+
+
+@pytest.mark.usefixtures("in_store")
+def test_the_run_says_what_chose_its_epoch(cross_fitted: Trained, trained: Trained):
+    said = []
+    for made in (cross_fitted, trained):
+        with mlflow.start_run() as run:
+            training_run.tag_selection(made.corpus, made.config.hyperparams)
+        said.append(mlflow.get_run(run.info.run_id).data.tags.get("selected_on"))
+    assert said == ["nothing: the last epoch is kept", None]

@@ -1,5 +1,7 @@
 """A tabulated TextCNN says what the TextCNN itself says."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -19,6 +21,14 @@ def padded(lengths: tuple[int, ...]) -> dict[str, torch.Tensor]:
     return {"input_ids": torch.randint(1, 30, shape, generator=generator), "attention_mask": mask_BL}
 
 
+def assert_answers_as_itself(module: Any, batch: dict[str, torch.Tensor], *, tolerance: float) -> None:
+    """What is made of the module for inference gives its logits."""
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            for_inference(module)(**batch).logits, module(**batch).logits, atol=tolerance, rtol=tolerance
+        )
+
+
 @pytest.mark.parametrize("batch_normalisation", [True, False])
 @pytest.mark.parametrize("members", [1, 3])
 @pytest.mark.parametrize("lengths", [LENGTHS, (1,), (2, 2)])
@@ -26,13 +36,8 @@ def test_the_logits_are_those_of_the_convolutions(
     batch_normalisation: bool, members: int, lengths: tuple[int, ...]
 ):
     module = tiny(batch_normalisation=batch_normalisation, members=members, kernel_sizes=KERNEL_SIZES)
-    faster = for_inference(module)
-    assert isinstance(faster, TabulatedTextCNN)
-    batch = padded(lengths)
-    with torch.inference_mode():
-        torch.testing.assert_close(
-            faster(**batch).logits, module(**batch).logits, atol=TOLERANCE, rtol=TOLERANCE
-        )
+    assert isinstance(for_inference(module), TabulatedTextCNN)
+    assert_answers_as_itself(module, padded(lengths), tolerance=TOLERANCE)
 
 
 def test_an_utterance_has_the_same_logits_alone_and_in_a_batch():
