@@ -55,6 +55,7 @@ EVERY_FAMILYS = {
     "evaluation_batch_size": ("0", "65537"),
     "epochs": ("0", "10001"),
     "consistency_rows": ("-1", "1000000001"),
+    "contrastive_weight": ("-0.1", "101", "nan", "inf"),
     "max_steps": ("-1", "1000000001"),
     "min_steps": ("-1", "1000000001"),
     "learning_rate": ("0", "-1e-5", "1.1", "nan", "inf"),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.distance import cosine
 from scipy.stats import entropy
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -494,38 +495,83 @@ def energies_after_training(settings: dict[str, Any]) -> tuple[float, float]:
 
 
 class Said(torch.nn.Module):
-    """Says the same logits whatever it is asked, and keeps what it was asked."""
+    """Says the same logits whatever it is asked, by a head that reads the same features; keeps what it was asked."""
 
-    def __init__(self, logits: Tensor) -> None:
+    def __init__(self, logits: Tensor, *, features: Tensor | None = None) -> None:
         super().__init__()
+        self.config = SimpleNamespace(num_labels=logits.shape[-1])
+        self.features = logits if features is None else features
+        self.head = torch.nn.Linear(self.features.shape[-1], logits.shape[-1])
         self.logits = logits
         self.asked: dict[str, Tensor] = {}
 
     def forward(self, **asked: Tensor) -> Any:
         self.asked = asked
+        self.head(self.features)
         return type("Output", (), {"logits": self.logits, "member_logits": self.logits[:, None]})
 
 
-def test_consistency_adds_the_mean_divergence_of_two_passes_both_ways():
+BATCH_OF_TWO = {"input_ids": torch.tensor([[5, 6], [7, 8]]), "attention_mask": torch.ones(2, 2)}
+
+
+def test_two_passes_add_the_mean_divergence_of_the_softmaxes_both_ways():
     logits = torch.tensor([[2.0, 0.0, -1.0], [0.0, 1.0, 0.5], [1.5, 0.5, -1.0], [0.2, 0.1, 0.7]])
     module, labels = Said(logits), torch.tensor([0, 2])
-    batch = {"input_ids": torch.tensor([[5, 6], [7, 8]]), "attention_mask": torch.ones(2, 2)}
-    step = objectives.Consistency(objectives.CrossEntropy(0.1))(module, batch, labels_B=labels)
+    passes = objectives.TwoPasses(objectives.CrossEntropy(0.1), contrastive_weight=0)
+    step = passes(module, BATCH_OF_TWO, labels_B=labels)
     assert module.asked["input_ids"].tolist() == [[5, 6], [7, 8], [5, 6], [7, 8]]
     p = torch.softmax(logits, dim=-1).numpy()
     divergences = [(entropy(p[i], p[i + 2]) + entropy(p[i + 2], p[i])) / 2 for i in (0, 1)]
     classification = cross_entropy(logits, labels.repeat(2), label_smoothing=0.1)
     assert step.terms["consistency_loss"].item() == pytest.approx(np.mean(divergences), rel=1e-5)
     assert step.loss.item() == pytest.approx(classification.item() + np.mean(divergences), rel=1e-5)
+    assert step.terms["loss"] is step.loss
+    assert "contrastive_loss" not in step.terms
     assert torch.equal(step.logits_BC, logits[:2])
 
 
-@pytest.mark.parametrize(("rows", "is_consistent"), [(7, True), (8, False)])
-def test_a_corpus_of_few_rows_is_passed_twice_whatever_the_objective(rows: int, is_consistent: bool):
+def test_two_passes_add_the_contrastive_loss_of_what_the_head_reads():
+    logits, labels = torch.zeros(4, 3), torch.tensor([0, 2])
+    features = torch.randn(4, 5, generator=torch.Generator().manual_seed(3))
+    passes = objectives.TwoPasses(objectives.CrossEntropy(0.0), contrastive_weight=0.5)
+    step = passes(Said(logits, features=features), BATCH_OF_TWO, labels_B=labels)
+    expected = objectives.contrastive_loss(features, torch.tensor([0, 2, 0, 2]))
+    assert step.terms["contrastive_loss"].item() == pytest.approx(expected.item())
+    assert step.loss.item() == pytest.approx(np.log(3) + 0.5 * expected.item())
+
+
+def test_the_contrastive_loss_is_equation_2_of_supervised_contrastive_learning():
+    features = np.random.default_rng(0).normal(size=(6, 4))
+    labels = [0, 1, 0, 0, 1, 0]
+    losses = []
+    for i in range(6):
+        others = [j for j in range(6) if j != i]
+        alike = {j: np.exp((1 - cosine(features[i], features[j])) / 0.05) for j in others}
+        shares = [alike[j] / sum(alike.values()) for j in others if labels[j] == labels[i]]
+        losses.append(-np.mean(np.log(shares)))
+    found = objectives.contrastive_loss(torch.tensor(features), torch.tensor(labels))
+    assert found.item() == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+def test_the_contrastive_loss_is_least_where_each_intent_points_its_own_way():
+    apart = torch.tensor([[1.0, 0.0], [0.0, 1.0], [2.0, 0.0], [0.0, 3.0]], requires_grad=True)
+    mixed = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+    labels = torch.tensor([0, 1, 0, 1])
+    best = objectives.contrastive_loss(apart, labels)
+    assert best.item() == pytest.approx(0, abs=1e-6)
+    assert objectives.contrastive_loss(mixed, labels).item() > 10
+    best.backward()
+    assert apart.grad is not None
+    assert apart.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(("rows", "is_passed_twice"), [(7, True), (8, False)])
+def test_a_corpus_of_few_rows_is_passed_twice_whatever_the_objective(rows: int, is_passed_twice: bool):
     for energy_weight in (0.0, 0.5):
-        settled = hyperparams(consistency_rows=7, energy_weight=energy_weight)
+        settled = hyperparams(consistency_rows=7, contrastive_weight=0.5, energy_weight=energy_weight)
         built = objectives.build(settled, tokenizer=None, negatives=[], rows=rows, steps=10)
-        assert isinstance(built, objectives.Consistency) is is_consistent
+        assert isinstance(built, objectives.TwoPasses) is is_passed_twice
         built.memory.append(1.0)
-        if is_consistent:
+        if is_passed_twice:
             assert built.objective.memory == [1.0]
+            assert built.contrastive_weight == 0.5

@@ -1,6 +1,7 @@
 """What every family's network can do: predict, say which weights are new, take a temperature into its head."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,19 +54,14 @@ def predict_tokens(
     head = head_of(module)
     logits_BC = np.empty((len(input_ids), head.out_features), dtype=np.float32)
     features_BF = np.empty((len(input_ids), head.in_features), dtype=np.float32)
-    read: list[torch.Tensor] = []
-    hook = head.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
     module.eval()
-    try:
-        with torch.inference_mode():
-            for start in range(0, len(order), batch_size):
-                places = order[start : start + batch_size]
-                batch = tokenizer.pad({"input_ids": [input_ids[i] for i in places]}, return_tensors="pt")
-                batch = {name: tensor.to(module.device) for name, tensor in batch.items()}
-                logits_BC[places] = module(**batch).logits.float().cpu().numpy()
-                features_BF[places] = read.pop().float().cpu().numpy()
-    finally:
-        hook.remove()
+    with read_by_the_head(module) as read, torch.inference_mode():
+        for start in range(0, len(order), batch_size):
+            places = order[start : start + batch_size]
+            batch = tokenizer.pad({"input_ids": [input_ids[i] for i in places]}, return_tensors="pt")
+            batch = {name: tensor.to(module.device) for name, tensor in batch.items()}
+            logits_BC[places] = module(**batch).logits.float().cpu().numpy()
+            features_BF[places] = read.pop().float().cpu().numpy()
     return Outputs(logits_BC, features_BF)
 
 
@@ -100,6 +96,17 @@ def fold_temperature(module: Any, temperature: float) -> None:
         head.weight.div_(temperature)
         if head.bias is not None:
             head.bias.div_(temperature)
+
+
+@contextlib.contextmanager
+def read_by_the_head(module: Any) -> Iterator[list[torch.Tensor]]:
+    """What the head is given in each pass within the block, in order: features (B, F)."""
+    read: list[torch.Tensor] = []
+    hook = head_of(module).register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
+    try:
+        yield read
+    finally:
+        hook.remove()
 
 
 def head_of(module: Any) -> torch.nn.Linear:

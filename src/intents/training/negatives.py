@@ -43,19 +43,19 @@ def member_logits(outputs: Any) -> Tensor:
 
 def gaussian_energies(module: Any, mask_BL: Tensor, *, mean: float, std: float) -> Tensor:
     """Energies of normal noise in the place of embeddings, shape (B, M)."""
-    size = _unwrapped(module).get_input_embeddings().embedding_dim
+    size = unwrapped(module).get_input_embeddings().embedding_dim
     noise_BLE = torch.randn(*mask_BL.shape, size, device=mask_BL.device) * std + mean
     return free_energy(member_logits(module(inputs_embeds=noise_BLE, attention_mask=mask_BL)))
 
 
-def _unwrapped(module: Any) -> Any:
+def unwrapped(module: Any) -> Any:
     """The network itself, where several processes train it."""
     return module.module if isinstance(module, DistributedDataParallel) else module
 
 
 def quiet_gaussian_energies(module: Any, mask_BL: Tensor) -> Tensor:
     """The same for noise spread as the token table is, which leaves no trace in normalisation statistics."""
-    table_VE = _unwrapped(module).get_input_embeddings().weight.detach()
+    table_VE = unwrapped(module).get_input_embeddings().weight.detach()
     module.eval()
     energies_BM = gaussian_energies(module, mask_BL, mean=float(table_VE.mean()), std=float(table_VE.std()))
     module.train()

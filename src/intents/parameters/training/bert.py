@@ -13,6 +13,7 @@ from intents.parameters.training.space import Between, OneOf, Range
 AS_IT_COMES: Recipe = {
     "max_steps": 0,
     "consistency_rows": 0,
+    "contrastive_weight": 0.0,
     "intent_names": "ignore",
     "vocabulary": "full",
     "pooling": "own",
@@ -61,6 +62,7 @@ class BertHyperparams(Hyperparams):
             "min_steps": 150,
             "max_steps": 2000,
             "consistency_rows": 2000,
+            "contrastive_weight": 0.5,
             "learning_rate": 1e-4,
             "new_weights_factor": 10.0,
             "intent_names": "learn",
@@ -109,6 +111,7 @@ class BertHyperparams(Hyperparams):
     learning_rate: float = AUTO
     new_weights_factor: float = AUTO
     consistency_rows: int = AUTO
+    contrastive_weight: float = AUTO
     special_tokens: bool = True
     energy_weight: float = 0.0
     pooling: Literal["auto", "mean", "own"] = "auto"

@@ -15,6 +15,7 @@ NOTEBOOK_LOOP: Mapping[str, Any] = {
     "min_steps": 0,
     "max_steps": 0,
     "consistency_rows": 0,
+    "contrastive_weight": 0.0,
     "new_weights_factor": 1.0,
     "warmup_ratio": 0.0,
     "label_smoothing": 0.0,
@@ -76,6 +77,8 @@ class Hyperparams:
     """Share of each training target that is spread over all intents."""
     consistency_rows: int
     """Up to so many training rows each batch is passed twice, and what two dropouts say is drawn together (R-Drop)."""
+    contrastive_weight: float
+    """Weight of the contrastive loss of batches that are passed twice: features of one intent find each other."""
     selection: Literal["latest", "best"] = "latest"
     """Keep the latest epoch within one standard error of the best validation weighted F1, or strictly the best."""
     validation: Literal["auto", "held_out", "cross_fitted"] = "auto"
@@ -144,8 +147,9 @@ class Hyperparams:
         require(0 <= self.patience <= 10000, "0 to 10000 epochs", patience=self.patience)
         require(0 <= self.seed < 2**32, "0 to 4294967295", seed=self.seed)
         require(bool(self.unknown_intent.strip()), "a name", unknown_intent=self.unknown_intent)
-        weighs = math.isfinite(self.energy_weight) and 0 <= self.energy_weight <= 100
-        require(weighs, "0 to 100", energy_weight=self.energy_weight)
+        for name in ("energy_weight", "contrastive_weight"):
+            weight = getattr(self, name)
+            require(math.isfinite(weight) and 0 <= weight <= 100, "0 to 100", **{name: weight})
         is_energy = math.isfinite(self.fixed_threshold)
         require(is_energy, "a finite number", fixed_threshold=self.fixed_threshold)
         accepts = 0 < self.target_acceptance < 1

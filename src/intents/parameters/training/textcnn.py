@@ -72,6 +72,7 @@ class TextCNNHyperparams(Hyperparams):
     learning_rate: float = 2e-3
     new_weights_factor: float = 1.0
     consistency_rows: int = 0
+    contrastive_weight: float = 0.0
     special_tokens: bool = False
     energy_weight: float = 0.5
     negative_batch_size: int = 32
