@@ -500,21 +500,28 @@ def test_folds_of_one_or_two_rows_an_intent_are_folds_too(write_rows: Write, row
     assert held_out == [2 * rows_per_intent] * 3
 
 
-def test_validation_rows_are_trained_on_where_they_are_too_few(
+def test_validation_rows_are_trained_on_where_they_or_all_rows_are_few(
     write_rows: Write, load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     corpus = load(write_rows("c.jsonl", TWO_INTENTS), min_per_intent=1)
+    validation = len(corpus.part("validation"))
+    rows = validation + len(corpus.part("train"))
     whole = corpus.few_rows_trained_on()
     assert whole.part("validation").empty
-    assert len(whole.part("train")) == len(corpus.part("train")) + len(corpus.part("validation"))
+    assert len(whole.part("train")) == rows
     assert_frame_equal(whole.part("test"), corpus.part("test"))
     assert whole.digest != corpus.digest
-    monkeypatch.setattr(corpora, "FEWEST_VALIDATION_ROWS", len(corpus.part("validation")))
-    assert corpus.few_rows_trained_on() is corpus
-    monkeypatch.setattr(
-        corpora, "FEWEST_AN_INTENT", len(corpus.part("validation"))
-    )  # two intents, so twice as many
-    assert corpus.few_rows_trained_on().part("validation").empty
+
+    def is_held_out(*, fewest: int, an_intent: int, few_rows: int) -> bool:
+        monkeypatch.setattr(corpora, "FEWEST_VALIDATION_ROWS", fewest)
+        monkeypatch.setattr(corpora, "FEWEST_AN_INTENT", an_intent)
+        monkeypatch.setattr(corpora, "FEW_ROWS", few_rows)
+        return corpus.few_rows_trained_on() is corpus
+
+    assert is_held_out(fewest=validation, an_intent=0, few_rows=rows - 1)
+    assert not is_held_out(fewest=validation, an_intent=0, few_rows=rows)
+    assert not is_held_out(fewest=validation + 1, an_intent=0, few_rows=rows - 1)
+    assert not is_held_out(fewest=0, an_intent=validation, few_rows=rows - 1)  # two intents, so twice as many
 
 
 def test_a_corpus_without_a_validation_row_is_refused_unless_it_is_cross_fitted(write_rows: Write) -> None:

@@ -1,5 +1,6 @@
 """What temperature and threshold are fitted on: rows held out, or answers out of fold where few could be."""
 
+import dataclasses
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +11,13 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
+from intents.data.corpus import Corpus
 from intents.models import energy
 from intents.parameters.training.bert import BertHyperparams
 from intents.tracking.training import training_run
 from intents.training import stages
-from intents.training.validation import CROSS_FITS
+from intents.training.validation import FOLDS, Answers, folds_answered
+from intents.training.validation import cross_fitted as cross_fitted_answers
 from tests.conftest import Trained
 
 
@@ -49,7 +52,7 @@ def test_all_rows_are_trained_on_and_the_test_part_is_the_same(cross_fitted: Tra
 @pytest.mark.usefixtures("cross_fitted")
 def test_each_row_is_answered_once_by_a_training_that_has_not_seen_it(fold_trainings: list[pd.DataFrame]):
     kept, *folds = fold_trainings
-    assert len(folds) == CROSS_FITS
+    assert len(folds) == FOLDS  # so few rows that all folds are needed
     tested = set(kept.index[kept["part"] == "test"])
     answered = [index for fold in folds for index in fold.index[fold["part"] == "validation"]]
     assert sorted(answered) == sorted(set(kept.index) - tested)
@@ -89,10 +92,42 @@ def test_the_last_epoch_is_kept_and_only_its_loss_is_told(cross_fitted: Trained)
     assert losses[1] < losses[0]
 
 
+@pytest.mark.parametrize(("fewest", "answered"), [(1, 1), (20, 1), (21, 2), (41, 3), (1000, 5)])
+def test_as_many_folds_are_trained_as_hold_enough_rows(
+    cross_fitted: Trained, monkeypatch: pytest.MonkeyPatch, fewest: int, answered: int
+):
+    rows = cross_fitted.corpus.part("train").iloc[:100]
+    monkeypatch.setattr("intents.data.corpus.FEWEST_VALIDATION_ROWS", fewest)
+    monkeypatch.setattr("intents.data.corpus.FEWEST_AN_INTENT", 0)
+    assert folds_answered(dataclasses.replace(cross_fitted.corpus, rows=rows)) == answered
+
+
+def test_fewer_folds_answer_fewer_rows_and_every_out_of_scope_row(
+    cross_fitted: Trained, monkeypatch: pytest.MonkeyPatch
+):
+    corpus, config, asked = cross_fitted.corpus, cross_fitted.config, []
+    monkeypatch.setattr("intents.data.corpus.FEWEST_VALIDATION_ROWS", len(corpus.part("train")) // 4)
+    monkeypatch.setattr("intents.data.corpus.FEWEST_AN_INTENT", 0)
+
+    def of_fold(fold: Corpus) -> Answers:
+        asked.append(len(fold.part("validation")))
+        return Answers(
+            logits_BC=np.full((asked[-1], 2), len(asked)),
+            labels_B=fold.label_ids("validation"),
+            out_of_scope_logits_NC=np.full((5, 2), len(asked)),
+        )
+
+    answers = cross_fitted_answers(corpus, seed=config.data.split_seed, of_fold=of_fold)
+    assert len(asked) == 2
+    assert answers.logits_BC[:, 0].tolist() == [1] * asked[0] + [2] * asked[1]
+    assert answers.out_of_scope_logits_NC[:, 0].tolist() == [1, 1, 1, 2, 2]
+
+
 def test_rows_that_suffice_for_validation_are_held_out(
     train_tiny: Callable[..., Trained], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("intents.data.corpus.FEWEST_VALIDATION_ROWS", 20)
+    monkeypatch.setattr("intents.data.corpus.FEW_ROWS", 20)
     corpus = train_tiny(validation="cross_fitted", epochs="1").corpus
     assert len(corpus.part("validation")) > 20
 

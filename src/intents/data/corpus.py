@@ -23,6 +23,8 @@ FEWEST_VALIDATION_ROWS = 100
 """Fewer fit no threshold: of so many, the share that is refused is known to within 4 points."""
 FEWEST_AN_INTENT = 2
 """With fewer, an intent has so few rows that it needs them all."""
+FEW_ROWS = 2000
+"""Up to so many rows beside the test part, a tenth more to train on is worth more than an epoch chosen by them."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,15 @@ class Corpus:
         )
         return replace(self, rows=self.rows.assign(part=parts))
 
+    @property
+    def fewest_validation_rows(self) -> int:
+        """Fewer are too few to fit a temperature and a threshold on."""
+        return max(FEWEST_VALIDATION_ROWS, FEWEST_AN_INTENT * len(self.intents))
+
     def few_rows_trained_on(self) -> "Corpus":
-        """The corpus with its validation rows among the training rows, where they are too few."""
-        fewest = max(FEWEST_VALIDATION_ROWS, FEWEST_AN_INTENT * len(self.intents))
-        if len(self.part(VALIDATION)) >= fewest:
+        """The corpus with its validation rows among the training rows, where they, or all rows together, are few."""
+        validation = len(self.part(VALIDATION))
+        if validation >= self.fewest_validation_rows and validation + len(self.part(TRAIN)) > FEW_ROWS:
             return self
         rows = self.rows.assign(part=self.rows["part"].replace(VALIDATION, TRAIN))
         return replace(self, rows=rows, digest=digest(rows, self.out_of_scope))

@@ -184,16 +184,17 @@ def _answers(config: TrainConfig, corpus: Corpus, *, made: Fitted, callbacks: Ca
         return validation.answers(by.network, by.encoder, corpus=rows, part=part, hyperparams=hyperparams)
 
     def of_fold(fold: Corpus) -> Answers:
-        alike = hyperparams.for_a_share(1 - 1 / validation.CROSS_FITS, rows=rows)
+        alike = hyperparams.for_a_share(1 - 1 / validation.FOLDS, rows=rows)
         silent = Callbacks(draws_bar=callbacks.draws_bar)
         for_fold = dataclasses.replace(config, hyperparams=alike)
         return answered(fitted(for_fold, fold, checkpoints=None, callbacks=silent), fold)
 
     if not corpus.part(part).empty:
         return answered(made, corpus)
+    more = validation.folds_answered(corpus)
     callbacks.on_note(
-        f"all {rows:,} rows were trained on, since few would be left for validation; temperature and threshold "
-        f"come from {validation.CROSS_FITS} more trainings, each without rows that it then answers"
+        f"all {rows:,} rows were trained on, since they are few; temperature and threshold come from {more} more "
+        f"training{'s' * (more > 1)} without a fifth of the rows, which {'each' if more > 1 else 'it'} then answers"
     )
     return validation.cross_fitted(corpus, seed=config.data.split_seed, of_fold=of_fold)
 

@@ -1,6 +1,8 @@
 """What temperature and threshold are fitted on: answers to rows that whoever answers was not trained on."""
 
 import functools
+import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -8,14 +10,15 @@ import numpy as np
 
 from intents.axes import Floats, Integers
 from intents.data.corpus import Corpus
+from intents.data.parts import TRAIN
 from intents.evaluation.evaluate import classification_metrics, confusion
 from intents.evaluation.predictions import outputs
 from intents.models.encoders.encoder import Encoder
 from intents.models.network import Network
 from intents.parameters.training.hyperparams import Hyperparams
 
-CROSS_FITS = 3
-"""Trainings that leave out a fold each, where there are no validation rows: each sees two thirds of the others."""
+FOLDS = 5
+"""Where there are no validation rows a training leaves out one of so many folds, and answers it."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +49,22 @@ def answers(
     return Answers(in_scope, corpus.label_ids(part), out_of_scope)
 
 
+def folds_answered(corpus: Corpus) -> int:
+    """Of the FOLDS as many as hold enough rows to fit temperature and threshold on; all where there are too few."""
+    return min(FOLDS, math.ceil(FOLDS * corpus.fewest_validation_rows / len(corpus.part(TRAIN))))
+
+
 def cross_fitted(corpus: Corpus, *, seed: int, of_fold: Callable[[Corpus], Answers]) -> Answers:
-    """What trainings that leave out a fold of the rows say of it, and each of a third of the out-of-scope rows.
+    """What trainings that leave out a fold of the rows say of it, and each of its share of the out-of-scope rows.
 
     They have seen fewer rows than the network they speak for, so they err towards a softer softmax.
     """
-    folds = [of_fold(fold) for fold in corpus.validation_folds(CROSS_FITS, seed=seed)]
+    answered = folds_answered(corpus)
+    every_fold = corpus.validation_folds(FOLDS, seed=seed)
+    folds = [of_fold(fold) for fold in itertools.islice(every_fold, answered)]
     return Answers(
         np.concatenate([fold.logits_BC for fold in folds]),
         np.concatenate([fold.labels_B for fold in folds]),
-        np.concatenate([fold.out_of_scope_logits_NC[n::CROSS_FITS] for n, fold in enumerate(folds)]),
+        np.concatenate([fold.out_of_scope_logits_NC[n::answered] for n, fold in enumerate(folds)]),
         rows_in_words="training rows, out of fold",
     )

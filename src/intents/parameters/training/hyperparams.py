@@ -82,7 +82,7 @@ class Hyperparams:
     selection: Literal["latest", "best"] = "latest"
     """Keep the latest epoch within one standard error of the best validation weighted F1, or strictly the best."""
     validation: Literal["auto", "held_out", "cross_fitted"] = "auto"
-    """held_out: validation rows are kept apart; cross_fitted: not where they would be too few (docs/few_rows.md)."""
+    """held_out: validation rows are kept apart; cross_fitted: few rows are all trained on (docs/few_rows.md)."""
     patience: int = 10
     """Stop after this many epochs that `selection` would not keep; 0 never stops early."""
     padding: Literal["longest", "max_length"] = "longest"
