@@ -57,6 +57,7 @@ def build(hyperparams: BertHyperparams, intent2id: dict[str, int], *, encoder: E
     _check_usable(module, missing, hyperparams=hyperparams)
     if encoder.kept_tokens:
         keep_tokens(module, encoder.kept_tokens)
+        keep_positions(module, hyperparams.max_length)
     if encoder.added_tokens:
         module.resize_token_embeddings(len(encoder.tokenizer), mean_resizing=False)
     if hyperparams.pooling == "mean":
@@ -115,6 +116,18 @@ def keep_tokens(module: Any, tokens: Sequence[int]) -> None:
         old_id = getattr(module.config, role, None)
         if old_id in tokens:
             setattr(module.config, role, tokens.index(old_id))
+
+
+def keep_positions(module: Any, positions: int) -> None:
+    """Leaves the first rows of a BERT's table of learned positions: utterances are cut before the others."""
+    if module.config.model_type != "bert":  # others count from elsewhere, or have no table
+        return
+    embeddings = module.bert.embeddings
+    table_PE = embeddings.position_embeddings.weight.detach()[:positions].clone()
+    embeddings.position_embeddings = torch.nn.Embedding.from_pretrained(table_PE, freeze=False)
+    for name in ("position_ids", "token_type_ids"):
+        embeddings.register_buffer(name, getattr(embeddings, name)[:, :positions], persistent=False)
+    module.config.max_position_embeddings = positions
 
 
 def _character_config(tokenizer: Any, labels: dict[str, Any]) -> Any:
