@@ -18,6 +18,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from registry import record
+from tests.conftest import ENDINGS, INTENTS
 from tests.serving.test_consumer import UTTERANCES, consume
 
 ROOT = Path(__file__).parents[1]
@@ -98,7 +99,7 @@ def ask(address: str, texts: list[str]) -> list[dict]:
 
 def train(clone: Path, environment: dict[str, str], corpus: Path) -> str:
     """What `mlflow run` prints of a training of one epoch."""
-    # half of the in-scope validation rows are rejected, so that some answer is Unknown
+    # half of the in-scope rows are rejected out of fold, so that some answer is Unknown
     settings = {
         "data": str(corpus / "rows"),
         "blacklist": str(corpus / "blacklist.txt"),
@@ -127,9 +128,12 @@ def test_a_fresh_clone_trains_serves_publishes_and_feeds_the_chat_service(
 
     with served("models:/intent_predictor/1", clone, environment) as address:
         rows = ask(address, UTTERANCES)
+        of_corpus = ask(
+            address, [start + end for starts in INTENTS.values() for start in starts for end in ENDINGS]
+        )
     assert [len(row["alternatives"]) for row in rows] == [1] * len(UTTERANCES)
-    assert {row["in_scope"] for row in rows} == {True, False}
-    for row in rows:
+    assert {row["in_scope"] for row in of_corpus} == {True, False}
+    for row in rows + of_corpus:
         assert row["intent"] == (row["best_intent"] if row["in_scope"] else "Unknown")
 
     said = run(

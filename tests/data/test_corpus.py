@@ -524,6 +524,22 @@ def test_validation_rows_are_trained_on_where_they_or_all_rows_are_few(
     assert not is_held_out(fewest=0, an_intent=validation, few_rows=rows - 1)  # two intents, so twice as many
 
 
+def test_what_is_noted_of_the_parts_is_true_of_them_once_few_rows_are_trained_on(
+    write_rows: Write, load: Load
+) -> None:
+    write_rows("mine/train.jsonl", [("hi", "a"), ("lo", "b")])
+    write_rows("mine/val.jsonl", [("lo", "b"), ("ho", "b")])
+    corpus = load(write_rows("mine/test.jsonl", [("Hi!", "a"), ("Ho!", "b")]).parent)
+    assert [note.split(":")[0].split(", such")[0] for note in corpus.notes] == [
+        "1 intent(s) have no validation row",
+        "1 of 2 validation rows repeat a training row (case and punctuation aside)",
+        "1 of 2 test rows repeat a training row (case and punctuation aside)",
+    ]
+    assert corpus.few_rows_trained_on().notes == (
+        "2 of 2 test rows repeat a training row (case and punctuation aside), such as 'Hi!', 'Ho!'",
+    )
+
+
 def test_a_corpus_without_a_validation_row_is_refused_unless_it_is_cross_fitted(write_rows: Write) -> None:
     rows = [(f"{intent}{i}", intent) for intent in "ab" for i in range(3)]
     config = DataConfig(data=str(write_rows("c.jsonl", rows)), min_per_intent=1, validation_size=1e-9)

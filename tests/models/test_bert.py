@@ -17,7 +17,9 @@ INTENTS = {"a": 0, "b": 1, "c": 2}
 
 
 def built(tiny_bert: Path, workspace: Path, **changes: Any) -> tuple[Network, encoders.Encoder]:
-    hyperparams = BertHyperparams(model_name=str(tiny_bert), max_length=10, pooling="own", extend_vocabulary="never", **changes)
+    hyperparams = BertHyperparams(
+        model_name=str(tiny_bert), max_length=10, pooling="own", extend_vocabulary="never", **changes
+    )
     encoder = encoders.load(hyperparams, TEXTS, workspace=workspace)
     torch.manual_seed(0)
     return families.build(hyperparams, INTENTS, encoder=encoder), encoder

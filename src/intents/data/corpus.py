@@ -84,7 +84,9 @@ class Corpus:
         if validation >= self.fewest_validation_rows and validation + len(self.part(TRAIN)) > FEW_ROWS:
             return self
         rows = self.rows.assign(part=self.rows["part"].replace(VALIDATION, TRAIN))
-        return replace(self, rows=rows, digest=digest(rows, self.out_of_scope))
+        of_parts = set(findings.notes(self.rows))
+        notes = (*(note for note in self.notes if note not in of_parts), *findings.notes(rows))
+        return replace(self, rows=rows, notes=notes, digest=digest(rows, self.out_of_scope))
 
     def validation_folds(self, folds: int, *, seed: int) -> "Iterator[Corpus]":
         """The corpus as many times, each with a fold of its training rows as its validation part instead.
