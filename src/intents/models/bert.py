@@ -127,7 +127,7 @@ def keep_positions(module: Any, positions: int) -> None:
     embeddings.position_embeddings = torch.nn.Embedding.from_pretrained(table_PE, freeze=False)
     for name in ("position_ids", "token_type_ids"):
         embeddings.register_buffer(name, getattr(embeddings, name)[:, :positions], persistent=False)
-    module.config.max_position_embeddings = positions
+    module.config.max_position_embeddings = len(table_PE)
 
 
 def _character_config(tokenizer: Any, labels: dict[str, Any]) -> Any:
