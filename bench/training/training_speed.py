@@ -73,7 +73,9 @@ def _recipes(options: dict[str, str]) -> dict[str, Hyperparams]:
         declarations.train_config("bert", {**options, "recipe": recipe}).hyperparams
         for recipe in ("notebook", "default")
     )
-    notebook = replace(notebook, model_name=default.model_name)  # the recipe names its own where this is the default
+    notebook = replace(
+        notebook, model_name=default.model_name
+    )  # the recipe names its own where this is the default
     is_trimmed = default.vocabulary == "trimmed"
     return {
         "notebook": notebook,

@@ -25,7 +25,10 @@ def built(tiny_bert: Path, workspace: Path, **changes: Any) -> tuple[Network, en
     return families.build(hyperparams, INTENTS, encoder=encoder), encoder
 
 
-def test_a_trimmed_encoder_answers_as_the_whole_one(tiny_bert: Path, tmp_path: Path):
+def test_a_trimmed_encoder_answers_as_the_whole_one(
+    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("intents.models.bert.READERS_LENGTH", 16)
     small, whole = (built(tiny_bert, tmp_path, vocabulary=kind) for kind in ("trimmed", "full"))
     logits_of = [
         predict(network.module, encoder.tokenizer, texts=TEXTS, max_length=10).logits_BC
@@ -33,7 +36,7 @@ def test_a_trimmed_encoder_answers_as_the_whole_one(tiny_bert: Path, tmp_path: P
     ]
     assert logits_of[0] == pytest.approx(logits_of[1], abs=1e-6)
     tables = [network.module.bert.embeddings.position_embeddings.weight for network, _ in (small, whole)]
-    assert len(tables[0]) == small[0].module.config.max_position_embeddings == 10 < len(tables[1])
+    assert len(tables[0]) == small[0].module.config.max_position_embeddings == 16 < len(tables[1])
 
 
 def test_a_trimmed_encoder_is_read_back_by_plain_transformers(tiny_bert: Path, tmp_path: Path):
@@ -41,9 +44,13 @@ def test_a_trimmed_encoder_is_read_back_by_plain_transformers(tiny_bert: Path, t
     network.module.save_pretrained(tmp_path / "saved")
     encoder.tokenizer.save_pretrained(tmp_path / "saved")
     module = AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved").eval()
-    asked = AutoTokenizer.from_pretrained(tmp_path / "saved")(TEXTS[1:], truncation=True, return_tensors="pt")
-    assert asked["input_ids"].shape == (1, 10)  # as long as utterances get
-    with torch.inference_mode():
-        logits_BC = module(**asked).logits.numpy()
-    expected = predict(network.module, encoder.tokenizer, texts=TEXTS[1:], max_length=10).logits_BC
-    assert logits_BC == pytest.approx(expected, abs=1e-6)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "saved")
+    for length in (10, 128):  # the model's own, and the reader's
+        asked = tokenizer(["什么时间" * 50], truncation=True, max_length=length, return_tensors="pt")
+        assert asked["input_ids"].shape == (1, length)
+        with torch.inference_mode():
+            logits_BC = module(**asked).logits.numpy()
+        expected = predict(
+            network.module, encoder.tokenizer, texts=["什么时间" * 50], max_length=length
+        ).logits_BC
+        assert logits_BC == pytest.approx(expected, abs=1e-6)

@@ -540,6 +540,23 @@ def test_two_passes_add_the_contrastive_loss_of_what_the_head_reads():
     assert step.loss.item() == pytest.approx(np.log(3) + 0.5 * expected.item())
 
 
+def test_what_negatives_are_read_as_is_not_contrasted():
+    class WithNegatives(objectives.CrossEntropy):
+        def __call__(
+            self, module: Said, batch: dict[str, Tensor], *, labels_B: Tensor
+        ) -> objectives.StepLoss:
+            step = super().__call__(module, batch, labels_B=labels_B)
+            module.features = torch.ones_like(module.features)
+            module(**batch)
+            return step
+
+    features, labels = torch.eye(4), torch.tensor([0, 2])
+    passes = objectives.TwoPasses(WithNegatives(0.0), contrastive_weight=0.5)
+    step = passes(Said(torch.zeros(4, 3), features=features), BATCH_OF_TWO, labels_B=labels)
+    expected = objectives.contrastive_loss(features, torch.tensor([0, 2, 0, 2]))
+    assert step.terms["contrastive_loss"].item() == pytest.approx(expected.item())
+
+
 def test_the_contrastive_loss_is_equation_2_of_supervised_contrastive_learning():
     features = np.random.default_rng(0).normal(size=(6, 4))
     labels = [0, 1, 0, 0, 1, 0]

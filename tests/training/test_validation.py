@@ -1,6 +1,7 @@
 """What temperature and threshold are fitted on: rows held out, or answers out of fold where few could be."""
 
 import dataclasses
+import itertools
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from intents.models import energy
 from intents.parameters.training.bert import BertHyperparams
 from intents.tracking.training import training_run
 from intents.training import stages
-from intents.training.validation import FOLDS, Answers, folds_answered
+from intents.training.validation import FOLDS, Answers, folds_to_answer
 from intents.training.validation import cross_fitted as cross_fitted_answers
 from tests.conftest import Trained
 
@@ -99,7 +100,20 @@ def test_as_many_folds_are_trained_as_hold_enough_rows(
     rows = cross_fitted.corpus.part("train").iloc[:100]
     monkeypatch.setattr("intents.data.corpus.FEWEST_VALIDATION_ROWS", fewest)
     monkeypatch.setattr("intents.data.corpus.FEWEST_AN_INTENT", 0)
-    assert folds_answered(dataclasses.replace(cross_fitted.corpus, rows=rows)) == answered
+    assert len(folds_to_answer(dataclasses.replace(cross_fitted.corpus, rows=rows), seed=0)) == answered
+
+
+def test_rows_that_repeat_one_utterance_count_as_the_rows_that_they_are(
+    cross_fitted: Trained, monkeypatch: pytest.MonkeyPatch
+):
+    rows = cross_fitted.corpus.part("train").iloc[:50]
+    repeated = pd.concat([rows, *[rows.iloc[:1]] * 50], ignore_index=True)
+    corpus = dataclasses.replace(cross_fitted.corpus, rows=repeated)
+    monkeypatch.setattr("intents.data.corpus.FEWEST_AN_INTENT", 0)
+    for fewest in range(1, 100):
+        monkeypatch.setattr("intents.data.corpus.FEWEST_VALIDATION_ROWS", fewest)
+        sizes = [len(fold.part("validation")) for fold in folds_to_answer(corpus, seed=0)]
+        assert sum(sizes) >= fewest > sum(sizes[:-1])
 
 
 def test_fewer_folds_answer_fewer_rows_and_every_out_of_scope_row(
@@ -151,12 +165,15 @@ def test_folds_are_trained_as_long_as_the_whole_and_alike():
     hyperparams = BertHyperparams(
         model_name="e5", batch_size=10, epochs=6, max_steps=300, consistency_rows=800
     )
-    of_fold = hyperparams.for_a_share(2 / 3, rows=1000)
-    assert (of_fold.epochs_over(667), of_fold.patience) == (hyperparams.epochs_over(1000), 0) == (3, 0)
-    assert of_fold.consistency_rows == 0  # though 667 rows alone would have been passed twice
-    short = BertHyperparams(model_name="e5", batch_size=10, epochs=6, min_steps=150, consistency_rows=800)
-    alike = short.for_a_share(2 / 3, rows=210)
-    assert (alike.passes(140), alike.consistency_rows) == (short.passes(210), 210)
+    of_fold = hyperparams.for_a_share(800, of=1000)
+    assert (of_fold.epochs_over(800), of_fold.patience) == (hyperparams.epochs_over(1000), 0) == (3, 0)
+    assert of_fold.consistency_rows == 0  # though 800 rows alone would have been passed twice
+    short = BertHyperparams(model_name="e5", epochs=6, min_steps=150, consistency_rows=2000)
+    for rows, names in itertools.product(range(40, 1000, 7), (0, 30)):
+        whole, fold = rows + names, rows * 4 // 5 + names
+        alike = short.for_a_share(fold, of=whole)
+        assert (alike.passes(fold), alike.epochs_over(fold)) == (short.passes(whole), 6)
+        assert fold <= alike.consistency_rows == whole
 
 
 @pytest.mark.usefixtures("in_store")

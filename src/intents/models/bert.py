@@ -16,6 +16,9 @@ from intents.models.encoders.encoder import Encoder
 from intents.models.network import Network, label_names
 from intents.parameters.training.bert import BertHyperparams
 
+READERS_LENGTH = 128
+"""Tokens that whoever reads a published directory by the five lines of README.md may give it, whatever max_length."""
+
 # The default encoder, chosen by measurement (docs/encoders.md): two layers that see two characters to each side, as
 # an n-gram model does, then one that sees the whole utterance; the mean of its tokens is classified.
 NARROW, WIDE = "sliding_attention", "full_attention"
@@ -57,7 +60,7 @@ def build(hyperparams: BertHyperparams, intent2id: dict[str, int], *, encoder: E
     _check_usable(module, missing, hyperparams=hyperparams)
     if encoder.kept_tokens:
         keep_tokens(module, encoder.kept_tokens)
-        keep_positions(module, hyperparams.max_length)
+        keep_positions(module, max(hyperparams.max_length, READERS_LENGTH))
     if encoder.added_tokens:
         module.resize_token_embeddings(len(encoder.tokenizer), mean_resizing=False)
     if hyperparams.pooling == "mean":
@@ -119,7 +122,7 @@ def keep_tokens(module: Any, tokens: Sequence[int]) -> None:
 
 
 def keep_positions(module: Any, positions: int) -> None:
-    """Leaves the first rows of a BERT's table of learned positions: utterances are cut before the others."""
+    """Leaves the first rows of a BERT's table of learned positions, where it has more."""
     if module.config.model_type != "bert":  # others count from elsewhere, or have no table
         return
     embeddings = module.bert.embeddings

@@ -30,7 +30,7 @@ LOGISTIC_HEADROOM = 2.0
 CONSISTENCY = 1.0
 """Weight of the two softmaxes' difference."""
 CONTRAST_TEMPERATURE = 0.05
-"""By which cosines are divided: at 0.05 held-out rows were answered better than at 0.1 or 0.2."""
+"""Divides the cosines (tau): at 0.05 held-out rows were answered better than at 0.1 or 0.2."""
 MARGIN_WARMUP = 0.2
 """Share of the steps in which the energies are watched, by cross-entropy alone, before margins are set."""
 
@@ -210,18 +210,20 @@ class TwoPasses:
 
 
 def contrastive_loss(features_BF: Tensor, labels_B: Tensor) -> Tensor:
-    """How badly the features of one intent find each other among a batch's: supervised contrastive loss, in nats.
+    """The supervised contrastive loss of a batch's features, in nats; lower where those of one intent are alike.
 
     For each utterance the mean over the others of its intent of -log softmax of the cosines / CONTRAST_TEMPERATURE,
     itself left out (Khosla et al. 2020, arXiv:2004.11362, eq. 2). Each intent must be there at least twice.
     """
     directions_BF = normalize(features_BF.float(), dim=-1)
     itself_BB = torch.eye(len(labels_B), dtype=torch.bool, device=labels_B.device)
-    cosines_BB = directions_BF @ directions_BF.T / CONTRAST_TEMPERATURE
-    log_shares_BB = torch.log_softmax(cosines_BB.masked_fill(itself_BB, -torch.inf), dim=-1)
-    belong_BB = (labels_B[:, None] == labels_B) & ~itself_BB
-    found_B = log_shares_BB.masked_fill(~belong_BB, 0.0).sum(dim=-1) / belong_BB.sum(dim=-1)
-    return -found_B.mean()
+    similarities_BB = directions_BF @ directions_BF.T / CONTRAST_TEMPERATURE
+    log_probabilities_BB = torch.log_softmax(similarities_BB.masked_fill(itself_BB, -torch.inf), dim=-1)
+    positives_BB = (labels_B[:, None] == labels_B) & ~itself_BB
+    of_positives_B = log_probabilities_BB.masked_fill(~positives_BB, 0.0).sum(dim=-1) / positives_BB.sum(
+        dim=-1
+    )
+    return -of_positives_B.mean()
 
 
 def _with_energy(

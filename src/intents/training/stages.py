@@ -59,6 +59,8 @@ class Fitted:
     encoder: Encoder
     network: Network
     fit: Fit
+    rows: int
+    """Utterances that were trained on, intents' names among them."""
 
 
 def train(
@@ -143,7 +145,7 @@ def fitted(
         folder=checkpoints,
         callbacks=callbacks,
     )
-    return Fitted(ready.encoder, network, outcome)
+    return Fitted(ready.encoder, network, outcome, rows=len(ready.train))
 
 
 def _goes_on(checkpoints: Path | None) -> bool:
@@ -179,24 +181,28 @@ def _answers(config: TrainConfig, corpus: Corpus, *, made: Fitted, callbacks: Ca
     """Answers to rows that were not trained on: the network's own, or where none were kept, those of cross-fitting."""
     hyperparams = config.hyperparams
     part, rows = selecting_part(hyperparams), len(corpus.part(TRAIN))
+    names = made.rows - rows
 
     def answered(by: Fitted, rows: Corpus) -> Answers:
         return validation.answers(by.network, by.encoder, corpus=rows, part=part, hyperparams=hyperparams)
 
     def of_fold(fold: Corpus) -> Answers:
-        alike = hyperparams.for_a_share(1 - 1 / validation.FOLDS, rows=rows)
+        alike = hyperparams.for_a_share(len(fold.part(TRAIN)) + names, of=made.rows)
         silent = Callbacks(draws_bar=callbacks.draws_bar)
         for_fold = dataclasses.replace(config, hyperparams=alike)
         return answered(fitted(for_fold, fold, checkpoints=None, callbacks=silent), fold)
 
     if not corpus.part(part).empty:
         return answered(made, corpus)
-    more = validation.folds_answered(corpus)
-    callbacks.on_note(
-        f"all {rows:,} rows were trained on, since they are few; temperature and threshold come from {more} more "
-        f"training{'s' * (more > 1)} without a fifth of the rows, which {'each' if more > 1 else 'it'} then answers"
+    folds = validation.folds_to_answer(corpus, seed=config.data.split_seed)
+    trainings = (
+        f"{len(folds)} more trainings, each of which" if len(folds) > 1 else "one more training, which"
     )
-    return validation.cross_fitted(corpus, seed=config.data.split_seed, of_fold=of_fold)
+    callbacks.on_note(
+        f"all {rows:,} rows were trained on: they, or the validation rows among them, are few; temperature and "
+        f"threshold come from {trainings} leaves out a fifth and answers it"
+    )
+    return validation.cross_fitted(folds, of_fold=of_fold)
 
 
 def _facts(made: Fitted) -> dict[str, float]:

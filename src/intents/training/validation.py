@@ -1,16 +1,14 @@
 """What temperature and threshold are fitted on: answers to rows that whoever answers was not trained on."""
 
 import functools
-import itertools
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from intents.axes import Floats, Integers
 from intents.data.corpus import Corpus
-from intents.data.parts import TRAIN
+from intents.data.parts import VALIDATION
 from intents.evaluation.evaluate import classification_metrics, confusion
 from intents.evaluation.predictions import outputs
 from intents.models.encoders.encoder import Encoder
@@ -49,22 +47,26 @@ def answers(
     return Answers(in_scope, corpus.label_ids(part), out_of_scope)
 
 
-def folds_answered(corpus: Corpus) -> int:
-    """Of the FOLDS as many as hold enough rows to fit temperature and threshold on; all where there are too few."""
-    return min(FOLDS, math.ceil(FOLDS * corpus.fewest_validation_rows / len(corpus.part(TRAIN))))
+def folds_to_answer(corpus: Corpus, *, seed: int) -> list[Corpus]:
+    """The corpus with one of the FOLDS as its validation part, each in turn, until these have rows enough together."""
+    folds, rows = [], 0
+    for fold in corpus.validation_folds(FOLDS, seed=seed):
+        folds.append(fold)
+        rows += len(fold.part(VALIDATION))
+        if rows >= corpus.fewest_validation_rows:
+            break
+    return folds
 
 
-def cross_fitted(corpus: Corpus, *, seed: int, of_fold: Callable[[Corpus], Answers]) -> Answers:
+def cross_fitted(folds: Sequence[Corpus], *, of_fold: Callable[[Corpus], Answers]) -> Answers:
     """What trainings that leave out a fold of the rows say of it, and each of its share of the out-of-scope rows.
 
     They have seen fewer rows than the network they speak for, so they err towards a softer softmax.
     """
-    answered = folds_answered(corpus)
-    every_fold = corpus.validation_folds(FOLDS, seed=seed)
-    folds = [of_fold(fold) for fold in itertools.islice(every_fold, answered)]
+    said = [of_fold(fold) for fold in folds]
     return Answers(
-        np.concatenate([fold.logits_BC for fold in folds]),
-        np.concatenate([fold.labels_B for fold in folds]),
-        np.concatenate([fold.out_of_scope_logits_NC[n::answered] for n, fold in enumerate(folds)]),
+        np.concatenate([fold.logits_BC for fold in said]),
+        np.concatenate([fold.labels_B for fold in said]),
+        np.concatenate([fold.out_of_scope_logits_NC[n :: len(said)] for n, fold in enumerate(said)]),
         rows_in_words="training rows, out of fold",
     )

@@ -78,11 +78,11 @@ class Hyperparams:
     consistency_rows: int
     """Up to so many training rows each batch is passed twice, and what two dropouts say is drawn together (R-Drop)."""
     contrastive_weight: float
-    """Weight of the contrastive loss of batches that are passed twice: features of one intent find each other."""
+    """Weight of the supervised contrastive loss, where batches are passed twice (consistency_rows)."""
     selection: Literal["latest", "best"] = "latest"
     """Keep the latest epoch within one standard error of the best validation weighted F1, or strictly the best."""
     validation: Literal["auto", "held_out", "cross_fitted"] = "auto"
-    """held_out: validation rows are kept apart; cross_fitted: few rows are all trained on (docs/few_rows.md)."""
+    """held_out: validation rows are kept apart; cross_fitted: unless they, or all rows, are few (docs/few_rows.md)."""
     patience: int = 10
     """Stop after this many epochs that `selection` would not keep; 0 never stops early."""
     padding: Literal["longest", "max_length"] = "longest"
@@ -179,14 +179,16 @@ class Hyperparams:
         steps_per_epoch = math.ceil(rows * self.passes(rows) / self.batch_size)
         return min(self.epochs, max(1, self.max_steps // steps_per_epoch))
 
-    def for_a_share(self, share: float, *, rows: int) -> Self:
-        """What trains a share of so many rows as these train all of them: as many epochs and passes, to the end."""
+    def for_a_share(self, rows: int, *, of: int) -> Self:
+        """What trains so many rows as these train all of them: as many epochs and passes, by one objective, to the end."""
+        epochs = self.epochs_over(of)
+        steps_per_epoch = math.ceil(self.passes(of) * rows / self.batch_size)
         return dataclasses.replace(
             self,
-            epochs=self.epochs_over(rows),
-            min_steps=round(self.min_steps * share),
+            epochs=epochs,
+            min_steps=epochs * steps_per_epoch,
             max_steps=0,
-            consistency_rows=rows if rows <= self.consistency_rows else 0,
+            consistency_rows=of if of <= self.consistency_rows else 0,
             patience=0,
         )
 

@@ -96,7 +96,7 @@ def trained(
             config.data, selects_on_test=hyperparams.selects_on_test, cross_fits=hyperparams.cross_fits
         )
         runs.work_starts(parent)
-        say(corpus.opening())
+        say((corpus.few_rows_trained_on() if hyperparams.cross_fits else corpus).opening())
         draws = itertools.starmap(Draw, itertools.product(shares, range(study.seeds)))
         table = pd.DataFrame([_train_once(config, corpus, draw=draw, way=way, say=say) for draw in draws])
         _log(table, way)
