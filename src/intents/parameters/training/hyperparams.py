@@ -180,7 +180,7 @@ class Hyperparams:
         return min(self.epochs, max(1, self.max_steps // steps_per_epoch))
 
     def for_a_share(self, rows: int, *, of: int) -> Self:
-        """What trains so many rows as these train all of them: as many epochs and passes, by one objective, to the end."""
+        """What trains so many rows as these train all of them: the same epochs, passes and objective, to the end."""
         epochs = self.epochs_over(of)
         steps_per_epoch = math.ceil(self.passes(of) * rows / self.batch_size)
         return dataclasses.replace(
