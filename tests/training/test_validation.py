@@ -131,7 +131,8 @@ def test_fewer_folds_answer_fewer_rows_and_every_out_of_scope_row(
             out_of_scope_logits_NC=np.full((5, 2), len(asked)),
         )
 
-    answers = cross_fitted_answers(corpus, seed=config.data.split_seed, of_fold=of_fold)
+    folds = folds_to_answer(corpus, seed=config.data.split_seed)
+    answers = cross_fitted_answers(folds, of_fold=of_fold)
     assert len(asked) == 2
     assert answers.logits_BC[:, 0].tolist() == [1] * asked[0] + [2] * asked[1]
     assert answers.out_of_scope_logits_NC[:, 0].tolist() == [1, 1, 1, 2, 2]
