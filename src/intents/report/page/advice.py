@@ -64,7 +64,7 @@ def _calibration(content: ReportContent) -> Iterator[Advice]:
     yield Advice(
         BLOCKER,
         f"The confidence can't be trusted: it is off by {ece:.1%} on average (at most {WORST_ECE:.0%} is hoped for), "
-        f"mostly too {direction}. See that calibration=temperature is on; more rows, whether trained or validated on, mend it.",
+        f"mostly too {direction}. See that calibration=temperature is on; more rows, for either part, mend it.",
         "calibration",
     )
 
