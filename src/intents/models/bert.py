@@ -127,7 +127,7 @@ def keep_positions(module: Any, positions: int) -> None:
         return
     embeddings = module.bert.embeddings
     table_PE = embeddings.position_embeddings.weight.detach()[:positions].clone()
-    embeddings.position_embeddings = torch.nn.Embedding(len(table_PE), table_PE.shape[1], _weight=table_PE)  # draws nothing
+    embeddings.position_embeddings = torch.nn.Embedding(len(table_PE), table_PE.shape[1], _weight=table_PE)
     for name in ("position_ids", "token_type_ids"):
         embeddings.register_buffer(name, getattr(embeddings, name)[:, :positions], persistent=False)
     module.config.max_position_embeddings = len(table_PE)
